@@ -1,0 +1,1 @@
+"""What the model reads: records, the catalogue of public datasets, and the bundled medical knowledge."""

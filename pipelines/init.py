@@ -1,0 +1,79 @@
+"""A new model: a tokenizer learnt from the corpora, and random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
+
+from corpora.records import Document
+from pipelines import training
+from pipelines.artifact import Draft
+from pipelines.config import InitStage
+from pipelines.data import Sources, records
+
+CHAT_TEMPLATE = Path(__file__).parent / "chat_template.jinja"
+END_OF_TEXT = "<|endoftext|>"
+SPECIAL_TOKENS = [END_OF_TEXT, "<|im_start|>", "<|im_end|>", "<|pad|>"]
+PLAIN_MARKS = ["<think>", "</think>", "<tool_call>", "</tool_call>"]  # single tokens that stay visible when decoded
+
+# Words with their leading space, single digits, runs of punctuation, and white space, as GPT-like tokenizers cut them.
+PIECES = r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+def train_tokenizer(texts: list[str], vocab_size: int, max_length: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE (Sennrich et al. 2016; Radford et al. 2019) of ``vocab_size`` entries with a ChatML template."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    marks = [*SPECIAL_TOKENS, *PLAIN_MARKS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - len(marks),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        eos_token=END_OF_TEXT,  # ends a document; <|im_end|> ends a turn
+        pad_token="<|pad|>",
+        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
+        model_max_length=max_length,
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.add_tokens(PLAIN_MARKS)
+    tokenizer.chat_template = CHAT_TEMPLATE.read_text(encoding="utf-8")
+    return tokenizer
+
+
+def init(stage: InitStage, seed: int, sources: Sources, draft: Draft) -> None:
+    """Writes the untrained model to ``draft``.
+
+    Raises:
+        DataError: a corpus is missing, empty, or does not hold documents.
+    """
+    documents = records(stage.corpora, sources, Document)
+    max_length = int(stage.architecture.get("max_position_embeddings", 2048))
+    tokenizer = train_tokenizer([document.text for document in documents], stage.vocab_size, max_length)
+    set_seed(seed)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        **stage.architecture,
+    )
+    model = Qwen3ForCausalLM(config)
+    text = "\n".join(document.text[:2000] for document in documents[:200])
+    draft.metrics = {
+        "parameters": model.num_parameters(),
+        "vocabulary": len(tokenizer),
+        "bytes_per_token": round(len(text.encode()) / len(tokenizer(text)["input_ids"]), 3),
+    }
+    training.save_model(model, tokenizer, draft.folder / "model")

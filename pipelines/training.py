@@ -1,0 +1,220 @@
+"""What every training stage shares: arguments, data order, progress, resumption and the saved model."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tqdm import tqdm
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from corpora.errors import OslerError
+from pipelines.artifact import Draft
+from pipelines.checkpoint import SealCheckpoints, newest_whole
+from pipelines.config import training_class
+from pipelines.optimizer import MuonAdamW
+
+log = logging.getLogger(__name__)
+
+# Defaults of every stage, each of which a recipe may override.
+DEFAULTS: dict[str, Any] = {
+    "bf16": True,
+    "gradient_checkpointing": False,
+    "report_to": [],
+    "disable_tqdm": True,  # osler shows its own bar, with tokens per second
+    "logging_steps": 10,
+    # The filter would log a NaN loss as 0.0 and hide a run that has diverged.
+    "logging_nan_inf_filter": False,
+    "save_strategy": "steps",
+    "save_steps": 0.25,
+    "save_total_limit": 2,
+    "dataloader_pin_memory": False,
+}
+
+
+TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
+
+
+class TrainingError(OslerError):
+    """Training that cannot start or has failed."""
+
+
+class Progress(TrainerCallback):
+    """A bar with the loss, tokens per second and the time left; it also stops a run whose loss is not finite."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.bar: tqdm[Any] | None = None
+        self.tokens = 0
+        self.seconds = 0.0
+        self._started = 0.0
+        self._first_tokens = 0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Opens the bar at the step that the run starts from."""
+        self.bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", dynamic_ncols=True
+        )
+        self._started = time.perf_counter()
+        self._first_tokens = int(state.num_input_tokens_seen)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Moves the bar by one optimizer step."""
+        assert self.bar is not None
+        self.seconds = time.perf_counter() - self._started
+        self.tokens = int(state.num_input_tokens_seen) - self._first_tokens
+        self.bar.set_postfix_str(f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s", refresh=False)
+        self.bar.update(1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Shows the loss; raises TrainingError when it is not finite."""
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(float(loss)):
+            raise TrainingError(
+                f"{self.label}: the loss is {loss} at step {state.global_step}; lower training.learning_rate, or raise "
+                "training.warmup_steps, in the recipe"
+            )
+        if self.bar is not None:
+            self.bar.set_description_str(f"{self.label} loss {float(loss):.3f}", refresh=False)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Closes the bar."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+def use_all_cores() -> None:
+    """Lets torch use every core that this process may run on (a container's limit, not the machine's count)."""
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+
+
+def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
+    """A causal language model, in float32 for training on a processor and as saved otherwise.
+
+    Raises:
+        TrainingError: there is no model at ``source``.
+    """
+    on_gpu = torch.cuda.is_available()
+    try:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.bfloat16 if on_gpu else torch.float32
+        )
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"no model could be read from {source}: {error}") from error
+    model.config.use_cache = not training
+    return model
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model.
+
+    Raises:
+        TrainingError: there is none at ``source``.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
+    """The config object of the trainer that runs a stage of this kind.
+
+    Raises:
+        TrainingError: the trainer's own config refuses a value.
+    """
+    values = {**DEFAULTS, "seed": seed, "data_seed": seed, "output_dir": str(draft.checkpoints), **given}
+    values.setdefault("include_num_input_tokens_seen", "all")
+    if not torch.cuda.is_available():
+        values["use_cpu"] = True
+    try:
+        return training_class(kind)(**values)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"the training block of the {kind} stage: {error}") from error
+
+
+def optimizers(
+    choice: str, model: torch.nn.Module, args: TrainingArguments
+) -> tuple[torch.optim.Optimizer | None, None]:
+    """The ``optimizers`` argument of a trainer: None where the trainer's own (``training.optim``) is wanted."""
+    if choice == "adamw":
+        return None, None
+    return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay), None
+
+
+def run(trainer: Trainer, draft: Draft, label: str) -> dict[str, Any]:
+    """Trains, from the newest whole checkpoint if there is one, and returns the figures for the manifest."""
+    progress = Progress(label)
+    trainer.add_callback(progress)
+    trainer.add_callback(SealCheckpoints())
+    checkpoint = newest_whole(draft.checkpoints)
+    if checkpoint is not None:
+        log.info("%s: going on from %s", label, checkpoint.name)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    history = trainer.state.log_history
+    losses = [{"step": entry["step"], "loss": float(entry["loss"])} for entry in history if "loss" in entry]
+    if losses and not math.isfinite(losses[-1]["loss"]):
+        raise TrainingError(f"{label}: ended with a loss of {losses[-1]['loss']}")
+    return {
+        "steps": trainer.state.global_step,
+        "tokens": int(trainer.state.num_input_tokens_seen),
+        "tokens_per_second": round(progress.tokens / progress.seconds) if progress.seconds else None,
+        "train_seconds": round(progress.seconds, 1),
+        "final_loss": losses[-1]["loss"] if losses else None,
+        "losses": losses,
+    }
+
+
+def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids that end an answer: the end of a turn, where the chat format has one, and the end of a document."""
+    vocabulary = tokenizer.get_vocab()
+    ids = [vocabulary[mark] for mark in TURN_ENDS if mark in vocabulary]
+    if tokenizer.eos_token_id is not None and tokenizer.eos_token_id not in ids:
+        ids.append(int(tokenizer.eos_token_id))
+    return ids
+
+
+def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Writes the model in bfloat16 safetensors with its tokenizer and chat template."""
+    model.config.use_cache = True
+    # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
+    assert model.generation_config is not None
+    model.generation_config.eos_token_id = stop_tokens(tokenizer)
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def quiet() -> None:
+    """Keeps the libraries' chatter out of the progress bars; warnings that matter still show."""
+    import datasets
+
+    transformers.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
