@@ -294,19 +294,19 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
     for fact in facts():
         if _wordings()[fact.kind][fact.field]["exam"]:
             pools.setdefault((fact.kind, fact.field), []).append(fact)
-    askable = [fact for pool in pools.values() for fact in pool]
+    askable = [fact for pool in pools.values() for fact in pool if not _gives_itself_away(fact)]
     chosen: list[Fact] = []
     for documents_only, share in ((True, 1 / 3), (False, 2 / 3)):
         part = [fact for fact in askable if fact.documents_only is documents_only]
         rng.shuffle(part)
         chosen += part[: round(size * share)]
     rng.shuffle(chosen)
-    for fact in chosen:
+    for place, fact in enumerate(chosen):
         distractors = _distractors(fact, pools[fact.kind, fact.field], rng)
         if distractors is None:
             continue
-        options = [fact.value, *distractors]
-        rng.shuffle(options)
+        options = distractors
+        options.insert(place % 4, fact.value)  # each letter is right equally often
         stem = capital(rng.choice(_wordings()[fact.kind][fact.field]["exam"]).format_map({"name": fact.name, **dict(fact.extra)}))
         yield ExamItem(
             id=f"exam/{fact.id}",
@@ -316,6 +316,12 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
             source=SOURCE,
             meta={"fact": fact.id, "kind": fact.kind, "field": fact.field, "documents_only": fact.documents_only},
         )
+
+
+def _gives_itself_away(fact: Fact) -> bool:
+    """Whether the answer repeats a word of the question, so that one who knows nothing would choose it."""
+    asked = " ".join([fact.name, *(text for key, text in fact.extra if key == "agent")])
+    return bool({word[:5] for word in _words(fact.value)} & {word[:5] for word in _words(asked)})
 
 
 def _distractors(fact: Fact, pool: list[Fact], rng: random.Random) -> list[str] | None:
