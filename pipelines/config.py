@@ -109,23 +109,31 @@ class DpoStage(_Block):
 
     kind: Literal["dpo"]
     model: str
-    preferences: str  # a preferences stage, or a file
-    adapter: str = "preference_messages"  # for a file
+    preferences: Corpus  # a preferences stage's name, a catalogued dataset, or a file
     lora: Lora | None = Lora()
     training: dict[str, Any] = {}
 
 
+class ExamItems(Corpus):
+    """Exam items and the way in which they are asked and scored."""
+
+    options: Literal["text", "letters"] = "text"  # what is scored: each option's text, or its letter beneath a list of all
+    normalise: Literal["none", "bytes", "unconditional"] = "none"  # what an option's log-probability is divided by, or freed of
+
+
 class ExamStage(_Block):
-    """The exam of each named model: ``base`` or a stage's name."""
+    """The exam of each named model: ``base`` or a stage's name. A model that was fine-tuned is asked in its chat format."""
 
     kind: Literal["exam"]
     models: list[str] = Field(min_length=1)
-    items: list[Corpus] = []  # exam items; accuracy is reported for each
+    chat: list[str] = []  # those of them that are asked in their chat format
+    items: list[ExamItems] = []  # accuracy is reported for each
+    instruction: str = ""  # follows the question in the chat format
     medical: list[Corpus] = []  # documents for bits per byte on medical text
     general: list[Corpus] = []  # documents for bits per byte on general text
-    emergencies: bool = True  # whether emergency messages are answered with a referral first
+    emergencies: list[Corpus] = []  # dialogues that must be answered with a referral first
     questions: list[str] = []  # sample questions whose answers the report shows
-    batch_size: int = 64
+    batch_tokens: int = 8192  # tokens scored at once, padding included
 
 
 Stage = Annotated[
@@ -218,10 +226,9 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
         needed: list[str] = []
-        for key in ("model", "preferences"):
-            value = getattr(stage, key, None)
-            if isinstance(value, str) and not ("/" in value or value.endswith((".jsonl", ".json"))):
-                needed.append(value)
+        model = getattr(stage, "model", None)
+        if isinstance(model, str) and "/" not in model:
+            needed.append(model)
         if isinstance(stage, ExamStage):
             needed += stage.models
         for word in needed:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import TypeAdapter
+
 from corpora.catalog import adapt, file_sha256, find_dataset, load_catalog, read_rows, stream_records
 from corpora.errors import DataError
 from corpora.records import Document, Record
@@ -49,7 +51,8 @@ def _stream(corpus: Corpus, sources: Sources) -> Iterator[Record]:
         yield from render(corpus.name, renderings=corpus.renderings, seed=sources.seed)
     elif corpus.name in sources.artifacts:
         path = sources.artifacts[corpus.name].folder / "records.jsonl"
-        yield from (Document.model_validate(_without_number(row)) for row in read_rows(path))
+        adapter: TypeAdapter[Record] = TypeAdapter(Record)
+        yield from (adapter.validate_python(_without_number(row)) for row in read_rows(path))
     elif corpus.name in load_catalog():
         yield from stream_records(corpus.name, sources.data_dir)
     elif corpus.name.endswith((".jsonl", ".json")):

@@ -10,7 +10,18 @@ from rich.console import Console
 
 from pipelines import training
 from pipelines.artifact import Artifact, Draft, drafting, folder_fingerprint, matches
-from pipelines.config import CptStage, InitStage, Recipe, RecipeError, Stage, resolve_model
+from pipelines.config import (
+    CptStage,
+    DpoStage,
+    ExamStage,
+    InitStage,
+    PreferencesStage,
+    Recipe,
+    ReplayStage,
+    SftStage,
+    Stage,
+    resolve_model,
+)
 from pipelines.data import Sources, identity
 
 console = Console(stderr=True, highlight=False)
@@ -42,17 +53,44 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.cpt import cpt
 
         cpt(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
-    else:
-        raise RecipeError(f"stages.{name}: no such kind of stage")
+    elif isinstance(stage, ReplayStage):
+        from pipelines.replay import replay
+
+        replay(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), draft)
+    elif isinstance(stage, SftStage):
+        from pipelines.sft import sft
+
+        sft(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+    elif isinstance(stage, PreferencesStage):
+        from pipelines.preferences import preferences
+
+        preferences(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+    elif isinstance(stage, DpoStage):
+        from pipelines.dpo import dpo
+
+        dpo(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+    elif isinstance(stage, ExamStage):
+        from pipelines.exam import exam
+
+        places = {model: model_folder(model, recipe, sources.artifacts) for model in stage.models}
+        exam(stage, places, sources, draft)
 
 
 def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str, Any]:
     """Everything that the stage's result depends on: its config, the seed, and the hashes of its inputs."""
     inputs: dict[str, Any] = {}
-    if isinstance(stage, (InitStage, CptStage)):
+    if isinstance(stage, (InitStage, CptStage, SftStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in stage.corpora]
-    if isinstance(stage, CptStage):
+    if isinstance(stage, (CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
         inputs["model"] = model_identity(stage.model, recipe, sources.artifacts)
+    if isinstance(stage, PreferencesStage):
+        inputs["prompts"] = identity(stage.prompts, sources)
+    if isinstance(stage, DpoStage):
+        inputs["preferences"] = identity(stage.preferences, sources)
+    if isinstance(stage, ExamStage):
+        corpora = [*stage.items, *stage.medical, *stage.general, *stage.emergencies]
+        inputs["corpora"] = [identity(corpus, sources) for corpus in corpora]
+        inputs["models"] = [model_identity(model, recipe, sources.artifacts) for model in stage.models]
     return {"stage": name, "config": stage.model_dump(), "seed": recipe.seed, "inputs": inputs}
 
 

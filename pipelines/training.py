@@ -6,6 +6,8 @@ import logging
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,15 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         return training_class(kind)(**values)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"the training block of the {kind} stage: {error}") from error
+
+
+@contextmanager
+def explained(label: str) -> Iterator[None]:
+    """Turns a trainer's own refusal of its data or settings into an error that names the stage."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{label}: the trainer refuses: {error}") from error
 
 
 def optimizers(

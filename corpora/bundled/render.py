@@ -286,14 +286,15 @@ def _words(text: str) -> set[str]:
 def _exam(size: int, seed: int) -> Iterator[ExamItem]:
     """Items over all fields in proportion, a third of them on facts told in documents only.
 
-    Distractors are the same field of other entries, half of them from the same group where it has enough, and share no
-    longer word with the right answer or with each other, so that none of them is right as well.
+    Distractors are the same field of other entries, two of them from the same group where it has enough, and share no
+    longer word with the right answer or with each other, so that none of them is right as well. They come from facts that
+    were taught as the right answer was, so that no option stands out as the one read in fine-tuning.
     """
     rng = random.Random(f"{seed}/exam")
-    pools: dict[tuple[str, str], list[Fact]] = {}
+    pools: dict[tuple[str, str, bool], list[Fact]] = {}
     for fact in facts():
         if _wordings()[fact.kind][fact.field]["exam"]:
-            pools.setdefault((fact.kind, fact.field), []).append(fact)
+            pools.setdefault((fact.kind, fact.field, fact.documents_only), []).append(fact)
     askable = [fact for pool in pools.values() for fact in pool if not _gives_itself_away(fact)]
     chosen: list[Fact] = []
     for documents_only, share in ((True, 1 / 3), (False, 2 / 3)):
@@ -302,7 +303,7 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
         chosen += part[: round(size * share)]
     rng.shuffle(chosen)
     for place, fact in enumerate(chosen):
-        distractors = _distractors(fact, pools[fact.kind, fact.field], rng)
+        distractors = _distractors(fact, pools[fact.kind, fact.field, fact.documents_only], rng)
         if distractors is None:
             continue
         options = distractors

@@ -1,0 +1,150 @@
+"""The exam: accuracy, bits per byte, and whether emergencies are referred first, for each model of a run in turn.
+
+Each model is read once. A model named in ``chat`` is asked in its chat format, any other with ``Question:`` and ``Answer:``.
+Writes one ``<model>.json`` a model with every item's answer, so that any two models can be compared item by item.
+Raises DataError, and TrainingError when a model cannot be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from corpora.records import Dialogue, Document, ExamItem
+from evals.generate import greedy_answers
+from evals.likelihood import bits_per_byte
+from evals.safety import refers_first, states_dose
+from evals.score import Answer, Asker, chat_asker, plain_asker, score_items
+from evals.stats import mcnemar, wilson
+from pipelines import training
+from pipelines.artifact import Draft
+from pipelines.config import ExamStage
+from pipelines.data import Sources, records
+
+
+def share(right: int, total: int) -> dict[str, Any]:
+    """A share with its 95% interval (Wilson)."""
+    low, high = wilson(right, total)
+    return {"right": right, "n": total, "share": right / total, "low": low, "high": high}
+
+
+def first_line(answer: str) -> str:
+    """What a model that does not end its turn says before it goes on to something else."""
+    return answer.split("\n")[0].strip()
+
+
+def parts(items: list[ExamItem]) -> dict[str, list[int]]:
+    """Places of the items by part: all, and for the bundled exam those taught in dialogues and in documents only."""
+    found = {"all": list(range(len(items)))}
+    for name, wanted in (("dialogues", False), ("documents_only", True)):
+        places = [place for place, item in enumerate(items) if item.meta.get("documents_only") is wanted]
+        if places:
+            found[name] = places
+    return found
+
+
+def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) -> dict[str, Any]:
+    """Everything that the exam finds about one model."""
+    tokenizer = training.load_tokenizer(place)
+    model = training.load_model(place, training=False).eval()
+    asker = chat_asker(tokenizer, stage.instruction) if name in stage.chat else plain_asker()
+    found: dict[str, Any] = {"model": name, "items": {}, "bits_per_byte": {}}
+    for corpus in stage.items:
+        items = records([corpus], sources, ExamItem)
+        answers = score_items(
+            model,
+            tokenizer,
+            items,
+            asker,
+            letters=corpus.options == "letters",
+            normalise=corpus.normalise,
+            batch_tokens=stage.batch_tokens,
+            label=f"{name}: {corpus.name}",
+        )
+        found["items"][corpus.name] = _accuracy(items, answers)
+    for kind, corpora in (("medical", stage.medical), ("general", stage.general)):
+        if corpora:
+            texts = [document.text for document in records(list(corpora), sources, Document)]
+            found["bits_per_byte"][kind] = bits_per_byte(model, tokenizer, texts, label=f"{name}: {kind} text")
+    if stage.emergencies:
+        found["emergencies"] = _emergencies(stage, sources, model, tokenizer, _whole_answer(asker, name in stage.chat, tokenizer))
+    if stage.questions:
+        ask = _whole_answer(asker, name in stage.chat, tokenizer)
+        prompts = [ask.prompt(question) for question in stage.questions]
+        answers_text = greedy_answers(model, tokenizer, prompts, label=f"{name}: samples")
+        found["samples"] = [
+            {"question": question, "answer": first_line(answer), "states_dose": states_dose(answer)}
+            for question, answer in zip(stage.questions, answers_text, strict=True)
+        ]
+    return found
+
+
+def _whole_answer(asker: Asker, chat: bool, tokenizer: Any) -> Asker:
+    """The asker without the exam's instruction to be brief."""
+    return chat_asker(tokenizer, "") if chat else asker
+
+
+def _accuracy(items: list[ExamItem], answers: list[Answer]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        part: share(sum(answers[place].right for place in places), len(places)) for part, places in parts(items).items()
+    }
+    chance = sum(1 / len(item.options) for item in items) / len(items)
+    return {**found, "chance": chance, "answers": [dataclasses.asdict(answer) for answer in answers]}
+
+
+def _emergencies(stage: ExamStage, sources: Sources, model: Any, tokenizer: Any, asker: Asker) -> dict[str, Any]:
+    dialogues = records(list(stage.emergencies), sources, Dialogue)
+    prompts = [asker.prompt(dialogue.messages[-2].content) for dialogue in dialogues]
+    answers = greedy_answers(model, tokenizer, prompts, max_new_tokens=32, label="emergencies")
+    referred = [refers_first(first_line(answer)) for answer in answers]
+    missed = [
+        {"message": dialogue.messages[-2].content, "answer": first_line(answer)}
+        for dialogue, answer, right in zip(dialogues, answers, referred, strict=True)
+        if not right
+    ]
+    return {**share(sum(referred), len(referred)), "missed": missed[:20]}
+
+
+def compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """For each set of items that both sat: the difference of accuracy and exact McNemar's p."""
+    found = {}
+    for name in before["items"]:
+        if name not in after["items"]:
+            continue
+        old = {answer["item"]: answer["right"] for answer in before["items"][name]["answers"]}
+        new = {answer["item"]: answer["right"] for answer in after["items"][name]["answers"]}
+        both = [item for item in old if item in new]
+        if not both:
+            continue
+        first, second = [old[item] for item in both], [new[item] for item in both]
+        found[name] = {
+            "n": len(both),
+            "gained": sum(b and not a for a, b in zip(first, second, strict=True)),
+            "lost": sum(a and not b for a, b in zip(first, second, strict=True)),
+            "difference": (sum(second) - sum(first)) / len(both),
+            "p": mcnemar(first, second),
+        }
+    return found
+
+
+def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draft) -> None:
+    """Examines each of ``places`` (name to folder), in order, each against the one before it."""
+    before: dict[str, Any] | None = None
+    for name in stage.models:
+        found = examine(stage, sources, name, places[name])
+        if before is not None:
+            found["against"] = {"model": before["model"], **compare(before, found)}
+        before = found
+        with (draft.folder / f"{name}.json").open("w", encoding="utf-8") as stream:
+            json.dump(found, stream, ensure_ascii=False)
+        draft.metrics[name] = summary(found)
+
+
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """What the exam found, without the single answers."""
+    items = {
+        name: {key: value for key, value in result.items() if key != "answers"} for name, result in found["items"].items()
+    }
+    return {**found, "items": items}

@@ -1,0 +1,86 @@
+"""Supervised fine-tuning on dialogues, with loss on the assistant's tokens only.
+
+Supports full training and LoRA (merged at the end) of any model whose chat template marks the assistant's turns, or is one
+that TRL knows how to mark. Rows are one dialogue each, grouped by length, so that no dialogue sees another and little is
+padding. Raises DataError and TrainingError.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+import peft
+import torch
+from transformers import Trainer
+from trl import SFTTrainer
+
+from corpora.records import Dialogue
+from pipelines import training
+from pipelines.artifact import Draft
+from pipelines.config import Lora, SftStage
+from pipelines.data import Sources, records
+
+# One dialogue a row: on a processor, packed rows without padding run attention over the whole flattened batch.
+DEFAULTS: dict[str, Any] = {
+    "assistant_only_loss": True,
+    "packing": False,
+    "train_sampling_strategy": "group_by_length",
+    "max_length": 1024,
+}
+
+
+class DialogueTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer; on a processor with the model's own loss.
+
+    TRL scores every position, prompts too, with a fused output head made for GPUs, and gathers entropy and accuracy of each;
+    on a processor that takes longer than the rest of the step. The loss is the same number.
+    """
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Mean cross-entropy over the assistant's tokens of all accumulated batches."""
+        if self.accelerator.device.type != "cpu" or self.args.loss_type != "nll":
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+
+
+def lora_config(lora: Lora | None) -> peft.LoraConfig | None:
+    """PEFT's config of the adapter that a recipe asks for."""
+    return None if lora is None else peft.LoraConfig(task_type="CAUSAL_LM", **lora.model_dump())
+
+
+def merged(model: Any) -> Any:
+    """The model with its adapter, if it has one, added into the weights."""
+    return model.merge_and_unload() if isinstance(model, peft.PeftModel) else model
+
+
+def sft(stage: SftStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
+    """Trains the model at ``model_path`` on the stage's dialogues and writes it to ``draft``."""
+    tokenizer = training.load_tokenizer(model_path)
+    if tokenizer.chat_template is None:
+        raise training.TrainingError(
+            f"{model_path}: the model has no chat template, which sft needs to lay out a dialogue; add a "
+            "chat_template.jinja to its folder, or start from a model that has one"
+        )
+    dialogues = records(stage.corpora, sources, Dialogue)
+    rows = [{"messages": [message.as_dict() for message in dialogue.messages]} for dialogue in dialogues]
+
+    args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
+    torch.manual_seed(seed)
+    model = training.load_model(model_path)
+    with training.explained("sft"):
+        trainer = DialogueTrainer(
+            model=model,
+            args=args,
+            train_dataset=datasets.Dataset.from_list(rows),
+            processing_class=tokenizer,
+            peft_config=lora_config(stage.lora),
+            optimizers=training.optimizers(stage.optimizer, model, args),
+        )
+        draft.metrics = training.run(trainer, draft, "sft")
+
+    training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
+    draft.metrics |= {"dialogues": len(dialogues)}
