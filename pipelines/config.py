@@ -152,6 +152,15 @@ STAGE_CLASSES: dict[str, type[_Block]] = {
 }
 
 
+def named_corpora(stage: _Block) -> list[Corpus]:
+    """Every corpus that a stage's block names, in any of its fields."""
+    found: list[Corpus] = []
+    for name in type(stage).model_fields:
+        value = getattr(stage, name)
+        found += [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Corpus)]
+    return found
+
+
 class Serve(_Block):
     """The model that ``serve``, ``ask`` and ``chat`` take, and what it is asked at the end of a run."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from corpora.catalog import load_catalog, locate
 from pipelines import training
-from pipelines.artifact import Artifact, Draft, drafting, folder_fingerprint, matches
+from pipelines.artifact import Artifact, Draft, drafting, fingerprint, folder_fingerprint, matches
 from pipelines.config import (
     CptStage,
     DpoStage,
@@ -17,12 +19,16 @@ from pipelines.config import (
     InitStage,
     PreferencesStage,
     Recipe,
+    RecipeError,
     ReplayStage,
     SftStage,
     Stage,
+    named_corpora,
     resolve_model,
 )
 from pipelines.data import Sources, identity
+from pipelines.report import write_report
+from pipelines.serve import serve
 
 console = Console(stderr=True, highlight=False)
 
@@ -94,28 +100,98 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
     return {"stage": name, "config": stage.model_dump(), "seed": recipe.seed, "inputs": inputs}
 
 
-def reproduce(recipe: Recipe, run_dir: Path, data_dir: Path | None = None) -> dict[str, Artifact]:
-    """Runs what is not yet done of ``recipe`` below ``run_dir`` and returns the artifact of each stage."""
+def _last_of(recipe: Recipe, kind: str) -> str:
+    """Name of the recipe's last stage of this kind."""
+    return [name for name, stage in recipe.stages.items() if stage.kind == kind][-1]
+
+
+def _check_disk(run_dir: Path, recipe: Recipe) -> None:
+    """Raises RecipeError when less is free than the run's models and checkpoints will take."""
+    weights = 0
+    if recipe.base_model:
+        base = Path(resolve_model(recipe.base_model))
+        weights = sum(path.stat().st_size for path in base.glob("*.safetensors")) if base.is_dir() else 0
+    stages = sum(stage.kind in ("cpt", "sft", "dpo") for stage in recipe.stages.values())
+    # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
+    needed = weights * stages + 2 * 6 * weights + 200 * 2**20
+    run_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(run_dir).free
+    if free < needed:
+        raise RecipeError(
+            f"{run_dir}: {free / 2**30:.1f} GiB are free and the run needs about {needed / 2**30:.1f}; free some, or name "
+            "another folder with --run"
+        )
+
+
+def _check_data(recipe: Recipe, data_dir: Path | None) -> None:
+    """Raises DataError when a catalogued dataset is not at hand, before anything is computed."""
+    for stage in recipe.stages.values():
+        for corpus in named_corpora(stage):
+            if corpus.name in load_catalog():
+                locate(corpus.name, data_dir)
+
+
+def finish(
+    run_dir: Path, name: str, heading: str, what: dict[str, Any], work: Callable[[Draft], None]
+) -> Artifact:
+    """The artifact at ``run_dir/name`` made from ``what``: the one that is there, or a new one."""
+    folder = run_dir / name
+    key = fingerprint(what)
+    done = matches(folder, key)
+    if done is not None:
+        console.print(f"[dim]{heading}: done before, skipped[/dim]")
+        return done
+    console.print(f"[bold]{heading}[/bold]")
+    with drafting(folder, name, what) as draft:
+        work(draft)
+    done = matches(folder, key)
+    assert done is not None
+    console.print(f"{heading}: {done.manifest['wall_seconds']:.0f} s")
+    return done
+
+
+def reproduce(
+    recipe: Recipe, run_dir: Path, data_dir: Path | None = None, until_kind: str | None = None
+) -> dict[str, Artifact]:
+    """Runs what is not yet done of ``recipe`` below ``run_dir`` and returns the artifact of each stage.
+
+    Args:
+        recipe: what to run.
+        run_dir: folder for the artifacts and the report.
+        data_dir: folder of the published datasets that the recipe names.
+        until_kind: stop after the last stage of this kind; otherwise the model is served, asked and reported on as well.
+
+    Raises:
+        OslerError: with the remedy. What was finished before stays and is skipped by the next run.
+    """
+    _check_disk(run_dir, recipe)
+    _check_data(recipe, data_dir)
     training.quiet()
     training.use_all_cores()
     artifacts: dict[str, Artifact] = {}
     sources = Sources(data_dir, recipe.seed, artifacts)
+    count = len(recipe.stages) + (recipe.serve is not None)
     for number, (name, stage) in enumerate(recipe.stages.items(), start=1):
-        heading = f"[{number}/{len(recipe.stages)}] {name}"
-        what = given(name, stage, recipe, sources)
-        folder = run_dir / name
-        from pipelines.artifact import fingerprint
-
-        done = matches(folder, fingerprint(what))
-        if done is not None:
-            console.print(f"[dim]{heading}: done before, skipped[/dim]")
-        else:
-            console.print(f"[bold]{heading}[/bold]")
-            started = time.perf_counter()
-            with drafting(folder, name, what) as draft:
-                run_stage(name, stage, recipe, sources, draft)
-            done = matches(folder, fingerprint(what))
-            assert done is not None
-            console.print(f"{heading}: {time.perf_counter() - started:.0f} s")
-        artifacts[name] = done
+        artifacts[name] = finish(
+            run_dir,
+            name,
+            f"[{number}/{count}] {name}",
+            given(name, stage, recipe, sources),
+            lambda draft, name=name, stage=stage: run_stage(name, stage, recipe, sources, draft),  # type: ignore[misc]
+        )
+        if until_kind is not None and name == _last_of(recipe, until_kind):
+            return artifacts
+    if recipe.serve is not None:
+        block = recipe.serve
+        what = {
+            "stage": "serve",
+            "config": {"kind": "serve", **block.model_dump()},
+            "inputs": {"model": model_identity(block.model, recipe, artifacts)},
+        }
+        place = model_folder(block.model, recipe, artifacts)
+        artifacts["serve"] = finish(
+            run_dir, "serve", f"[{count}/{count}] serve", what, lambda draft: serve(block, place, draft)
+        )
+    report = write_report(recipe, artifacts, run_dir)
+    console.print(f"report: {report}")
     return artifacts

@@ -1,0 +1,40 @@
+# `make reproduce` and `make test` each start from nothing: they make .venv and install the locked requirements first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RECIPE ?= nano
+
+.PHONY: help install reproduce test test-all lint clean
+
+help:
+	@echo "make reproduce   install, then train, examine, serve and ask the embedded default (RECIPE=nano)"
+	@echo "make test        install, then run the tests"
+	@echo "make lint        ruff and mypy"
+	@echo "make clean       remove the runs, not the environment"
+
+install: $(VENV)/installed
+
+# --no-deps: the lock names every package; the processor build of vLLM asks for three that it does not need and that would
+# break torch's CPU build.
+$(VENV)/installed: requirements/cpu.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off --no-deps -r requirements/cpu.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+reproduce: install
+	$(BIN)/osler reproduce $(RECIPE)
+
+test: install lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: install lint
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf runs

@@ -1,0 +1,366 @@
+"""The command ``osler``. Each subcommand is thin: it reads its arguments, calls one function, and prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from corpora.errors import OslerError
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+app = typer.Typer(
+    help="Make a medical language model from a base model, examine it, serve it, and ask it.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bench = typer.Typer(help="Measure Osler beside a plain loop and the libraries' defaults.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+RecipeArgument = Annotated[
+    str, typer.Argument(help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`) or the path of a YAML file.")
+]
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="Folder for the artifacts and the report. Default: runs/<recipe>.")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder that holds the published datasets a recipe names (see corpora/catalog.yaml).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1.")
+]
+RECIPE = "nano"
+
+
+def _run(name: str, run: Path | None, data: Path | None, kind: str | None) -> None:
+    from pipelines.config import load_recipe
+    from pipelines.reproduce import reproduce
+
+    recipe = load_recipe(name)
+    if kind is not None and not any(stage.kind == kind for stage in recipe.stages.values()):
+        kinds = ", ".join(dict.fromkeys(stage.kind for stage in recipe.stages.values()))
+        raise OslerError(f"recipe '{recipe.name}' has no stage of kind '{kind}'; it has: {kinds}")
+    reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind)
+
+
+@app.command()
+def reproduce(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+    """Run every stage of a RECIPE, serve the result, ask it, and write the report.
+
+    Finished stages are skipped; an interrupted one goes on from its last checkpoint.
+
+    Examples: `osler reproduce` · `osler reproduce nano-real --data ~/datasets`
+    """
+    _run(recipe, run, data, None)
+
+
+@app.command()
+def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+    """Continue pretraining: run RECIPE up to its last `cpt` stage."""
+    _run(recipe, run, data, "cpt")
+
+
+@app.command()
+def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+    """Fine-tune on dialogues: run RECIPE up to its last `sft` stage."""
+    _run(recipe, run, data, "sft")
+
+
+@app.command()
+def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+    """Build preference pairs from the model's own answers: run RECIPE up to its last `preferences` stage."""
+    _run(recipe, run, data, "preferences")
+
+
+@app.command()
+def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+    """Align with DPO: run RECIPE up to its last `dpo` stage."""
+    _run(recipe, run, data, "dpo")
+
+
+@app.command("eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model's folder or hub id, or `bundled:osler-nano-base`.")],
+    items: Annotated[
+        list[str] | None,
+        typer.Option("--items", help="Exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable."),
+    ] = None,
+    letters: Annotated[bool, typer.Option(help="Score the letters A to D beneath a list of the options, not the options' texts.")] = False,
+    normalise: Annotated[str, typer.Option(help="none, bytes, or unconditional (see evals/score.py).")] = "unconditional",
+    chat: Annotated[bool | None, typer.Option(help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Use only so many items, taken by seed.")] = None,
+    data: DataOption = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write every item's answer to this JSON file, for `osler compare`.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Examine MODEL: accuracy with 95% intervals, bits per byte, emergencies referred first.
+
+    Example: `osler eval runs/nano/dpo/model --chat -o dpo.json`
+    """
+    from pipelines import training
+    from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
+    from pipelines.data import Sources
+    from pipelines.exam import examine, summary
+
+    training.quiet()
+    training.use_all_cores()
+    names = items or ["bundled-exam"]
+    place = resolve_model(model)
+    in_chat = chat if chat is not None else "base" not in Path(place).name
+    stage = ExamStage(
+        kind="exam",
+        models=["model"],
+        chat=["model"] if in_chat else [],
+        instruction="Answer in a few words." if in_chat and not letters else "",
+        items=[
+            ExamItems(name=name, options="letters" if letters else "text", normalise=normalise, limit=limit)  # type: ignore[arg-type]
+            for name in names
+        ],
+        medical=[Corpus(name="bundled-held-out")],
+        general=[Corpus(name="bundled-general")],
+        emergencies=[Corpus(name="bundled-emergencies")],
+    )
+    found = {**examine(stage, Sources(data, 0, {}), "model", place), "model": model}
+    if output is not None:
+        output.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+    if as_json:
+        print(json.dumps(summary(found), ensure_ascii=False))
+        return
+    shown = Table(title=model)
+    for head in ("items", "part", "n", "accuracy, %", "95% interval"):
+        shown.add_column(head)
+    for name, result in found["items"].items():
+        for part in ("all", "dialogues", "documents_only"):
+            if part in result:
+                score = result[part]
+                interval = f"{100 * score['low']:.1f} to {100 * score['high']:.1f}"
+                shown.add_row(name, part, str(score["n"]), f"{100 * score['share']:.1f}", interval)
+    out.print(shown)
+    for kind, value in found["bits_per_byte"].items():
+        out.print(f"bits per byte, {kind} text: {value:.3f}")
+    out.print(f"emergencies referred first: {100 * found['emergencies']['share']:.1f}% of {found['emergencies']['n']}")
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="Answers of the first model: a JSON file of `osler eval -o` or of an exam stage.")],
+    after: Annotated[Path, typer.Argument(help="Answers of the second model.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two models on the items that both sat: difference and exact McNemar p.
+
+    Example: `osler compare runs/nano/exam/sft.json runs/nano/exam/dpo.json`
+    """
+    from pipelines.exam import compare as paired
+
+    loaded: list[dict[str, Any]] = []
+    for path in (before, after):
+        if not path.is_file():
+            raise OslerError(f"{path}: no such file; write one with `osler eval MODEL -o {path}`")
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise OslerError(f"{path}: not valid JSON: {error}") from error
+        if not isinstance(found, dict) or "items" not in found:
+            raise OslerError(f"{path}: no exam answers in this file; write it with `osler eval MODEL -o {path}`")
+        loaded.append(found)
+    result = paired(*loaded)
+    if not result:
+        raise OslerError(f"{before} and {after} have no items in common")
+    if as_json:
+        print(json.dumps(result))
+        return
+    for name, figures in result.items():
+        p = figures["p"]
+        verdict = "the difference is significant at 5%" if p < 0.05 else "no significant difference at 5%"
+        out.print(
+            f"{name}: {100 * figures['difference']:+.1f} points on {figures['n']} items "
+            f"(won {figures['gained']}, lost {figures['lost']}), exact McNemar p = {p:.4g}: {verdict}"
+        )
+
+
+def _served_model(model: str | None, run: Path | None) -> str:
+    """The folder of the model to serve: as given, or the one that the run's recipe serves."""
+    from pipelines.config import load_recipe, resolve_model
+
+    if model is not None:
+        return resolve_model(model)
+    recipe = load_recipe(RECIPE)
+    assert recipe.serve is not None
+    folder = (run or Path("runs") / recipe.name) / recipe.serve.model / "model"
+    if not (folder / "config.json").is_file():
+        raise OslerError(f"{folder}: no model yet; run `osler reproduce` first, or name a model with --model")
+    return str(folder)
+
+
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", help="A model's folder or hub id. Default: what `osler reproduce` made last.")
+]
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(
+    context: typer.Context,
+    model: Annotated[str | None, typer.Argument(help="A model's folder or hub id. Default: what `osler reproduce` made.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on. vLLM's own door is not guarded: keep it on loopback.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+) -> None:
+    """Serve MODEL with vLLM until Ctrl-C. Any of vLLM's own flags can follow.
+
+    Example: `osler serve runs/nano/dpo/model --port 8000 --max-model-len 1024`
+    """
+    from serving.server import serving
+
+    flags: dict[str, Any] = {}
+    words = list(context.args)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            raise OslerError(f"unexpected argument '{word}'; vLLM's flags start with --")
+        key, _, value = word[2:].partition("=")
+        flags[key] = value or (words.pop(0) if words and not words[0].startswith("--") else True)
+    # A plain `kill` stops the child as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with serving(_served_model(model, None), flags=flags, host=host, port=port) as server:
+        out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")
+        out.print(f"Ask it from another terminal: osler ask --url {server.url} \"What is asthma?\"")
+        try:
+            while True:
+                time.sleep(0.5)
+                server.check()
+        except KeyboardInterrupt:
+            err.print("stopping")
+
+
+def _with_server(url: str | None, model: str | None, talk: Any) -> None:
+    """Calls ``talk`` with the address of a running server, or of one started for it."""
+    if url is not None:
+        talk(url)
+        return
+    from serving.server import serving
+
+    with serving(_served_model(model, None)) as server:
+        talk(server.url)
+
+
+def _say(pieces: Any) -> str:
+    """Prints the pieces as they come and returns the whole."""
+    said = ""
+    for piece in pieces:
+        said += piece
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+    sys.stdout.write("\n")
+    return said
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question.")],
+    model: ModelOption = None,
+    url: UrlOption = None,
+    complete: Annotated[bool, typer.Option("--complete", help="Continue the text, as a base model does, instead of answering.")] = False,
+) -> None:
+    """Ask one QUESTION through LangChain. Starts vLLM for it, unless --url names a server.
+
+    Examples: `osler ask "What is asthma?"` · `osler ask --complete -m bundled:osler-nano-base "The old man"`
+    """
+    import openai
+
+    from serving.assistant import NOTICE, chat_model, completion_model, stream_answer
+
+    def talk(address: str) -> None:
+        try:
+            if complete:
+                _say(completion_model(address).stream(question))
+            else:
+                _say(stream_answer(chat_model(address), question))
+                err.print(f"[dim]{NOTICE}[/dim]")
+        except openai.APIConnectionError as error:
+            raise OslerError(f"{address}: no server answers there; start one with `osler serve`, or leave --url out") from error
+        except openai.NotFoundError as error:
+            raise OslerError(f"{address}: {error}; `osler serve` names its model 'osler'") from error
+
+    _with_server(url, model, talk)
+
+
+@app.command()
+def chat(model: ModelOption = None, url: UrlOption = None) -> None:
+    """Talk with the model, several turns. An empty line or Ctrl-D ends it."""
+    import openai
+    from langchain_core.messages import BaseMessage
+
+    from serving.assistant import NOTICE, chat_model, remember, stream_answer
+
+    def talk(address: str) -> None:
+        history: list[BaseMessage] = []
+        client = chat_model(address)
+        err.print(f"[dim]{NOTICE} An empty line ends the talk.[/dim]")
+        while True:
+            try:
+                question = out.input("[bold]you:[/bold] ").strip()
+            except (EOFError, KeyboardInterrupt):
+                break
+            if not question:
+                break
+            out.print("[bold]osler:[/bold] ", end="")
+            try:
+                answer = _say(stream_answer(client, question, history))
+            except openai.APIConnectionError as error:
+                raise OslerError(f"{address}: no server answers there; start one with `osler serve`") from error
+            history = remember(history, question, answer)
+
+    _with_server(url, model, talk)
+
+
+@bench.command("train")
+def bench_train(
+    model: Annotated[str, typer.Option("--model", "-m", help="A model's folder or `bundled:…`.")] = "bundled:osler-nano-base",
+    seconds: Annotated[float, typer.Option(help="Time for each measurement, after warming up.")] = 20.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Tokens per second of each training stage beside a plain bf16 loop and TRL's defaults, in one run."""
+    from pipelines.bench import bench_train as measure
+    from pipelines.config import resolve_model
+
+    rows = measure(resolve_model(model), seconds)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    shown = Table(title="training speed on this machine")
+    for head in ("data", "how", "tokens/s", "beside the plain loop"):
+        shown.add_column(head)
+    for row in rows:
+        shown.add_row(row["data"], row["how"], f"{row['tokens_per_second']:,.0f}", f"{row['ratio']:.2f}")
+    out.print(shown)
+
+
+def main() -> None:
+    """Entry point: an error that the user can mend is one message and exit code 1, without a traceback."""
+    try:
+        app()
+    except OslerError as error:
+        err.print(f"[bold red]error:[/bold red] {error}", markup=True, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command to go on")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

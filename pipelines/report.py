@@ -1,0 +1,272 @@
+"""The report of a run: one page in Markdown and HTML, its pictures, and every figure of it as JSON."""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from pipelines.artifact import Artifact, fingerprint, versions
+from pipelines.config import Recipe
+
+STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.55 system-ui, sans-serif; color: #1c2733; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #dbe2ea; padding-bottom: .3rem; }
+table { border-collapse: collapse; font-size: .92rem; display: block; overflow-x: auto; }
+th, td { border-bottom: 1px solid #dbe2ea; padding: .35rem .7rem; text-align: left; vertical-align: top; }
+th { background: #f2f5f8; } img { max-width: 100%; } code { background: #f2f5f8; padding: 0 .2rem; }
+blockquote { border-left: 4px solid #c0504d; margin-left: 0; padding-left: 1rem; color: #444; }
+"""
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(head), line(["---"] * len(head)), *(line(row) for row in rows)])
+
+
+def exams(artifacts: dict[str, Artifact]) -> dict[str, dict[str, Any]]:
+    """What each exam stage found about each model, by model, later stages last."""
+    found: dict[str, dict[str, Any]] = {}
+    for artifact in artifacts.values():
+        if artifact.manifest["given"]["config"].get("kind") == "exam":
+            found.update(artifact.metrics)
+    return found
+
+
+def _interval(result: dict[str, Any]) -> str:
+    return f"{percent(result['share'])} ({percent(result['low'])} to {percent(result['high'])})"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
+    """Tables of accuracy, bits per byte and emergencies."""
+    lines: list[str] = []
+    sets = list(dict.fromkeys(name for result in results.values() for name in result["items"]))
+    for name in sets:
+        sat = {model: result for model, result in results.items() if name in result["items"]}
+        first = next(iter(sat.values()))["items"][name]
+        several = "documents_only" in first
+        head = ["model", "accuracy, % (95% interval)"]
+        head += ["taught in dialogues", "taught in documents only"] if several else []
+        head += ["items won / lost", "exact McNemar p"]
+        rows = []
+        for model, result in sat.items():
+            scores = result["items"][name]
+            row = [model, _interval(scores["all"])]
+            row += [_interval(scores["dialogues"]), _interval(scores["documents_only"])] if several else []
+            against = result.get("against", {}).get(name)
+            row += [f"{against['gained']} / {against['lost']}", _p(against["p"])] if against else ["", ""]
+            rows.append(row)
+        lines += [
+            f"### {name}",
+            "",
+            f"{first['all']['n']} items; chance is {percent(first['chance'])}%. Each model is compared with the one above it.",
+            "",
+            table(head, rows),
+            "",
+        ]
+    base = next(iter(results.values()))["bits_per_byte"] if results else {}
+    if base:
+        rows = []
+        for model, result in results.items():
+            row = [model]
+            for kind in base:
+                value = result["bits_per_byte"][kind]
+                row.append(f"{value:.3f} ({100 * (value / base[kind] - 1):+.1f}%)")
+            rows.append(row)
+        lines += [
+            "### Bits per byte on held-out text",
+            "",
+            "Lower is better; in brackets the change from the first model. General text shows what was forgotten.",
+            "",
+            table(["model", *(f"{kind} text" for kind in base)], rows),
+            "",
+        ]
+    if any("emergencies" in result for result in results.values()):
+        rows = [[model, _interval(result["emergencies"])] for model, result in results.items() if "emergencies" in result]
+        lines += ["### Emergencies referred first", "", table(["model", "share, % (95% interval)"], rows), ""]
+    return lines
+
+
+def samples_section(results: dict[str, dict[str, Any]]) -> list[str]:
+    """The same questions, answered by each model."""
+    questions = [sample["question"] for result in results.values() for sample in result.get("samples", [])]
+    lines: list[str] = []
+    for question in dict.fromkeys(questions):
+        rows = [
+            [model, sample["answer"][:300] or "(nothing)"]
+            for model, result in results.items()
+            for sample in result.get("samples", [])
+            if sample["question"] == question
+        ]
+        lines += [f"**{question}**", "", table(["model", "answer"], rows), ""]
+    return lines
+
+
+def stages_section(artifacts: dict[str, Artifact]) -> list[str]:
+    """Time, memory and tokens of each stage."""
+    rows = []
+    for name, artifact in artifacts.items():
+        metrics = artifact.metrics
+        memory = max(artifact.manifest["peak_memory_gib"], metrics.get("vllm_memory_gib", 0))
+        rows.append(
+            [
+                name,
+                artifact.manifest["given"]["config"].get("kind", ""),
+                f"{artifact.manifest['wall_seconds']:.0f}",
+                f"{memory:.2f}",
+                f"{metrics['tokens']:,}" if metrics.get("tokens") else "",
+                f"{metrics['tokens_per_second']:,}" if metrics.get("tokens_per_second") else "",
+                f"{metrics['final_loss']:.3f}" if metrics.get("final_loss") is not None else "",
+            ]
+        )
+    total = sum(artifact.manifest["wall_seconds"] for artifact in artifacts.values())
+    rows.append(["all", "", f"{total:.0f}", "", "", "", ""])
+    return [table(["stage", "kind", "seconds", "memory, GiB", "tokens", "tokens/s", "last loss"], rows), ""]
+
+
+def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
+    """A curve of the loss for each stage that trains; False when there is none."""
+    trained = {name: artifact.metrics["losses"] for name, artifact in artifacts.items() if artifact.metrics.get("losses")}
+    if not trained:
+        return False
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(trained), figsize=(4.2 * len(trained), 3.2), squeeze=False, layout="constrained")
+    for axis, (name, losses) in zip(axes[0], trained.items(), strict=True):
+        axis.plot([point["step"] for point in losses], [point["loss"] for point in losses], color="#2a6f97")
+        axis.set(title=name, xlabel="step", ylabel="loss, nats per token" if artifacts[name].manifest["given"]["config"]["kind"] != "dpo" else "DPO loss")
+        axis.set_ylim(bottom=0)
+        axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+    return True
+
+
+def draw_exam(results: dict[str, dict[str, Any]], name: str, path: Path) -> None:
+    """Accuracy of each model on one set of items with its interval, by part, and the line of chance."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    models = [model for model, result in results.items() if name in result["items"]]
+    scores = [results[model]["items"][name] for model in models]
+    labels = {"all": "all items", "dialogues": "taught in dialogues", "documents_only": "taught in documents only"}
+    shown = [part for part in labels if part in scores[0]]
+    colours = {"all": "#1c2733", "dialogues": "#2a9d8f", "documents_only": "#e07a1f"}
+    figure, axis = pyplot.subplots(figsize=(7.5, 3.8), layout="constrained")
+    for number, part in enumerate(shown):
+        places = [place + (number - (len(shown) - 1) / 2) * 0.12 for place in range(len(models))]
+        values = [100 * score[part]["share"] for score in scores]
+        below = [100 * (score[part]["share"] - score[part]["low"]) for score in scores]
+        above = [100 * (score[part]["high"] - score[part]["share"]) for score in scores]
+        axis.errorbar(places, values, yerr=[below, above], fmt="o", capsize=3, color=colours[part], label=labels[part])
+    axis.axhline(100 * scores[0]["chance"], linestyle="--", color="#999999", linewidth=1, label="chance")
+    axis.set_xticks(range(len(models)), models)
+    axis.set(ylabel="accuracy, % (95% interval)", ylim=(0, 100), title=name)
+    axis.grid(axis="y", alpha=0.3)
+    axis.legend(loc="upper left", fontsize=8)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) -> Path:
+    """Writes ``report.md``, ``report.html``, ``report.json`` and the pictures to ``run_dir``, unless they are up to date."""
+    key = fingerprint({name: artifact.output for name, artifact in artifacts.items()} | {"code": fingerprint(Path(__file__).read_text())})
+    target = run_dir / "report.json"
+    if target.is_file() and json.loads(target.read_text(encoding="utf-8")).get("key") == key:
+        return run_dir / "report.md"
+    results = exams(artifacts)
+    serve = artifacts["serve"].metrics if "serve" in artifacts else None
+    figures = {
+        "key": key,
+        "recipe": recipe.model_dump(),
+        "exams": results,
+        "serve": serve,
+        "stages": {
+            name: {
+                "seconds": artifact.manifest["wall_seconds"],
+                "peak_memory_gib": artifact.manifest["peak_memory_gib"],
+                "metrics": artifact.metrics,
+            }
+            for name, artifact in artifacts.items()
+        },
+        "seconds": round(sum(artifact.manifest["wall_seconds"] for artifact in artifacts.values()), 1),
+        "versions": versions(),
+        "manifests": {name: artifact.manifest for name, artifact in artifacts.items()},
+    }
+    lines = [
+        f"# Report of the run `{recipe.name}`",
+        "",
+        recipe.description,
+        "",
+        "> The model is a research artifact and not a medical device. It must not be used to diagnose or to treat.",
+        "",
+    ]
+    if results:
+        lines += ["## The exam", ""]
+        for name in dict.fromkeys(name for result in results.values() for name in result["items"]):
+            picture = f"exam-{name}.png"
+            draw_exam(results, name, run_dir / picture)
+            lines += [f"![accuracy on {name}]({picture})", ""]
+        lines += exam_section(results)
+        lines += ["## The same questions before and after", "", *samples_section(results)]
+    if serve:
+        lines += ["## Served by vLLM, asked through LangChain", "", *_serve_lines(serve)]
+    lines += ["## The stages", "", *stages_section(artifacts)]
+    if draw_losses(artifacts, run_dir / "losses.png"):
+        lines += ["![loss of each stage](losses.png)", ""]
+    lines += ["## The manifest", "", *_manifest_lines(recipe, artifacts)]
+    text = "\n".join(lines) + "\n"
+    (run_dir / "report.md").write_text(text, encoding="utf-8")
+    body = MarkdownIt("commonmark").enable("table").render(text)
+    page = (
+        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
+        f"<title>{html.escape(recipe.name)}</title><style>{STYLE}</style></head><body>{body}</body></html>"
+    )
+    (run_dir / "report.html").write_text(page, encoding="utf-8")
+    target.write_text(json.dumps(figures, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
+    return run_dir / "report.md"
+
+
+def _serve_lines(serve: dict[str, Any]) -> list[str]:
+    rows = [[turn["question"], turn["answer"], f"{turn['seconds']:.2f}"] for turn in serve["turns"]]
+    return [
+        f"vLLM was healthy after {serve['vllm_start_seconds']:.0f} s and held {serve['vllm_memory_gib']:.2f} GiB.",
+        "",
+        table(["question", "answer", "seconds"], rows),
+        "",
+    ]
+
+
+def _manifest_lines(recipe: Recipe, artifacts: dict[str, Artifact]) -> list[str]:
+    rows = [[name, f"`{artifact.key[:16]}`", f"`{artifact.output[:16]}`"] for name, artifact in artifacts.items()]
+    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    commit = next(iter(artifacts.values())).manifest["git_commit"]
+    return [
+        f"Seed {recipe.seed}; code at `{commit[:12]}`; {found}.",
+        "",
+        table(["stage", "made from", "result"], rows),
+        "",
+        "Every figure of this page, and the whole manifest of each stage, is in `report.json`.",
+    ]
