@@ -26,8 +26,9 @@ def token_log_probs(model: nn.Module, input_ids: torch.Tensor, attention_mask: t
     device = next(model.parameters()).device
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         logits = model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device)).logits
-    log_probs = torch.log_softmax(logits[:, :-1].float(), dim=-1)
-    return log_probs.gather(-1, input_ids[:, 1:, None].to(device)).squeeze(-1).cpu()
+    targets = input_ids[:, 1:].to(device)
+    losses = nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), reduction="none")
+    return -losses.view(targets.shape).cpu()
 
 
 def bits_per_byte(
@@ -35,7 +36,7 @@ def bits_per_byte(
     tokenizer: Any,
     texts: Sequence[str],
     window: int = 512,
-    batch_size: int = 16,
+    batch_tokens: int = 4096,
     label: str = "bits per byte",
 ) -> float:
     """Total negative log2-likelihood of ``texts`` over their length in UTF-8 bytes.
@@ -55,10 +56,14 @@ def bits_per_byte(
         raise ValueError("bits per byte of no text")
     windows.sort(key=len, reverse=True)
     nats = 0.0
-    for start in tqdm(range(0, len(windows), batch_size), desc=label, leave=False, disable=None):
-        batch = windows[start : start + batch_size]
-        width = len(batch[0])
-        input_ids = torch.tensor([row + [tokenizer.eos_token_id] * (width - len(row)) for row in batch])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch])
-        nats -= float((token_log_probs(model, input_ids, mask) * mask[:, 1:]).sum())
+    with tqdm(total=len(windows), desc=label, unit="window", leave=False, disable=None) as bar:
+        start = 0
+        while start < len(windows):
+            width = len(windows[start])
+            batch = windows[start : start + max(1, batch_tokens // width)]
+            input_ids = torch.tensor([row + [tokenizer.eos_token_id] * (width - len(row)) for row in batch])
+            mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch])
+            nats -= float((token_log_probs(model, input_ids, mask) * mask[:, 1:]).sum())
+            start += len(batch)
+            bar.update(len(batch))
     return nats / math.log(2) / total_bytes

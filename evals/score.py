@@ -128,7 +128,7 @@ def score_items(
     asker: Asker,
     letters: bool = False,
     normalise: str = "none",
-    batch_tokens: int = 8192,
+    batch_tokens: int = 2048,
     label: str = "exam",
 ) -> list[Answer]:
     """Every item's answer, in the order of ``items``.

@@ -133,7 +133,7 @@ class ExamStage(_Block):
     general: list[Corpus] = []  # documents for bits per byte on general text
     emergencies: list[Corpus] = []  # dialogues that must be answered with a referral first
     questions: list[str] = []  # sample questions whose answers the report shows
-    batch_tokens: int = 8192  # tokens scored at once, padding included
+    batch_tokens: int = 2048  # tokens scored at once, padding included
 
 
 Stage = Annotated[

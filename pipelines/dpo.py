@@ -18,11 +18,11 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import DpoStage
 from pipelines.data import Sources, records
+from pipelines.plain_head import plain_head
 from pipelines.sft import lora_config, merged
 
 DEFAULTS: dict[str, Any] = {
     "precompute_ref_log_probs": True,
-    "train_sampling_strategy": "group_by_length",
     "max_length": 1024,
 }
 
@@ -43,7 +43,7 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
     args = training.arguments("dpo", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
     model = training.load_model(model_path)
-    with training.explained("dpo"):
+    with training.explained("dpo"), plain_head():
         trainer = DPOTrainer(
             model=model,
             args=args,

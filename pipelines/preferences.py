@@ -54,14 +54,13 @@ def preferences(stage: PreferencesStage, seed: int, model_path: str | Path, sour
         for dialogue in dialogues
     ]
     longest = max(len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts)
-    with serving(model_path, flags={"max-model-len": longest + stage.max_tokens + 8}) as server:
+    with serving(model_path, flags={"max-model-len": longest + stage.max_tokens + 8, "seed": seed}) as server:
         samples = sample(
             server,
             prompts,
             n=stage.samples,
             max_tokens=stage.max_tokens,
             temperature=stage.temperature,
-            seed=seed,
             label="preferences",
         )
         memory, started = server.peak_memory_gib, server.start_seconds
@@ -83,7 +82,6 @@ def preferences(stage: PreferencesStage, seed: int, model_path: str | Path, sour
     draft.metrics = {
         "prompts": len(dialogues),
         "samples": len(scores),
-        "tokens": sum(one.tokens for drawn in samples for one in drawn),
         "mean_score": round(sum(scores) / len(scores), 4),
         "pairs": len(pairs),
         "mean_chosen_characters": round(sum(len(kept.chosen) for kept in pairs) / len(pairs), 1),

@@ -22,7 +22,7 @@ def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) 
     """Writes ``records.jsonl`` of sampled documents to ``draft``."""
     tokenizer = training.load_tokenizer(model_path)
     start = tokenizer.bos_token or tokenizer.eos_token
-    with serving(model_path, flags={"max-model-len": stage.max_tokens + 8}) as server:
+    with serving(model_path, flags={"max-model-len": stage.max_tokens + 8, "seed": seed}) as server:
         samples = sample(
             server,
             [start] * stage.documents,
@@ -30,7 +30,6 @@ def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) 
             max_tokens=stage.max_tokens,
             temperature=stage.temperature,
             top_p=stage.top_p,
-            seed=seed,
             label="replay",
         )
         memory = server.peak_memory_gib
@@ -45,7 +44,7 @@ def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) 
             stream.write(record.model_dump_json() + "\n")
     draft.metrics = {
         "documents": len(texts),
-        "tokens": sum(drawn[0].tokens for drawn in samples),
+        "tokens": sum(len(ids) for ids in tokenizer(texts)["input_ids"]),
         "vllm_start_seconds": round(started, 1),
         "vllm_memory_gib": round(memory, 2),
         "samples": texts[:3],

@@ -13,7 +13,6 @@ from typing import Any
 import datasets
 import peft
 import torch
-from transformers import Trainer
 from trl import SFTTrainer
 
 from corpora.records import Dialogue
@@ -21,6 +20,7 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import Lora, SftStage
 from pipelines.data import Sources, records
+from pipelines.plain_head import plain_head
 
 # One dialogue a row: on a processor, packed rows without padding run attention over the whole flattened batch.
 DEFAULTS: dict[str, Any] = {
@@ -29,22 +29,6 @@ DEFAULTS: dict[str, Any] = {
     "train_sampling_strategy": "group_by_length",
     "max_length": 1024,
 }
-
-
-class DialogueTrainer(SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer; on a processor with the model's own loss.
-
-    TRL scores every position, prompts too, with a fused output head made for GPUs, and gathers entropy and accuracy of each;
-    on a processor that takes longer than the rest of the step. The loss is the same number.
-    """
-
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Mean cross-entropy over the assistant's tokens of all accumulated batches."""
-        if self.accelerator.device.type != "cpu" or self.args.loss_type != "nll":
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
 
 
 def lora_config(lora: Lora | None) -> peft.LoraConfig | None:
@@ -71,8 +55,8 @@ def sft(stage: SftStage, seed: int, model_path: str | Path, sources: Sources, dr
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
     model = training.load_model(model_path)
-    with training.explained("sft"):
-        trainer = DialogueTrainer(
+    with training.explained("sft"), plain_head():
+        trainer = SFTTrainer(
             model=model,
             args=args,
             train_dataset=datasets.Dataset.from_list(rows),

@@ -116,7 +116,7 @@ def use_all_cores() -> None:
 
 
 def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
-    """A causal language model, in float32 for training on a processor and as saved otherwise.
+    """A causal language model: as saved, but in float32 for training on a processor and bfloat16 on a GPU.
 
     Raises:
         TrainingError: there is no model at ``source``.
@@ -124,7 +124,7 @@ def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
     on_gpu = torch.cuda.is_available()
     try:
         model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.bfloat16 if on_gpu else torch.float32
+            source, dtype="auto" if not training else torch.bfloat16 if on_gpu else torch.float32
         )
     except (OSError, ValueError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
@@ -154,7 +154,7 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         TrainingError: the trainer's own config refuses a value.
     """
     values = {**DEFAULTS, "seed": seed, "data_seed": seed, "output_dir": str(draft.checkpoints), **given}
-    values.setdefault("include_num_input_tokens_seen", "all")
+    values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not torch.cuda.is_available():
         values["use_cpu"] = True
     try:
