@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 import transformers
+from rich.console import Console
 from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
@@ -33,6 +35,7 @@ from pipelines.config import training_class
 from pipelines.optimizer import MuonAdamW
 
 log = logging.getLogger(__name__)
+console = Console(stderr=True, highlight=False)
 
 # Defaults of every stage, each of which a recipe may override.
 DEFAULTS: dict[str, Any] = {
@@ -147,6 +150,11 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def can_compile() -> bool:
+    """Whether ``torch.compile`` can work here: on a processor it needs a C++ compiler."""
+    return torch.cuda.is_available() or shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
 def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     """The config object of the trainer that runs a stage of this kind.
 
@@ -157,6 +165,9 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not torch.cuda.is_available():
         values["use_cpu"] = True
+    if values.get("torch_compile") and not can_compile():
+        console.print("[yellow]no C++ compiler (g++) here: training goes on uncompiled, about a quarter slower[/yellow]")
+        values["torch_compile"] = False
     try:
         return training_class(kind)(**values)
     except (TypeError, ValueError) as error:

@@ -1,0 +1,69 @@
+"""A real model, small enough to train in seconds, with the bundled tokenizer and chat template."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
+
+from pipelines import training
+from pipelines.artifact import Draft
+from pipelines.config import MODELS
+from pipelines.data import Sources
+
+BASE = MODELS / "osler-nano-base"
+
+
+@pytest.fixture(scope="session")
+def base_model() -> Path:
+    return BASE
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Qwen3 of two layers with random weights."""
+    training.quiet()
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = training.load_tokenizer(BASE)
+    set_seed(5)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=32,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    training.save_model(Qwen3ForCausalLM(config), tokenizer, folder)
+    return folder
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    folder = tmp_path / "stage.partial"
+    folder.mkdir()
+    made = Draft(folder)
+    made.checkpoints.mkdir()
+    return made
+
+
+@pytest.fixture
+def sources() -> Sources:
+    return Sources(None, 0, {})
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> None:
+    torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -1,0 +1,74 @@
+"""Data that is missing, damaged or of another shape gives an error that names the file, the row and the remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from corpora.catalog import adapt, find_dataset, load_catalog, locate, read_rows
+from corpora.errors import DataError
+from corpora.records import Dialogue, ExamItem
+
+
+def test_every_entry_of_the_catalogue_has_an_address_and_a_licence():
+    for name, entry in load_catalog().items():
+        assert entry.address.startswith("https://"), name
+        assert entry.licence, name
+        assert all(len(digest) == 64 for digest in entry.files.values()), name
+
+
+def test_a_misspelt_dataset_gets_the_nearest_name():
+    with pytest.raises(DataError, match="did you mean 'medmcqa-validation'"):
+        find_dataset("medmcqa-validaton")
+
+
+def test_a_dataset_without_a_folder_says_where_to_get_it():
+    with pytest.raises(DataError, match="--data"):
+        locate("medquad", None)
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(DataError, match=r"sft/medquad\.jsonl: missing file"):
+        locate("medquad", tmp_path)
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path):
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "sft" / "medquad.jsonl").write_text("{}")
+    with pytest.raises(DataError, match="SHA-256 differs"):
+        locate("medquad", tmp_path)
+
+
+def test_an_empty_file_and_a_broken_row_are_named(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("")
+    with pytest.raises(DataError, match="no rows"):
+        list(read_rows(path))
+    path.write_text('{"a": 1}\n{broken\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl, row 2: not valid JSON"):
+        list(read_rows(path))
+    path.write_text("[1, 2]")
+    with pytest.raises(DataError, match="row 1: expected an object"):
+        list(read_rows(path))
+
+
+def test_a_row_without_the_field_it_needs_is_named_with_what_it_has(tmp_path: Path):
+    path = tmp_path / "alpaca.json"
+    path.write_text(json.dumps([{"instruction": "Say hi", "output": "Hi"}, {"instruction": "Say hi", "answer": "Hi"}]))
+    rows = adapt(read_rows(path), "alpaca_dialogue", "mine", str(path))
+    assert isinstance(next(rows), Dialogue)
+    with pytest.raises(DataError, match=r"row 2: the field 'output' is missing \(the row has: instruction, answer\)"):
+        next(rows)
+
+
+def test_medmcqa_and_pubmedqa_rows_become_items():
+    row = {"question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 2, "__row__": 1}
+    item = next(adapt(iter([row]), "medmcqa_item", "medmcqa", "here"))
+    assert isinstance(item, ExamItem)
+    assert item.options[item.answer] == "c"
+    row = {"pmid": "1", "QUESTION": "Q", "CONTEXTS": ["x", "y"], "final_decision": "maybe", "__row__": 1}
+    item = next(adapt(iter([row]), "pubmedqa_item", "pubmedqa", "here"))
+    assert isinstance(item, ExamItem)
+    assert item.options[item.answer] == "maybe"
+    with pytest.raises(DataError, match="row 1"):
+        next(adapt(iter([{**row, "final_decision": "perhaps"}]), "pubmedqa_item", "pubmedqa", "here"))

@@ -1,0 +1,79 @@
+"""A folder with a manifest is a finished stage; nothing half-written is taken for one."""
+
+from pathlib import Path
+
+import pytest
+
+from corpora.errors import OslerError
+from pipelines.artifact import drafting, fingerprint, load_artifact, matches
+
+GIVEN = {"config": {"kind": "x"}, "seed": 1}
+
+
+def finish(folder: Path, given=GIVEN, text: str = "result"):
+    with drafting(folder, "x", given) as draft:
+        (draft.folder / "out.txt").write_text(text)
+        draft.metrics = {"loss": 1.5}
+
+
+def test_a_finished_stage_matches_what_it_was_given(tmp_path: Path):
+    folder = tmp_path / "x"
+    finish(folder)
+    artifact = matches(folder, fingerprint(GIVEN))
+    assert artifact is not None
+    assert artifact.metrics == {"loss": 1.5}
+    assert set(artifact.manifest["files"]) == {"out.txt"}
+    assert matches(folder, fingerprint({**GIVEN, "seed": 2})) is None
+
+
+def test_an_interrupted_stage_leaves_no_artifact_and_keeps_its_checkpoints(tmp_path: Path):
+    folder = tmp_path / "x"
+    with pytest.raises(KeyboardInterrupt), drafting(folder, "x", GIVEN) as draft:
+        (draft.checkpoints / "checkpoint-1").mkdir()
+        (draft.folder / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert load_artifact(folder) is None
+    with drafting(folder, "x", GIVEN) as draft:
+        assert not (draft.folder / "half").exists()
+        assert (draft.checkpoints / "checkpoint-1").is_dir()
+    assert not draft.checkpoints.exists()
+
+
+def test_checkpoints_of_another_config_are_thrown_away(tmp_path: Path):
+    folder = tmp_path / "x"
+    with pytest.raises(KeyboardInterrupt), drafting(folder, "x", GIVEN) as draft:
+        (draft.checkpoints / "checkpoint-1").mkdir()
+        raise KeyboardInterrupt
+    with drafting(folder, "x", {**GIVEN, "seed": 2}) as draft:
+        assert not (draft.checkpoints / "checkpoint-1").exists()
+
+
+def test_the_old_artifact_stays_until_the_new_one_is_whole(tmp_path: Path):
+    folder = tmp_path / "x"
+    finish(folder, text="old")
+    with pytest.raises(RuntimeError), drafting(folder, "x", {**GIVEN, "seed": 2}):
+        raise RuntimeError
+    assert (folder / "out.txt").read_text() == "old"
+
+
+def test_a_missing_file_makes_the_stage_run_again(tmp_path: Path):
+    folder = tmp_path / "x"
+    finish(folder)
+    (folder / "out.txt").unlink()
+    assert matches(folder, fingerprint(GIVEN)) is None
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path):
+    folder = tmp_path / "x"
+    finish(folder)
+    (folder / "manifest.json").write_text("{")
+    with pytest.raises(OslerError, match=r"manifest\.json: damaged"):
+        load_artifact(folder)
+
+
+def test_the_output_hash_follows_the_bytes(tmp_path: Path):
+    finish(tmp_path / "a", text="one")
+    finish(tmp_path / "b", text="one")
+    finish(tmp_path / "c", text="two")
+    outputs = [load_artifact(tmp_path / name).output for name in "abc"]  # type: ignore[union-attr]
+    assert outputs[0] == outputs[1] != outputs[2]

@@ -1,0 +1,102 @@
+"""A real vLLM: both LangChain classes, streaming, and what a user is told when it cannot start."""
+
+import shutil
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
+from serving.sampling import sample
+from serving.server import Server, ServerError, command, free_port, serving
+
+
+@pytest.fixture(scope="module")
+def server(base_model: Path):
+    with serving(base_model, flags={"max-model-len": 512, "seed": 1}) as running:
+        yield running
+
+
+def test_the_completion_class_continues_a_text(server: Server):
+    model = completion_model(server.url, max_tokens=12)
+    text = model.invoke("The old man")
+    assert text.strip()
+    assert "".join(model.stream("The old man")) == text
+
+
+def test_the_chat_class_answers_and_streams(server: Server):
+    model = chat_model(server.url, max_tokens=12)
+    answer = model.invoke(messages("What is rain?"))
+    assert isinstance(answer.content, str)
+    assert "".join(stream_answer(model, "What is rain?")) == answer.content
+    assert answer.response_metadata["token_usage"]["completion_tokens"] <= 12
+
+
+def test_samples_come_in_the_order_of_the_prompts(server: Server):
+    prompts = ["One two three four five six", "The king and the queen", "In the city of London"]
+    drawn = sample(server, prompts, n=2, max_tokens=6, temperature=1.0, at_once=4)
+    assert [len(one) for one in drawn] == [2, 2, 2]
+    greedy = sample(server, prompts, n=1, max_tokens=6, temperature=0.0, at_once=2)
+    for prompt, one in zip(prompts, greedy, strict=True):
+        assert one[0].text == completion_model(server.url, max_tokens=6).invoke(prompt)
+
+
+def test_a_refused_request_is_explained(server: Server):
+    with pytest.raises(ServerError, match="refused a request"):
+        sample(server, ["word " * 2000], n=1, max_tokens=6, temperature=1.0)
+
+
+def test_the_server_and_its_children_are_gone_after_the_block(base_model: Path, server: Server):
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    assert family
+    assert server.peak_memory_gib > 0.1
+
+
+def test_a_port_in_use_is_named(base_model: Path):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        with pytest.raises(ServerError, match=f"port {port} .* is in use"), serving(base_model, port=port):
+            pass
+
+
+def test_a_folder_without_a_model_is_named(tmp_path: Path):
+    with pytest.raises(ServerError, match="no model here"), serving(tmp_path):
+        pass
+
+
+def test_too_little_memory_is_said_before_the_start(base_model: Path, monkeypatch: pytest.MonkeyPatch):
+    import serving.server
+
+    monkeypatch.setattr(serving.server, "LEAST_MEMORY_GIB", 1e6)
+    with pytest.raises(ServerError, match="close other programs"), serving.server.serving(base_model):
+        pass
+
+
+def test_a_vllm_that_dies_at_start_gives_its_reason(base_model: Path, tmp_path: Path):
+    broken = tmp_path / "broken"
+    shutil.copytree(base_model, broken)
+    (broken / "config.json").write_text('{"model_type": "no-such-model", "architectures": ["NoSuchModel"]}')
+    with pytest.raises(ServerError, match=r"exit code [1-9].*(?s:.*)no-such-model"), serving(broken):
+        pass
+
+
+def test_flags_reach_vllm_as_they_are():
+    words = command("m", "127.0.0.1", 1, {"max-model-len": 9, "enable-lora": True, "quantization": None})
+    assert words[words.index("--max-model-len") + 1] == "9"
+    assert "--enable-lora" in words
+    assert "--quantization" not in words
+
+
+def test_history_is_bounded():
+    history = []
+    for turn in range(5):
+        history = remember(history, f"q{turn}", f"a{turn}", turns=2)
+    assert [message.content for message in history] == ["q3", "a3", "q4", "a4"]
+
+
+def test_a_free_port_is_free():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", free_port()))
