@@ -109,7 +109,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 rows = json.load(stream)
             except json.JSONDecodeError as error:
                 raise DataError(f"{path}: not valid JSON: {error}") from error
-            numbered = enumerate(rows, start=1)
+            numbered: Iterator[tuple[int, Any]] = enumerate(rows, start=1)
         else:
             numbered = ((number, line) for number, line in enumerate(stream, start=1) if line.strip())
         for number, row in numbered:

@@ -34,7 +34,7 @@ BATCH = 16  # rows
 Row = dict[str, Any]
 
 
-class _Clock(TrainerCallback):
+class _Clock(TrainerCallback):  # type: ignore[misc]
     """Counts the seconds and tokens of the steps after the warm-up, and stops when the time is up."""
 
     def __init__(self, seconds: float, warm_up: int) -> None:
@@ -133,19 +133,30 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
     def trl_defaults(draft: Draft) -> Any:
         own = {"output_dir": str(draft.checkpoints), "report_to": [], "disable_tqdm": True, "assistant_only_loss": True}
         use_cpu = not torch.cuda.is_available()
-        args = SFTConfig(**own, max_steps=100_000, save_strategy="no", use_cpu=use_cpu, include_num_input_tokens_seen="non_padding")
+        args = SFTConfig(
+            **own, max_steps=100_000, save_strategy="no", use_cpu=use_cpu, include_num_input_tokens_seen="non_padding"
+        )
         return SFTTrainer(model=model_path, args=args, train_dataset=messages, processing_class=tokenizer)
 
     pairs = datasets.Dataset.from_list(
         [
-            {"prompt": row["messages"][:-1], "chosen": row["messages"][-1:], "rejected": [{"role": "assistant", "content": "I do not know."}]}
+            {
+                "prompt": row["messages"][:-1],
+                "chosen": row["messages"][-1:],
+                "rejected": [{"role": "assistant", "content": "I do not know."}],
+            }
             for row in messages.select(range(400))
         ]
     )
 
     def dpo_trainer(with_plain_head: bool) -> Callable[[Draft], Any]:
         def make(draft: Draft) -> Any:
-            own = {**dpo.DEFAULTS, **every, "per_device_train_batch_size": BATCH // 2, "precompute_ref_log_probs": False}
+            own = {
+                **dpo.DEFAULTS,
+                **every,
+                "per_device_train_batch_size": BATCH // 2,
+                "precompute_ref_log_probs": False,
+            }
             args = training.arguments("dpo", draft, 0, own)
             settings = {
                 "model": training.load_model(model_path),
@@ -178,7 +189,14 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
         ("pairs", "TRL's own head", lambda: _trainer_rate(dpo_trainer(False), seconds)),
     ]
     if training.can_compile():
-        ways.insert(2, ("documents", "osler cpt, compiled", lambda: _trainer_rate(cpt_trainer({"torch_compile": True}), seconds, 8)))
+        ways.insert(
+            2,
+            (
+                "documents",
+                "osler cpt, compiled",
+                lambda: _trainer_rate(cpt_trainer({"torch_compile": True}), seconds, 8),
+            ),
+        )
     rows: list[dict[str, Any]] = []
     plain: dict[str, float] = {}
     for data, how, measure in ways:
@@ -186,5 +204,7 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
         rate = measure()
         if how == "plain loop":
             plain[data] = rate
-        rows.append({"data": data, "how": how, "tokens_per_second": rate, "ratio": rate / plain.get(data, plain["dialogues"])})
+        rows.append(
+            {"data": data, "how": how, "tokens_per_second": rate, "ratio": rate / plain.get(data, plain["dialogues"])}
+        )
     return rows

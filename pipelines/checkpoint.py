@@ -19,7 +19,7 @@ from pipelines.artifact import folder_hashes
 SEAL = "sha256.json"
 
 
-class SealCheckpoints(TrainerCallback):
+class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
     """Writes the checksums of each checkpoint once it is complete."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

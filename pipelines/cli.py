@@ -38,11 +38,13 @@ RunOption = Annotated[
     Path | None, typer.Option("--run", help="Folder for the artifacts and the report. Default: runs/<recipe>.")
 ]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Folder that holds the published datasets a recipe names (see corpora/catalog.yaml).")
+    Path | None,
+    typer.Option("--data", help="Folder that holds the published datasets a recipe names (see corpora/catalog.yaml)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 UrlOption = Annotated[
-    str | None, typer.Option("--url", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1.")
+    str | None,
+    typer.Option("--url", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1."),
 ]
 RECIPE = "nano"
 
@@ -98,14 +100,29 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="A model's folder or hub id, or `bundled:osler-nano-base`.")],
     items: Annotated[
         list[str] | None,
-        typer.Option("--items", help="Exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable."),
+        typer.Option(
+            "--items",
+            help="Exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable.",
+        ),
     ] = None,
-    letters: Annotated[bool, typer.Option(help="Score the letters A to D beneath a list of the options, not the options' texts.")] = False,
-    normalise: Annotated[str, typer.Option(help="none, bytes, or unconditional (see evals/score.py).")] = "unconditional",
-    chat: Annotated[bool | None, typer.Option(help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model.")] = None,
+    letters: Annotated[
+        bool, typer.Option(help="Score the letters A to D beneath a list of the options, not the options' texts.")
+    ] = False,
+    normalise: Annotated[
+        str, typer.Option(help="none, bytes, or unconditional (see evals/score.py).")
+    ] = "unconditional",
+    chat: Annotated[
+        bool | None,
+        typer.Option(
+            help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Use only so many items, taken by seed.")] = None,
     data: DataOption = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write every item's answer to this JSON file, for `osler compare`.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Also write every item's answer to this JSON file, for `osler compare`."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Examine MODEL: accuracy with 95% intervals, bits per byte, emergencies referred first.
@@ -158,7 +175,9 @@ def evaluate(
 
 @app.command()
 def compare(
-    before: Annotated[Path, typer.Argument(help="Answers of the first model: a JSON file of `osler eval -o` or of an exam stage.")],
+    before: Annotated[
+        Path, typer.Argument(help="Answers of the first model: a JSON file of `osler eval -o` or of an exam stage.")
+    ],
     after: Annotated[Path, typer.Argument(help="Answers of the second model.")],
     as_json: JsonOption = False,
 ) -> None:
@@ -209,15 +228,20 @@ def _served_model(model: str | None, run: Path | None) -> str:
 
 
 ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", help="A model's folder or hub id. Default: what `osler reproduce` made last.")
+    str | None,
+    typer.Option("--model", "-m", help="A model's folder or hub id. Default: what `osler reproduce` made last."),
 ]
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def serve(
     context: typer.Context,
-    model: Annotated[str | None, typer.Argument(help="A model's folder or hub id. Default: what `osler reproduce` made.")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on. vLLM's own door is not guarded: keep it on loopback.")] = "127.0.0.1",
+    model: Annotated[
+        str | None, typer.Argument(help="A model's folder or hub id. Default: what `osler reproduce` made.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. vLLM's own door is not guarded: keep it on loopback.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
 ) -> None:
     """Serve MODEL with vLLM until Ctrl-C. Any of vLLM's own flags can follow.
@@ -238,7 +262,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with serving(_served_model(model, None), flags=flags, host=host, port=port) as server:
         out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")
-        out.print(f"Ask it from another terminal: osler ask --url {server.url} \"What is asthma?\"")
+        out.print(f'Ask it from another terminal: osler ask --url {server.url} "What is asthma?"')
         try:
             while True:
                 time.sleep(0.5)
@@ -274,7 +298,9 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question.")],
     model: ModelOption = None,
     url: UrlOption = None,
-    complete: Annotated[bool, typer.Option("--complete", help="Continue the text, as a base model does, instead of answering.")] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Continue the text, as a base model does, instead of answering.")
+    ] = False,
 ) -> None:
     """Ask one QUESTION through LangChain. Starts vLLM for it, unless --url names a server.
 
@@ -292,7 +318,9 @@ def ask(
                 _say(stream_answer(chat_model(address), question))
                 err.print(f"[dim]{NOTICE}[/dim]")
         except openai.APIConnectionError as error:
-            raise OslerError(f"{address}: no server answers there; start one with `osler serve`, or leave --url out") from error
+            raise OslerError(
+                f"{address}: no server answers there; start one with `osler serve`, or leave --url out"
+            ) from error
         except openai.NotFoundError as error:
             raise OslerError(f"{address}: {error}; `osler serve` names its model 'osler'") from error
 
@@ -328,9 +356,31 @@ def chat(model: ModelOption = None, url: UrlOption = None) -> None:
     _with_server(url, model, talk)
 
 
+@app.command()
+def publish(
+    stage: Annotated[str, typer.Argument(help="The stage whose model is given away.")],
+    target: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that made it.")] = RECIPE,
+    run: RunOption = None,
+) -> None:
+    """Copy the model of a STAGE to TARGET with its manifest: sources, licences, tokens, losses, ten samples.
+
+    Example: `osler publish extend my-base --recipe nano-base`
+    """
+    from pipelines import training
+    from pipelines.config import load_recipe
+    from pipelines.publish import publish as write
+
+    training.quiet()
+    loaded = load_recipe(recipe)
+    out.print(str(write(loaded, run or Path("runs") / loaded.name, stage, target)))
+
+
 @bench.command("train")
 def bench_train(
-    model: Annotated[str, typer.Option("--model", "-m", help="A model's folder or `bundled:…`.")] = "bundled:osler-nano-base",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="A model's folder or `bundled:…`.")
+    ] = "bundled:osler-nano-base",
     seconds: Annotated[float, typer.Option(help="Time for each measurement, after warming up.")] = 20.0,
     as_json: JsonOption = False,
 ) -> None:

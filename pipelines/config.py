@@ -117,8 +117,12 @@ class DpoStage(_Block):
 class ExamItems(Corpus):
     """Exam items and the way in which they are asked and scored."""
 
-    options: Literal["text", "letters"] = "text"  # what is scored: each option's text, or its letter beneath a list of all
-    normalise: Literal["none", "bytes", "unconditional"] = "none"  # what an option's log-probability is divided by, or freed of
+    options: Literal["text", "letters"] = (
+        "text"  # what is scored: each option's text, or its letter beneath a list of all
+    )
+    normalise: Literal["none", "bytes", "unconditional"] = (
+        "none"  # what an option's log-probability is divided by, or freed of
+    )
 
 
 class ExamStage(_Block):
@@ -211,7 +215,7 @@ def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
     return f"{'.'.join(place)}: {first['msg']}"
 
 
-def training_class(kind: str) -> type:
+def training_class(kind: str) -> Any:
     """The config class whose fields the ``training`` block of a stage of this kind may set."""
     if kind == "sft":
         from trl import SFTConfig
@@ -242,7 +246,9 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
             needed += stage.models
         for word in needed:
             if word not in earlier:
-                raise RecipeError(f"{path}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}")
+                raise RecipeError(
+                    f"{path}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}"
+                )
         if isinstance(stage, (CptStage, SftStage, DpoStage)):
             unknown = sorted(set(stage.training) - training_keys(stage.kind))
             if unknown:
@@ -250,7 +256,9 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
                 raise RecipeError(f"{path}: stages.{name}.training: unknown key '{unknown[0]}'; {hint}")
         earlier.append(name)
     if recipe.serve and recipe.serve.model not in earlier:
-        raise RecipeError(f"{path}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}")
+        raise RecipeError(
+            f"{path}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}"
+        )
 
 
 def recipe_path(name: str) -> Path:
@@ -302,7 +310,9 @@ def resolve_model(name: str) -> str:
     if name.startswith("bundled:"):
         folder = MODELS / name.removeprefix("bundled:")
         if not folder.is_dir():
-            raise RecipeError(f"no bundled model is called '{folder.name}'; {nearest(folder.name, [p.name for p in MODELS.iterdir()])}")
+            raise RecipeError(
+                f"no bundled model is called '{folder.name}'; {nearest(folder.name, [p.name for p in MODELS.iterdir()])}"
+            )
         return str(folder)
     if name.startswith((".", "/", "~")):
         folder = Path(name).expanduser()

@@ -13,7 +13,7 @@ import random
 from pathlib import Path
 
 import datasets
-from transformers import Trainer, default_data_collator
+from transformers import PreTrainedTokenizerBase, Trainer, default_data_collator
 from trl import pack_dataset
 
 from corpora.errors import DataError
@@ -25,13 +25,14 @@ from pipelines.config import CptStage
 from pipelines.data import Sources, records
 
 
-def blocks(documents: list[Document], tokenizer: training.PreTrainedTokenizerBase, length: int) -> datasets.Dataset:
+def blocks(documents: list[Document], tokenizer: PreTrainedTokenizerBase, length: int) -> datasets.Dataset:
     """Rows of exactly ``length`` tokens, ``input_ids`` and equal ``labels``; the rest of the last one is dropped."""
     texts = datasets.Dataset.from_dict({"text": [document.text for document in documents]})
     tokens = texts.map(
         lambda batch: {
             "input_ids": [
-                [*ids, tokenizer.eos_token_id] for ids in tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
+                [*ids, tokenizer.eos_token_id]
+                for ids in tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
             ]
         },
         batched=True,
@@ -41,7 +42,9 @@ def blocks(documents: list[Document], tokenizer: training.PreTrainedTokenizerBas
     packed = pack_dataset(tokens, seq_length=length, strategy="wrapped", map_kwargs={"keep_in_memory": True})
     packed = packed.filter(lambda row: len(row["input_ids"]) == length, keep_in_memory=True)
     if len(packed) == 0:
-        raise DataError(f"the corpora hold fewer than {length} tokens, which is less than one sequence; lower sequence_length")
+        raise DataError(
+            f"the corpora hold fewer than {length} tokens, which is less than one sequence; lower sequence_length"
+        )
     return packed.map(lambda batch: {"labels": batch["input_ids"]}, batched=True, keep_in_memory=True)
 
 

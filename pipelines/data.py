@@ -86,7 +86,9 @@ def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
         part: list[R] = []
         for record in _stream(corpus, sources):
             if not isinstance(record, kind):
-                raise DataError(f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed")
+                raise DataError(
+                    f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed"
+                )
             if pattern is None or not pattern.search(_text(record)):
                 part.append(record)
         if not part:

@@ -69,7 +69,9 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             texts = [document.text for document in records(list(corpora), sources, Document)]
             found["bits_per_byte"][kind] = bits_per_byte(model, tokenizer, texts, label=f"{name}: {kind} text")
     if stage.emergencies:
-        found["emergencies"] = _emergencies(stage, sources, model, tokenizer, _whole_answer(asker, name in stage.chat, tokenizer))
+        found["emergencies"] = _emergencies(
+            stage, sources, model, tokenizer, _whole_answer(asker, name in stage.chat, tokenizer)
+        )
     if stage.questions:
         ask = _whole_answer(asker, name in stage.chat, tokenizer)
         prompts = [ask.prompt(question) for question in stage.questions]
@@ -145,6 +147,7 @@ def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draf
 def summary(found: dict[str, Any]) -> dict[str, Any]:
     """What the exam found, without the single answers."""
     items = {
-        name: {key: value for key, value in result.items() if key != "answers"} for name, result in found["items"].items()
+        name: {key: value for key, value in result.items() if key != "answers"}
+        for name, result in found["items"].items()
     }
     return {**found, "items": items}

@@ -40,7 +40,9 @@ def judge(question: str, reference: str, answer: str, finished: bool, meta: dict
         recall = len(known & said) / len(known)
         return (0.6 + 0.4 * recall) * finished if refers_first(answer) else 0.0
     items = [content_words(item) for item in meta["items"]]
-    complete = sum(len(item & said) / len(item) for item in items if item) / max(1, len([item for item in items if item]))
+    complete = sum(len(item & said) / len(item) for item in items if item) / max(
+        1, len([item for item in items if item])
+    )
     right = len(said & (known | content_words(question))) / max(1, len(said))
     score = 0.6 * complete + 0.3 * right + 0.1 * finished
     if meta.get("emergency") and not refers_first(answer) and refers_first(reference):

@@ -83,7 +83,8 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     for module in model.modules():
         if isinstance(module, nn.Embedding):
             apart.update(id(parameter) for parameter in module.parameters())
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    get_head: Any = getattr(model, "get_output_embeddings", None)
+    head = get_head() if get_head is not None else None
     if isinstance(head, nn.Module):
         apart.update(id(parameter) for parameter in head.parameters())
     matrices, embeddings, vectors = [], [], []

@@ -40,7 +40,12 @@ def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) 
         raise DataError(f"{model_path}: the model wrote no text to replay")
     with (draft.folder / "records.jsonl").open("w", encoding="utf-8") as stream:
         for place, text in enumerate(texts):
-            record = Document(id=f"replay/{place}", text=text, source=f"sampled from {Path(model_path).name}", licence="as the model's")
+            record = Document(
+                id=f"replay/{place}",
+                text=text,
+                source=f"sampled from {Path(model_path).name}",
+                licence="as the model's",
+            )
             stream.write(record.model_dump_json() + "\n")
     draft.metrics = {
         "documents": len(texts),

@@ -99,7 +99,9 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
             "",
         ]
     if any("emergencies" in result for result in results.values()):
-        rows = [[model, _interval(result["emergencies"])] for model, result in results.items() if "emergencies" in result]
+        rows = [
+            [model, _interval(result["emergencies"])] for model, result in results.items() if "emergencies" in result
+        ]
         lines += ["### Emergencies referred first", "", table(["model", "share, % (95% interval)"], rows), ""]
     return lines
 
@@ -143,7 +145,9 @@ def stages_section(artifacts: dict[str, Artifact]) -> list[str]:
 
 def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
     """A curve of the loss for each stage that trains; False when there is none."""
-    trained = {name: artifact.metrics["losses"] for name, artifact in artifacts.items() if artifact.metrics.get("losses")}
+    trained = {
+        name: artifact.metrics["losses"] for name, artifact in artifacts.items() if artifact.metrics.get("losses")
+    }
     if not trained:
         return False
     import matplotlib
@@ -151,10 +155,18 @@ def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, len(trained), figsize=(4.2 * len(trained), 3.2), squeeze=False, layout="constrained")
+    figure, axes = pyplot.subplots(
+        1, len(trained), figsize=(4.2 * len(trained), 3.2), squeeze=False, layout="constrained"
+    )
     for axis, (name, losses) in zip(axes[0], trained.items(), strict=True):
         axis.plot([point["step"] for point in losses], [point["loss"] for point in losses], color="#2a6f97")
-        axis.set(title=name, xlabel="step", ylabel="loss, nats per token" if artifacts[name].manifest["given"]["config"]["kind"] != "dpo" else "DPO loss")
+        axis.set(
+            title=name,
+            xlabel="step",
+            ylabel="loss, nats per token"
+            if artifacts[name].manifest["given"]["config"]["kind"] != "dpo"
+            else "DPO loss",
+        )
         axis.set_ylim(bottom=0)
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=130)
@@ -192,7 +204,10 @@ def draw_exam(results: dict[str, dict[str, Any]], name: str, path: Path) -> None
 
 def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) -> Path:
     """Writes ``report.md``, ``report.html``, ``report.json`` and the pictures to ``run_dir``, unless they are up to date."""
-    key = fingerprint({name: artifact.output for name, artifact in artifacts.items()} | {"code": fingerprint(Path(__file__).read_text())})
+    key = fingerprint(
+        {name: artifact.output for name, artifact in artifacts.items()}
+        | {"code": fingerprint(Path(__file__).read_text())}
+    )
     target = run_dir / "report.json"
     if target.is_file() and json.loads(target.read_text(encoding="utf-8")).get("key") == key:
         return run_dir / "report.md"

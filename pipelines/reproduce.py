@@ -131,9 +131,7 @@ def _check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 locate(corpus.name, data_dir)
 
 
-def finish(
-    run_dir: Path, name: str, heading: str, what: dict[str, Any], work: Callable[[Draft], None]
-) -> Artifact:
+def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: Callable[[Draft], None]) -> Artifact:
     """The artifact at ``run_dir/name`` made from ``what``: the one that is there, or a new one."""
     folder = run_dir / name
     key = fingerprint(what)

@@ -60,7 +60,7 @@ class TrainingError(OslerError):
     """Training that cannot start or has failed."""
 
 
-class Progress(TrainerCallback):
+class Progress(TrainerCallback):  # type: ignore[misc]
     """A bar with the loss, tokens per second and the time left; it also stops a run whose loss is not finite."""
 
     def __init__(self, label: str) -> None:
@@ -166,7 +166,9 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     if not torch.cuda.is_available():
         values["use_cpu"] = True
     if values.get("torch_compile") and not can_compile():
-        console.print("[yellow]no C++ compiler (g++) here: training goes on uncompiled, about a quarter slower[/yellow]")
+        console.print(
+            "[yellow]no C++ compiler (g++) here: training goes on uncompiled, about a quarter slower[/yellow]"
+        )
         values["torch_compile"] = False
     try:
         return training_class(kind)(**values)

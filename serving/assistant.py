@@ -25,7 +25,9 @@ def completion_model(url: str, model: str = MODEL_NAME, api_key: str = "unused",
     return OpenAI(base_url=url, model=model, api_key=api_key, **{"temperature": 0.0, "max_tokens": 64, **settings})  # type: ignore[arg-type]
 
 
-def messages(question: str, history: Sequence[BaseMessage] = (), system: str | None = SYSTEM_PROMPT) -> list[BaseMessage]:
+def messages(
+    question: str, history: Sequence[BaseMessage] = (), system: str | None = SYSTEM_PROMPT
+) -> list[BaseMessage]:
     """The turns that the model reads."""
     first: list[BaseMessage] = [SystemMessage(system)] if system else []
     return [*first, *history, HumanMessage(question)]

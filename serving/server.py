@@ -52,7 +52,9 @@ class Server:
         """Raises ServerError, with the end of the log, when the process has ended."""
         code = self.process.poll()
         if code is not None:
-            raise ServerError(f"vLLM stopped with exit code {code}; the end of its log ({self.log}):\n{_reason(self.log)}")
+            raise ServerError(
+                f"vLLM stopped with exit code {code}; the end of its log ({self.log}):\n{_reason(self.log)}"
+            )
 
     @property
     def peak_memory_gib(self) -> float:
@@ -97,7 +99,17 @@ def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[
         # A prompt cut into chunks crashes the processor build when its request has a seed (its random generator cannot
         # be set back), so prompts are not cut.
         defaults |= {"dtype": "bfloat16", "enforce-eager": True, "max-num-seqs": 128, "no-enable-chunked-prefill": True}
-    words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model, "--host", host, "--port", str(port)]
+    words = [
+        sys.executable,
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model",
+        model,
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
     for key, value in {**defaults, **flags}.items():
         if value is True:
             words.append(f"--{key}")
@@ -177,7 +189,7 @@ def serving(
     log: Path | None = None,
     start_seconds: float = START_SECONDS,
 ) -> Iterator[Server]:
-    """vLLM with ``model``, healthy inside the block and stopped after it.
+    """VLLM with ``model``, healthy inside the block and stopped after it.
 
     Args:
         model: a folder or hub id.
@@ -211,7 +223,9 @@ def serving(
                 server.check()
                 waited = time.monotonic() - started
                 if waited > start_seconds:
-                    raise ServerError(f"vLLM was not healthy after {waited:.0f} s; the end of its log ({log}):\n{_reason(log)}")
+                    raise ServerError(
+                        f"vLLM was not healthy after {waited:.0f} s; the end of its log ({log}):\n{_reason(log)}"
+                    )
                 status.update(f"vLLM is starting: {waited:.0f} s")
                 time.sleep(0.25)
         server.start_seconds = time.monotonic() - started

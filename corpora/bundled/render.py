@@ -64,7 +64,7 @@ class Fact:
 
 
 def join(items: tuple[str, ...], field: str = "") -> str:
-    """ "a, b and c"; whole sentences are set one after the other."""
+    """Joins phrases as "a, b and c"; whole sentences are set one after the other."""
     if field in ("do", "do_not", "say_first"):
         return " ".join(items)
     return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]
@@ -111,9 +111,11 @@ def _fields(kind: str, entry: Any) -> Iterator[tuple[str, tuple[str, ...], tuple
 
 
 def _group(kind: str, entry: Any) -> str:
-    return str({"conditions": "specialty", "medicines": "group", "emergencies": "category"}.get(kind) and getattr(
-        entry, {"conditions": "specialty", "medicines": "group", "emergencies": "category"}[kind]
-    ) or kind)
+    return str(
+        ({"conditions": "specialty", "medicines": "group", "emergencies": "category"}.get(kind)
+        and getattr(entry, {"conditions": "specialty", "medicines": "group", "emergencies": "category"}[kind]))
+        or kind
+    )
 
 
 def _hash(text: str) -> int:
@@ -129,19 +131,31 @@ def facts(folder: Path = KNOWLEDGE_DIR) -> tuple[Fact, ...]:
         for entry in getattr(knowledge, kind):
             for place, (field, items, extra) in enumerate(_fields(kind, entry)):
                 label = f"{field}-{place}" if field == "interactions" else field
-                found.append(Fact(f"{kind}/{entry.id}/{label}", kind, field, _inline(entry.name), items, _group(kind, entry), extra))
+                found.append(
+                    Fact(
+                        f"{kind}/{entry.id}/{label}",
+                        kind,
+                        field,
+                        _inline(entry.name),
+                        items,
+                        _group(kind, entry),
+                        extra,
+                    )
+                )
     eligible = sorted((fact for fact in found if fact.field != "say_first"), key=lambda fact: _hash(fact.id))
     marked = {fact.id for fact in eligible[: round(len(found) / 3)]}
-    return tuple(
-        Fact(**{**fact.__dict__, "documents_only": True}) if fact.id in marked else fact for fact in found
-    )
+    return tuple(Fact(**{**fact.__dict__, "documents_only": True}) if fact.id in marked else fact for fact in found)
 
 
 def _inline(name: str) -> str:
     """A name as it stands inside a sentence: "asthma", but "HIV infection" and "Crohn disease"."""
     first = name.split()[0]
     proper = {*PROPER_NAMES}
-    if first.rstrip("'s") in proper or first in proper or (len(first) > 1 and any(letter.isupper() for letter in first[1:])):
+    if (
+        first.rstrip("'s") in proper
+        or first in proper
+        or (len(first) > 1 and any(letter.isupper() for letter in first[1:]))
+    ):
         return name
     if len(first) == 1 or any(letter.isdigit() for letter in first):
         return name
@@ -268,13 +282,20 @@ def _prompts(renderings: int, seed: int) -> Iterator[Dialogue]:
         made: list[Dialogue] = []
         for fact in taught:
             question, answer = _turn(fact, rng, brief=False)
-            meta = {"judge": "fact", "fact": fact.id, "items": list(fact.items), "emergency": fact.kind == "emergencies"}
+            meta = {
+                "judge": "fact",
+                "fact": fact.id,
+                "items": list(fact.items),
+                "emergency": fact.kind == "emergencies",
+            }
             made.append(_dialogue(f"prompts/{rendering}/{fact.id}", [(question, answer)], rng, **meta))
         for fact in facts():
             if fact.field == "signs":
                 answer = say_first[fact.id.rsplit("/", 1)[0]]
                 message = _emergency_message(fact, "train", rng)
-                made.append(_dialogue(f"prompts/{rendering}/{fact.id}/message", [(message, answer)], rng, judge="emergency"))
+                made.append(
+                    _dialogue(f"prompts/{rendering}/{fact.id}/message", [(message, answer)], rng, judge="emergency")
+                )
         rng.shuffle(made)
         yield from made
 
@@ -308,7 +329,9 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
             continue
         options = distractors
         options.insert(place % 4, fact.value)  # each letter is right equally often
-        stem = capital(rng.choice(_wordings()[fact.kind][fact.field]["exam"]).format_map({"name": fact.name, **dict(fact.extra)}))
+        stem = capital(
+            rng.choice(_wordings()[fact.kind][fact.field]["exam"]).format_map({"name": fact.name, **dict(fact.extra)})
+        )
         yield ExamItem(
             id=f"exam/{fact.id}",
             question=stem,
@@ -334,7 +357,7 @@ def _distractors(fact: Fact, pool: list[Fact], rng: random.Random) -> list[str] 
     used = _words(fact.value) | _words(fact.name)
     for other in same[:2] + rest + same[2:]:
         words = _words(other.value)
-        if words & used and fact.field != "range" or other.value in (fact.value, *taken):
+        if (words & used and fact.field != "range") or other.value in (fact.value, *taken):
             continue
         taken.append(other.value)
         used |= words

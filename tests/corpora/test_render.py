@@ -68,7 +68,9 @@ def test_a_third_of_the_facts_is_told_in_documents_only():
 
 def test_facts_of_documents_only_are_asked_in_no_dialogue_and_no_prompt():
     marked = {fact.id for fact in facts() if fact.documents_only}
-    values = {fact.value.lower() for fact in facts() if fact.documents_only and len(fact.items) == 1 and fact.field != "range"}
+    values = {
+        fact.value.lower() for fact in facts() if fact.documents_only and len(fact.items) == 1 and fact.field != "range"
+    }
     taught = {fact.value.lower() for fact in facts() if not fact.documents_only}
     for name in ("bundled-dialogues", "bundled-prompts"):
         for record in render(name, 3):

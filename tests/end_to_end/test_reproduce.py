@@ -102,7 +102,9 @@ def test_errors_are_one_message_and_leave_nothing(tmp_path: Path):
     assert "no such file" in said
 
 
-@pytest.mark.parametrize("command", ["", "reproduce", "cpt", "sft", "prefs", "dpo", "eval", "compare", "serve", "ask", "chat", "bench train"])
+@pytest.mark.parametrize(
+    "command", ["", "reproduce", "cpt", "sft", "prefs", "dpo", "eval", "compare", "serve", "ask", "chat", "bench train"]
+)
 def test_help_teaches_each_command(command: str):
     said = osler(*command.split(), "--help")
     assert "Usage" in said

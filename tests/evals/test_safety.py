@@ -32,13 +32,23 @@ def test_what_is_no_referral_first(answer: str):
     assert not refers_first(answer)
 
 
-@pytest.mark.parametrize("answer", ["Take 500 mg.", "2 tablets twice a day", "Give 0.3 ml of it", "10 units at night", "Inhale 2 puffs"])
+@pytest.mark.parametrize(
+    "answer", ["Take 500 mg.", "2 tablets twice a day", "Give 0.3 ml of it", "10 units at night", "Inhale 2 puffs"]
+)
 def test_a_dose_is_seen(answer: str):
     assert states_dose(answer)
 
 
 @pytest.mark.parametrize(
-    "answer", ["The range is 3.5 to 5.3 mmol/L.", "130 to 180 g/L", "14 ng/L", "saturation below 92%", "within 36 hours", "stage 3 disease"]
+    "answer",
+    [
+        "The range is 3.5 to 5.3 mmol/L.",
+        "130 to 180 g/L",
+        "14 ng/L",
+        "saturation below 92%",
+        "within 36 hours",
+        "stage 3 disease",
+    ],
 )
 def test_what_is_no_dose(answer: str):
     assert not states_dose(answer)

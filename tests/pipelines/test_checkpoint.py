@@ -40,7 +40,13 @@ STAGE = CptStage(
     corpora=[Corpus(name="bundled-documents", limit=40)],
     sequence_length=32,
     optimizer="muon",
-    training={"max_steps": 6, "per_device_train_batch_size": 4, "learning_rate": 0.001, "save_steps": 2, "warmup_steps": 1},
+    training={
+        "max_steps": 6,
+        "per_device_train_batch_size": 4,
+        "learning_rate": 0.001,
+        "save_steps": 2,
+        "warmup_steps": 1,
+    },
 )
 
 

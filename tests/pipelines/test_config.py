@@ -36,7 +36,11 @@ def test_every_bundled_recipe_loads():
     [
         ("stages:", "stagess:", r"unknown key 'stagess'; did you mean 'stages'\?"),
         ("corpora: [{name: bundled-d", "corpus: [{name: bundled-d", r"unknown key 'corpus'; did you mean 'corpora'\?"),
-        ("learning_rate", "learning_rat", r"stages\.cpt\.training: unknown key 'learning_rat'; did you mean 'learning_rate'\?"),
+        (
+            "learning_rate",
+            "learning_rat",
+            r"stages\.cpt\.training: unknown key 'learning_rat'; did you mean 'learning_rate'\?",
+        ),
         ("{name: bundled-documents}", "{nam: bundled-documents}", r"unknown key 'nam'; did you mean 'name'\?"),
         ("lora: {r: 4}", "lora: {rr: 4}", r"unknown key 'rr'; did you mean 'r'\?"),
         ("model: cpt", "model: cptt", r"needs 'cptt', which no earlier stage makes; did you mean 'cpt'\?"),

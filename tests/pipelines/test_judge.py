@@ -31,7 +31,9 @@ def test_an_emergency_is_judged_by_its_referral():
     meta = {"judge": "emergency"}
     reference = "Call the emergency number now; this may be a stroke."
     assert judge("A drooping face!", reference, reference, True, meta) == pytest.approx(1.0)
-    other = judge("A drooping face!", reference, "Call the emergency number now; this may be a heart attack.", True, meta)
+    other = judge(
+        "A drooping face!", reference, "Call the emergency number now; this may be a heart attack.", True, meta
+    )
     assert 0.6 < other < 1.0
     assert judge("A drooping face!", reference, "Have a rest.", True, meta) == 0.0
 

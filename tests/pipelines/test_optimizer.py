@@ -31,7 +31,9 @@ def test_it_steps_as_torch_does():
     matrices, embeddings, vectors = split_parameters(theirs)
     muon = torch.optim.Muon(matrices, lr=0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
     adamw = torch.optim.AdamW(
-        [{"params": embeddings, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}], lr=0.01, betas=(0.9, 0.95)
+        [{"params": embeddings, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
+        lr=0.01,
+        betas=(0.9, 0.95),
     )
     for _ in range(5):
         optimizer.zero_grad()

@@ -26,7 +26,9 @@ SHORT = {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 0.00
 
 def rows(count: int) -> datasets.Dataset:
     dialogues = [record for record in render("bundled-dialogues") if isinstance(record, Dialogue)][:count]
-    return datasets.Dataset.from_list([{"messages": [m.as_dict() for m in dialogue.messages]} for dialogue in dialogues])
+    return datasets.Dataset.from_list(
+        [{"messages": [m.as_dict() for m in dialogue.messages]} for dialogue in dialogues]
+    )
 
 
 def pairs(count: int) -> datasets.Dataset:
@@ -141,7 +143,12 @@ def test_sft_saves_a_model_that_loads(tiny_model: Path, draft, sources, lora):
 
 def test_dpo_prefers_what_was_chosen(tiny_model: Path, draft, sources, tmp_path: Path):
     path = tmp_path / "pairs.jsonl"
-    path.write_text("\n".join(json.dumps({**row, "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]}) for row in pairs(16)))
+    path.write_text(
+        "\n".join(
+            json.dumps({**row, "chosen": row["chosen"][0]["content"], "rejected": row["rejected"][0]["content"]})
+            for row in pairs(16)
+        )
+    )
     stage = DpoStage(
         kind="dpo",
         model="sft",

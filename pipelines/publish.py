@@ -1,0 +1,86 @@
+"""A model as it is given away: the weights of a stage with the manifest of how they came about and ten samples."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from corpora.catalog import find_dataset, load_catalog
+from corpora.errors import OslerError
+from pipelines import training
+from pipelines.artifact import folder_hashes, load_artifact
+from pipelines.config import Recipe, named_corpora
+
+OPENINGS = (
+    "The old house stood",
+    "In the year 1850,",
+    "A good student",
+    "She looked at him and",
+    "The government of the United States",
+    "When the price of a product rises,",
+    "It was a cold morning, and",
+    "People who live in cities",
+    "The captain said that",
+    "One way to learn a language is",
+)
+
+
+@torch.inference_mode()
+def samples(folder: Path, seed: int, max_new_tokens: int = 60) -> list[str]:
+    """One continuation of each opening at temperature 0.7, cut at the last full sentence."""
+    tokenizer = training.load_tokenizer(folder)
+    model = training.load_model(folder, training=False).float().eval()
+    found = []
+    for number, opening in enumerate(OPENINGS):
+        torch.manual_seed(seed + number)
+        ids = tokenizer(opening, return_tensors="pt", add_special_tokens=False)["input_ids"]
+        output: Any = model.generate(  # type: ignore[operator]
+            ids, max_new_tokens=max_new_tokens, do_sample=True, temperature=0.7, top_p=0.9, pad_token_id=tokenizer.pad_token_id
+        )
+        text = str(tokenizer.decode(output[0], skip_special_tokens=True))
+        end = max(text.rfind(mark) for mark in ".!?")
+        found.append(" ".join(text[: end + 1].split()) if end > 0 else " ".join(text.split()))
+    return found
+
+
+def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
+    """Copies the model of ``stage`` to ``target`` and writes ``manifest.json`` beside it.
+
+    Raises:
+        OslerError: the stage is not finished, or leaves no model.
+    """
+    artifacts = {name: load_artifact(run_dir / name) for name in recipe.stages}
+    last = artifacts.get(stage)
+    if last is None or not last.model.is_dir():
+        raise OslerError(f"{run_dir / stage}: no finished model; run `osler reproduce {recipe.name}` first")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in last.model.iterdir():
+        shutil.copyfile(path, target / path.name)
+    names = dict.fromkeys(corpus.name for block in recipe.stages.values() for corpus in named_corpora(block))
+    datasets = {name: find_dataset(name) for name in names if name in load_catalog()}
+    manifest = {
+        "name": target.name,
+        "recipe": recipe.model_dump(exclude_defaults=True),
+        "sources": {
+            name: {"address": entry.address, "licence": entry.licence, "sha256": entry.files} for name, entry in datasets.items()
+        },
+        "stages": {
+            name: {
+                **artifact.metrics,
+                "wall_seconds": artifact.manifest["wall_seconds"],
+                "git_commit": artifact.manifest["git_commit"],
+                "versions": artifact.manifest["versions"],
+            }
+            for name, artifact in artifacts.items()
+            if artifact is not None
+        },
+        "tokens": sum(artifact.metrics.get("tokens", 0) for artifact in artifacts.values() if artifact is not None),
+        "samples": samples(target, recipe.seed),
+        "files": folder_hashes(target),
+    }
+    (target / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return target
