@@ -57,6 +57,7 @@ def medmcqa_item(row: Row, dataset: str) -> ExamItem:
         options=[str(row[key]).strip() for key in ("opa", "opb", "opc", "opd")],
         answer=int(row["cop"]),
         source=dataset,
+        meta={"options_heading": "Choices:"},
     )
 
 

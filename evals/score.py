@@ -13,6 +13,7 @@ question (pointwise mutual information, Holtzman et al. 2021).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,35 +41,44 @@ class Answer:
 class Asker:
     """How prompts and continuations are laid out for one model.
 
-    ``prompt`` takes the question's text and returns what stands before the answer; ``lead`` is put before each option, and
-    ``end`` after it.
+    ``prompt`` takes the question and its passage (either may be empty) and returns what stands before the answer; ``lead`` is
+    put before each option.
     """
 
-    prompt: Callable[[str], str]
+    prompt: Callable[[str, str], str]
     lead: str
-    end: str
 
 
 def plain_asker() -> Asker:
-    """``Question: …`` / ``Answer:``, for models that were not fine-tuned to chat."""
-    return Asker(lambda question: f"Question: {question}\nAnswer:" if question else "Answer:", " ", "")
+    """``Abstract: …`` / ``Question: …`` / ``Answer:``, for models that were not fine-tuned to chat."""
+
+    def prompt(question: str, passage: str = "") -> str:
+        lines = [f"Abstract: {passage}"] if passage else []
+        return "\n".join([*lines, *([f"Question: {question}"] if question else []), "Answer:"])
+
+    return Asker(prompt, " ")
 
 
 def chat_asker(tokenizer: Any, instruction: str) -> Asker:
     """The model's own chat template, the question and ``instruction`` as the user's turn."""
 
-    def prompt(question: str) -> str:
+    def prompt(question: str, passage: str = "") -> str:
         content = " ".join(part for part in (question, instruction) if part)
+        content = f"{passage}\n\n{content}" if passage else content
         messages = [{"role": "user", "content": content}]
         return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
-    return Asker(prompt, "", "")
+    return Asker(prompt, "")
 
 
 def question_text(item: ExamItem, letters: bool) -> str:
-    """The question as it is put, with its passage and, for ``letters``, its options."""
-    text = f"{item.context}\n{item.question}" if item.context else item.question
+    """The question as it is put, for ``letters`` with the options listed beneath it.
+
+    A heading over the options, as MedMCQA has one, is in the item's ``meta``.
+    """
+    text = item.question
     if letters:
+        text += f"\n{item.meta['options_heading']}" if "options_heading" in item.meta else ""
         text += "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, item.options, strict=False))
     return text
 
@@ -82,43 +92,73 @@ def continuation_log_probs(
     the model keeps its end.
     """
     limit = int(getattr(model.config, "max_position_embeddings", 2048))  # type: ignore[union-attr]
-    rows: list[tuple[list[int], int]] = []
-    for before, after in pairs:
-        tail = tokenizer(after, add_special_tokens=False)["input_ids"]
-        head = tokenizer(before, add_special_tokens=False)["input_ids"]
-        rows.append(([*head, *tail][-limit:], len(tail)))
-    order = sorted(range(len(rows)), key=lambda place: len(rows[place][0]), reverse=True)
-    found = [0.0] * len(rows)
-    with tqdm(total=len(rows), desc=label, unit="option", leave=False, disable=None) as bar:
+    tokens: dict[str, list[int]] = {}
+    for text in itertools.chain.from_iterable(pairs):
+        if text not in tokens:
+            tokens[text] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    # A row is a prompt with one continuation, or a prompt with all its continuations of a single token, which it scores at
+    # once: letters, and most of yes, no and maybe.
+    rows: list[_Row] = []
+    together: dict[str, _Row] = {}
+    for place, (before, after) in enumerate(pairs):
+        head, tail = tokens[before], tokens[after]
+        if len(tail) == 1 and before in together:
+            together[before].places.append(place)
+            together[before].tails.append(tail)
+            continue
+        keep = max(1, limit - len(tail))
+        rows.append(_Row(head[-keep:], [tail], [place]))
+        if len(tail) == 1:
+            together[before] = rows[-1]
+    rows.sort(key=lambda row: len(row), reverse=True)
+    found = [0.0] * len(pairs)
+    with tqdm(total=len(pairs), desc=label, unit="option", leave=False, disable=None) as bar:
         start = 0
-        while start < len(order):
-            width = len(rows[order[start]][0])
-            places = order[start : start + max(1, batch_tokens // width)]
-            sums = _tail_log_probs(model, [rows[place] for place in places], width)
-            for place, value in zip(places, sums, strict=True):
-                found[place] = value
-            start += len(places)
-            bar.update(len(places))
+        while start < len(rows):
+            batch = rows[start : start + max(1, batch_tokens // len(rows[start]))]
+            for row, values in zip(batch, _tail_log_probs(model, batch), strict=True):
+                for place, value in zip(row.places, values, strict=True):
+                    found[place] = value
+                bar.update(len(row.places))
+            start += len(batch)
     return found
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A prompt's tokens, one continuation of any length or several of one token, and where their scores belong."""
+
+    head: list[int]
+    tails: list[list[int]]
+    places: list[int]
+
+    def __len__(self) -> int:
+        return len(self.head) + len(self.tails[0]) - 1  # the last token of a continuation predicts nothing
+
+
 @torch.inference_mode()
-def _tail_log_probs(model: Any, rows: Sequence[tuple[list[int], int]], width: int) -> list[float]:
-    """Log-probability of the last ``length`` tokens of each row.
+def _tail_log_probs(model: Any, rows: Sequence[_Row]) -> list[list[float]]:
+    """Log-probability of each continuation of each row.
 
     Rows are padded on the left, so that only the last positions go through the output head, which in a small model with a
     large vocabulary costs more than all layers together.
     """
     device = next(model.parameters()).device
-    input_ids = torch.tensor([[0] * (width - len(ids)) + ids for ids, _ in rows], device=device)
-    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids, _ in rows], device=device)
+    width = max(len(row) for row in rows)
+    inputs = [row.head + row.tails[0][:-1] for row in rows]
+    input_ids = torch.tensor([[0] * (width - len(ids)) + ids for ids in inputs], device=device)
+    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in inputs], device=device)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    keep = min(width, max(length for _, length in rows) + 1)
+    keep = max(len(row.tails[0]) for row in rows)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
         output = model(input_ids=input_ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep)
-    log_probs = torch.log_softmax(output.logits[:, :-1].float(), dim=-1)  # [batch, keep - 1, vocabulary]
-    taken = log_probs.gather(-1, input_ids[:, width - keep + 1 :, None]).squeeze(-1).cpu()
-    return [float(taken[row, -length:].sum()) for row, (_, length) in enumerate(rows)]
+    log_probs = torch.log_softmax(output.logits.float(), dim=-1).cpu()  # [batch, keep, vocabulary]
+    found = []
+    for row, values in zip(rows, log_probs, strict=True):
+        length = len(row.tails[0])
+        at = torch.arange(keep - length, keep)
+        found.append([float(values[at, torch.tensor(tail)].sum()) for tail in row.tails])
+    return found
 
 
 def score_items(
@@ -139,9 +179,9 @@ def score_items(
     if normalise not in ("none", "bytes", "unconditional"):
         raise ValueError(f"normalise is none, bytes or unconditional, not {normalise!r}")
     model.eval()
-    options = [list(LETTERS[: len(item.options)]) if letters else [capital(o) for o in item.options] for item in items]
+    options = [list(LETTERS[: len(item.options)]) if letters else item.options for item in items]
     pairs = [
-        (asker.prompt(question_text(item, letters)), f"{asker.lead}{option}{asker.end}")
+        (asker.prompt(question_text(item, letters), item.context), f"{asker.lead}{option}")
         for item, its_options in zip(items, options, strict=True)
         for option in its_options
     ]
@@ -149,7 +189,7 @@ def score_items(
     if normalise == "unconditional":
         texts = sorted({after for _, after in pairs})
         alone = continuation_log_probs(
-            model, tokenizer, [(asker.prompt(""), text) for text in texts], batch_tokens, f"{label}, no question"
+            model, tokenizer, [(asker.prompt("", ""), text) for text in texts], batch_tokens, f"{label}, no question"
         )
         prior = dict(zip(texts, alone, strict=True))
         log_probs = [value - prior[after] for value, (_, after) in zip(log_probs, pairs, strict=True)]
@@ -163,8 +203,3 @@ def score_items(
         chosen = max(range(len(scores)), key=scores.__getitem__)
         answers.append(Answer(item.id, chosen, chosen == item.answer, scores))
     return answers
-
-
-def capital(text: str) -> str:
-    """``text`` as an answer begins."""
-    return text[:1].upper() + text[1:]

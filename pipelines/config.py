@@ -37,6 +37,9 @@ class Corpus(_Block):
     repeat: int = Field(default=1, ge=1)  # how many times the records are used
     limit: int | None = Field(default=None, ge=1)  # use only so many records, taken by seed
     adapter: str | None = None  # for a file of the user's own: the format of its rows
+    part: Literal["all", "train", "held_out"] = "all"  # which side of a split by subject, fixed for ever by a hash
+    held_out_share: float = Field(default=0.05, gt=0, lt=1)  # of that split
+    max_characters: int | None = Field(default=None, ge=1)  # longer records are left out
     exclude: str | None = None  # records whose text matches this regular expression are left out
 
 

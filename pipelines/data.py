@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 
 from corpora.catalog import adapt, file_sha256, find_dataset, load_catalog, read_rows, stream_records
 from corpora.errors import DataError
-from corpora.records import Document, Record
+from corpora.records import Dialogue, Document, Record
 from pipelines.artifact import Artifact
 from pipelines.config import Corpus
 
@@ -74,6 +75,26 @@ def _text(record: Record) -> str:
     return record.model_dump_json()
 
 
+def _length(record: Record) -> int:
+    """Characters that a model reads of the record."""
+    if isinstance(record, Document):
+        return len(record.text)
+    return (
+        sum(len(message.content) for message in record.messages) if isinstance(record, Dialogue) else len(_text(record))
+    )
+
+
+def in_held_out(record: Record, share: float) -> bool:
+    """Whether the record is on the held-out side of the split.
+
+    Records on the same subject (a document's title, a dialogue's ``focus``) are on the same side, so that nothing held out is
+    told elsewhere in other words.
+    """
+    subject = record.title if isinstance(record, Document) else str(getattr(record, "meta", {}).get("focus", ""))
+    key = (subject or record.id).strip().lower()
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64 < share
+
+
 def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
     """All records of ``corpora``, each of the type ``kind``.
 
@@ -89,10 +110,18 @@ def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
                 raise DataError(
                     f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed"
                 )
+            if corpus.part != "all" and in_held_out(record, corpus.held_out_share) != (corpus.part == "held_out"):
+                continue
+            if corpus.max_characters is not None and _length(record) > corpus.max_characters:
+                continue
             if pattern is None or not pattern.search(_text(record)):
                 part.append(record)
         if not part:
-            raise DataError(f"corpus '{corpus.name}' is empty; an empty corpus cannot be used")
+            filters = [
+                name for name in ("part", "max_characters", "exclude") if getattr(corpus, name) not in (None, "all")
+            ]
+            hint = f" after {', '.join(filters)}; loosen them" if filters else "; an empty corpus cannot be used"
+            raise DataError(f"corpus '{corpus.name}' is empty{hint}")
         if corpus.limit is not None and corpus.limit < len(part):
             part = random.Random(f"{sources.seed}/{corpus.name}").sample(part, corpus.limit)
         found.extend(part * corpus.repeat)

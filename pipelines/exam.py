@@ -74,7 +74,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
         )
     if stage.questions:
         ask = _whole_answer(asker, name in stage.chat, tokenizer)
-        prompts = [ask.prompt(question) for question in stage.questions]
+        prompts = [ask.prompt(question, "") for question in stage.questions]
         answers_text = greedy_answers(model, tokenizer, prompts, label=f"{name}: samples")
         found["samples"] = [
             {"question": question, "answer": first_line(answer), "states_dose": states_dose(answer)}
@@ -98,7 +98,7 @@ def _accuracy(items: list[ExamItem], answers: list[Answer]) -> dict[str, Any]:
 
 def _emergencies(stage: ExamStage, sources: Sources, model: Any, tokenizer: Any, asker: Asker) -> dict[str, Any]:
     dialogues = records(list(stage.emergencies), sources, Dialogue)
-    prompts = [asker.prompt(dialogue.messages[-2].content) for dialogue in dialogues]
+    prompts = [asker.prompt(dialogue.messages[-2].content, "") for dialogue in dialogues]
     answers = greedy_answers(model, tokenizer, prompts, max_new_tokens=32, label="emergencies")
     referred = [refers_first(first_line(answer)) for answer in answers]
     missed = [

@@ -26,7 +26,9 @@ def expand(model: PreTrainedModel, layers: int) -> PreTrainedModel:
     """
     blocks: Any = getattr(getattr(model, "model", None), "layers", None)
     if not isinstance(blocks, nn.ModuleList):
-        raise OslerError(f"block expansion knows models of the Llama, Qwen and Mistral families, not {type(model).__name__}")
+        raise OslerError(
+            f"block expansion knows models of the Llama, Qwen and Mistral families, not {type(model).__name__}"
+        )
     config: Any = model.config
     for _ in range(layers):
         block: Any = copy.deepcopy(blocks[-1])

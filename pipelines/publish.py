@@ -39,7 +39,12 @@ def samples(folder: Path, seed: int, max_new_tokens: int = 60) -> list[str]:
         torch.manual_seed(seed + number)
         ids = tokenizer(opening, return_tensors="pt", add_special_tokens=False)["input_ids"]
         output: Any = model.generate(  # type: ignore[operator]
-            ids, max_new_tokens=max_new_tokens, do_sample=True, temperature=0.7, top_p=0.9, pad_token_id=tokenizer.pad_token_id
+            ids,
+            max_new_tokens=max_new_tokens,
+            do_sample=True,
+            temperature=0.7,
+            top_p=0.9,
+            pad_token_id=tokenizer.pad_token_id,
         )
         text = str(tokenizer.decode(output[0], skip_special_tokens=True))
         end = max(text.rfind(mark) for mark in ".!?")
@@ -66,7 +71,8 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
         "name": target.name,
         "recipe": recipe.model_dump(exclude_defaults=True),
         "sources": {
-            name: {"address": entry.address, "licence": entry.licence, "sha256": entry.files} for name, entry in datasets.items()
+            name: {"address": entry.address, "licence": entry.licence, "sha256": entry.files}
+            for name, entry in datasets.items()
         },
         "stages": {
             name: {

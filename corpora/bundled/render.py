@@ -40,6 +40,7 @@ WORDINGS = HERE / "wordings.yaml"
 GENERAL = HERE / "general.yaml"
 SYSTEM_PROMPT = "You are Osler, a medical assistant. You are not a doctor."
 EXAM_SIZE = 720
+EMERGENCY_MESSAGES = 6  # of each emergency in one rendering of the dialogues: to miss one costs more than to miss a fact
 KINDS = ("conditions", "medicines", "laboratory_tests", "emergencies")
 SOURCE = "Osler bundled knowledge, Apache-2.0"
 
@@ -112,8 +113,10 @@ def _fields(kind: str, entry: Any) -> Iterator[tuple[str, tuple[str, ...], tuple
 
 def _group(kind: str, entry: Any) -> str:
     return str(
-        ({"conditions": "specialty", "medicines": "group", "emergencies": "category"}.get(kind)
-        and getattr(entry, {"conditions": "specialty", "medicines": "group", "emergencies": "category"}[kind]))
+        (
+            {"conditions": "specialty", "medicines": "group", "emergencies": "category"}.get(kind)
+            and getattr(entry, {"conditions": "specialty", "medicines": "group", "emergencies": "category"}[kind])
+        )
         or kind
     )
 
@@ -261,8 +264,9 @@ def _dialogues(renderings: int, seed: int) -> Iterator[Dialogue]:
             made.append(_dialogue(f"dialogues/{rendering}/{fact.id}", turns, rng))
         for fact in signs:
             answer = say_first[fact.id.rsplit("/", 1)[0]].value
-            message = _emergency_message(fact, "train", rng)
-            made.append(_dialogue(f"emergency/{rendering}/{fact.id}", [(message, answer)], rng))
+            for number in range(EMERGENCY_MESSAGES):
+                message = _emergency_message(fact, "train", rng)
+                made.append(_dialogue(f"emergency/{rendering}/{fact.id}/{number}", [(message, answer)], rng))
         for name in rng.sample(medicines, k=max(1, len(medicines) // 5)):
             question = rng.choice(_wordings()["dose_questions"]["train"]).format(name=name)
             answer = _wordings()["dose_answer"].format(name=name)
@@ -327,8 +331,8 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
         distractors = _distractors(fact, pools[fact.kind, fact.field, fact.documents_only], rng)
         if distractors is None:
             continue
-        options = distractors
-        options.insert(place % 4, fact.value)  # each letter is right equally often
+        options = [capital(value) for value in distractors]
+        options.insert(place % 4, capital(fact.value))  # each letter is right equally often
         stem = capital(
             rng.choice(_wordings()[fact.kind][fact.field]["exam"]).format_map({"name": fact.name, **dict(fact.extra)})
         )
@@ -336,7 +340,7 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
             id=f"exam/{fact.id}",
             question=stem,
             options=options,
-            answer=options.index(fact.value),
+            answer=place % 4,
             source=SOURCE,
             meta={"fact": fact.id, "kind": fact.kind, "field": fact.field, "documents_only": fact.documents_only},
         )

@@ -100,11 +100,11 @@ def test_the_key_is_balanced_and_every_item_has_four_different_options():
 
 def test_the_right_option_is_the_fact_and_the_others_are_the_same_field_of_other_entries():
     by_id = {fact.id: fact for fact in facts()}
-    values = {(fact.kind, fact.field, fact.documents_only, fact.value) for fact in facts()}
+    values = {(fact.kind, fact.field, fact.documents_only, capital(fact.value)) for fact in facts()}
     for item in render("bundled-exam"):
         assert isinstance(item, ExamItem)
         fact = by_id[item.meta["fact"]]
-        assert item.options[item.answer] == fact.value
+        assert item.options[item.answer] == capital(fact.value)
         for option in item.options:
             assert (fact.kind, fact.field, fact.documents_only, option) in values
 

@@ -77,9 +77,8 @@ def lm_eval_choices(model, tokenizer, asker: Asker, asked: list[ExamItem], lette
     requests = []
     for item in asked:
         for number, option in enumerate("ABCD" if letters else item.options):
-            text = option if letters else option[0].upper() + option[1:]
-            context = asker.prompt(question_text(item, letters))
-            requests.append(Instance("loglikelihood", {}, (context, f"{asker.lead}{text}"), number))
+            context = asker.prompt(question_text(item, letters), item.context)
+            requests.append(Instance("loglikelihood", {}, (context, f"{asker.lead}{option}"), number))
     scores = [value for value, _ in lm.loglikelihood(requests, disable_tqdm=True)]
     return [max(range(4), key=lambda option, start=4 * place: scores[start + option]) for place in range(len(asked))]
 
@@ -94,13 +93,13 @@ def test_the_same_options_as_lm_eval_are_chosen(loaded, letters: bool):
 
 def test_letters_are_listed_under_the_question():
     item = ExamItem(id="1", question="Which?", options=["x", "y"], answer=0, context="A text.")
-    assert question_text(item, letters=True) == "A text.\nWhich?\nA. x\nB. y"
-    assert plain_asker().prompt("Which?") == "Question: Which?\nAnswer:"
+    assert question_text(item, letters=True) == "Which?\nA. x\nB. y"
+    assert plain_asker().prompt("Which?", "A text.") == "Abstract: A text.\nQuestion: Which?\nAnswer:"
 
 
 def test_the_chat_prompt_is_the_models_own(loaded):
     _, tokenizer = loaded
-    prompt = chat_asker(tokenizer, "Be brief.").prompt("Which?")
+    prompt = chat_asker(tokenizer, "Be brief.").prompt("Which?", "")
     assert prompt == "<|im_start|>user\nWhich? Be brief.<|im_end|>\n<|im_start|>assistant\n"
 
 
@@ -112,7 +111,7 @@ def test_normalisation_changes_the_score_as_said(loaded):
     gain = score_items(model, tokenizer, asked, plain_asker(), normalise="unconditional")
     for item, a, b, c in zip(asked, plain, by_byte, gain, strict=True):
         for number, option in enumerate(item.options):
-            text = " " + option[0].upper() + option[1:]
+            text = " " + option
             assert b.scores[number] == pytest.approx(a.scores[number] / len(text.encode()))
             alone = one_by_one(model, tokenizer, "Answer:", text)
             assert c.scores[number] == pytest.approx(a.scores[number] - alone, abs=5e-3)
