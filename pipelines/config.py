@@ -95,6 +95,15 @@ class SftStage(_Block):
     training: dict[str, Any] = {}
 
 
+class MergeStage(_Block):
+    """A weighted mean of the weights of models of one shape."""
+
+    kind: Literal["merge"]
+    models: dict[str, float] = Field(
+        min_length=2
+    )  # name (``base`` or a stage's) to weight; the last gives the tokenizer
+
+
 class PreferencesStage(_Block):
     """Preference pairs from a model's own answers, sampled through vLLM and judged against the facts."""
 
@@ -144,7 +153,7 @@ class ExamStage(_Block):
 
 
 Stage = Annotated[
-    InitStage | CptStage | ReplayStage | SftStage | PreferencesStage | DpoStage | ExamStage,
+    InitStage | CptStage | ReplayStage | SftStage | MergeStage | PreferencesStage | DpoStage | ExamStage,
     Field(discriminator="kind"),
 ]
 
@@ -153,6 +162,7 @@ STAGE_CLASSES: dict[str, type[_Block]] = {
     "cpt": CptStage,
     "replay": ReplayStage,
     "sft": SftStage,
+    "merge": MergeStage,
     "preferences": PreferencesStage,
     "dpo": DpoStage,
     "exam": ExamStage,
@@ -245,8 +255,8 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
         model = getattr(stage, "model", None)
         if isinstance(model, str) and "/" not in model:
             needed.append(model)
-        if isinstance(stage, ExamStage):
-            needed += stage.models
+        if isinstance(stage, (ExamStage, MergeStage)):
+            needed += list(stage.models)
         for word in needed:
             if word not in earlier:
                 raise RecipeError(

@@ -17,6 +17,7 @@ from pipelines.config import (
     DpoStage,
     ExamStage,
     InitStage,
+    MergeStage,
     PreferencesStage,
     Recipe,
     RecipeError,
@@ -67,6 +68,10 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.sft import sft
 
         sft(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+    elif isinstance(stage, MergeStage):
+        from pipelines.merge import merge
+
+        merge(stage, {model: model_folder(model, recipe, sources.artifacts) for model in stage.models}, draft)
     elif isinstance(stage, PreferencesStage):
         from pipelines.preferences import preferences
 
@@ -93,6 +98,8 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
         inputs["prompts"] = identity(stage.prompts, sources)
     if isinstance(stage, DpoStage):
         inputs["preferences"] = identity(stage.preferences, sources)
+    if isinstance(stage, MergeStage):
+        inputs["models"] = [model_identity(model, recipe, sources.artifacts) for model in stage.models]
     if isinstance(stage, ExamStage):
         corpora = [*stage.items, *stage.medical, *stage.general, *stage.emergencies]
         inputs["corpora"] = [identity(corpus, sources) for corpus in corpora]

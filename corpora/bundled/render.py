@@ -40,7 +40,9 @@ WORDINGS = HERE / "wordings.yaml"
 GENERAL = HERE / "general.yaml"
 SYSTEM_PROMPT = "You are Osler, a medical assistant. You are not a doctor."
 EXAM_SIZE = 720
-EMERGENCY_MESSAGES = 6  # of each emergency in one rendering of the dialogues: to miss one costs more than to miss a fact
+EMERGENCY_MESSAGES = (
+    6  # of each emergency in one rendering of the dialogues: to miss one costs more than to miss a fact
+)
 KINDS = ("conditions", "medicines", "laboratory_tests", "emergencies")
 SOURCE = "Osler bundled knowledge, Apache-2.0"
 
