@@ -23,8 +23,8 @@ from corpora.bundled.render import render
 from corpora.records import Dialogue, Document
 from pipelines import dpo, sft, training
 from pipelines.artifact import Draft
+from pipelines.blocks import blocks
 from pipelines.config import Lora
-from pipelines.cpt import blocks
 from pipelines.plain_head import plain_head
 
 WARM_UP = 3  # steps

@@ -52,6 +52,16 @@ class Lora(_Block):
     target_modules: str | list[str] = "all-linear"
 
 
+class Anchor(_Block):
+    """Text on which a model that learns something else must go on predicting as an older one does."""
+
+    model: str = "base"  # the older one: ``base`` or a stage's name
+    corpora: list[Corpus] = Field(min_length=1)
+    weight: float = Field(default=1.0, gt=0)  # of the divergence beside the stage's own loss
+    rows: int = Field(default=4, ge=1)  # in each step of each process
+    sequence_length: int = Field(default=128, ge=8)  # tokens of a row
+
+
 class InitStage(_Block):
     """A new model: a byte-level BPE learnt from the corpora, and random weights."""
 
@@ -70,6 +80,7 @@ class CptStage(_Block):
     held_out: float = Field(default=0.0, ge=0, lt=0.5)  # share of documents kept for bits per byte
     sequence_length: int = Field(default=1024, ge=8)  # tokens
     optimizer: Literal["adamw", "muon"] = "adamw"
+    anchor: Anchor | None = None
     training: dict[str, Any] = {}
 
 
@@ -92,6 +103,7 @@ class SftStage(_Block):
     corpora: list[Corpus] = Field(min_length=1)
     optimizer: Literal["adamw", "muon"] = "adamw"
     lora: Lora | None = None
+    anchor: Anchor | None = None
     training: dict[str, Any] = {}
 
 
@@ -175,6 +187,8 @@ def named_corpora(stage: _Block) -> list[Corpus]:
     for name in type(stage).model_fields:
         value = getattr(stage, name)
         found += [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Corpus)]
+        if isinstance(value, Anchor):
+            found += value.corpora
     return found
 
 
@@ -206,7 +220,8 @@ def nearest(word: str, known: list[str]) -> str:
 
 def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
     """The first problem as a sentence: where it is, what is wrong, what would be right."""
-    first = error.errors()[0]
+    # An unknown key before a missing one: a misspelt key is both, and only the first says what to mend.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     place = [str(part) for part in first["loc"]]
     block: type[BaseModel] = Recipe
     if len(place) >= 2 and place[0] == "stages":
@@ -222,6 +237,8 @@ def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
             block = Corpus
         elif "lora" in parents:
             block = Lora
+        elif "anchor" in parents:
+            block = Anchor
         return f"{'.'.join(place)}: unknown key '{place[-1]}'; {nearest(place[-1], list(block.model_fields))}"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return f"{'.'.join(place)}.kind: a stage is one of: {', '.join(STAGE_CLASSES)}"
@@ -257,6 +274,8 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
             needed.append(model)
         if isinstance(stage, (ExamStage, MergeStage)):
             needed += list(stage.models)
+        if isinstance(stage, (CptStage, SftStage)) and stage.anchor is not None:
+            needed.append(stage.anchor.model)
         for word in needed:
             if word not in earlier:
                 raise RecipeError(

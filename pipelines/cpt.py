@@ -3,7 +3,7 @@
 Supports full training of any causal language model of transformers, from random weights (recipe ``nano-base``) or going on
 from a model. Documents are shuffled by seed, joined by the end-of-text token and cut into blocks of
 ``sequence_length`` tokens, so that no position is padding. A share of the documents can be held out; bits per byte on it
-is reported. Assumes that all documents fit in memory as tokens. Raises DataError and TrainingError.
+is reported. An ``anchor`` keeps the model near an older one on other text. Assumes that all documents fit in memory as tokens. Raises DataError and TrainingError.
 """
 
 from __future__ import annotations
@@ -12,44 +12,25 @@ import json
 import random
 from pathlib import Path
 
-import datasets
-from transformers import PreTrainedTokenizerBase, Trainer, default_data_collator
-from trl import pack_dataset
+from transformers import Trainer, default_data_collator
 
-from corpora.errors import DataError
 from corpora.records import Document
 from evals.likelihood import bits_per_byte
 from pipelines import training
+from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
+from pipelines.blocks import blocks
 from pipelines.config import CptStage
 from pipelines.data import Sources, records
 
 
-def blocks(documents: list[Document], tokenizer: PreTrainedTokenizerBase, length: int) -> datasets.Dataset:
-    """Rows of exactly ``length`` tokens, ``input_ids`` and equal ``labels``; the rest of the last one is dropped."""
-    texts = datasets.Dataset.from_dict({"text": [document.text for document in documents]})
-    tokens = texts.map(
-        lambda batch: {
-            "input_ids": [
-                [*ids, tokenizer.eos_token_id]
-                for ids in tokenizer(batch["text"], add_special_tokens=False)["input_ids"]
-            ]
-        },
-        batched=True,
-        remove_columns=["text"],
-        keep_in_memory=True,
-    )
-    packed = pack_dataset(tokens, seq_length=length, strategy="wrapped", map_kwargs={"keep_in_memory": True})
-    packed = packed.filter(lambda row: len(row["input_ids"]) == length, keep_in_memory=True)
-    if len(packed) == 0:
-        raise DataError(
-            f"the corpora hold fewer than {length} tokens, which is less than one sequence; lower sequence_length"
-        )
-    return packed.map(lambda batch: {"labels": batch["input_ids"]}, batched=True, keep_in_memory=True)
+def cpt(
+    stage: CptStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft, anchor_path: str | None = None
+) -> None:
+    """Trains the model at ``model_path`` on the stage's corpora and writes it to ``draft``.
 
-
-def cpt(stage: CptStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
-    """Trains the model at ``model_path`` on the stage's corpora and writes it to ``draft``."""
+    ``anchor_path`` is where the model is that the stage's anchor, if it has one, holds on to.
+    """
     tokenizer = training.load_tokenizer(model_path)
     model = training.load_model(model_path)
 
@@ -60,7 +41,8 @@ def cpt(stage: CptStage, seed: int, model_path: str | Path, sources: Sources, dr
     train_dataset = blocks(documents, tokenizer, stage.sequence_length)
 
     args = training.arguments("cpt", draft, seed, stage.training)
-    trainer = Trainer(
+    loss = anchor_loss(stage.anchor, anchor_path, tokenizer, sources)
+    trainer = anchored(Trainer, loss)(
         model=model,
         args=args,
         train_dataset=train_dataset,

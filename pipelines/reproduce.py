@@ -42,6 +42,11 @@ def model_folder(name: str, recipe: Recipe, artifacts: dict[str, Artifact]) -> s
     return str(artifacts[name].model) if name in artifacts else resolve_model(name)
 
 
+def anchor_folder(stage: CptStage | SftStage, recipe: Recipe, artifacts: dict[str, Artifact]) -> str | None:
+    """Where the model is that the stage's anchor holds on to, if it has one."""
+    return model_folder(stage.anchor.model, recipe, artifacts) if stage.anchor is not None else None
+
+
 def model_identity(name: str, recipe: Recipe, artifacts: dict[str, Artifact]) -> str:
     """What a stage that reads the model called ``name`` depends on."""
     if name in artifacts:
@@ -59,7 +64,8 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
     elif isinstance(stage, CptStage):
         from pipelines.cpt import cpt
 
-        cpt(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+        place = model_folder(stage.model, recipe, sources.artifacts)
+        cpt(stage, recipe.seed, place, sources, draft, anchor_folder(stage, recipe, sources.artifacts))
     elif isinstance(stage, ReplayStage):
         from pipelines.replay import replay
 
@@ -67,7 +73,8 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
     elif isinstance(stage, SftStage):
         from pipelines.sft import sft
 
-        sft(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+        place = model_folder(stage.model, recipe, sources.artifacts)
+        sft(stage, recipe.seed, place, sources, draft, anchor_folder(stage, recipe, sources.artifacts))
     elif isinstance(stage, MergeStage):
         from pipelines.merge import merge
 
@@ -94,6 +101,9 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
         inputs["corpora"] = [identity(corpus, sources) for corpus in stage.corpora]
     if isinstance(stage, (CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
         inputs["model"] = model_identity(stage.model, recipe, sources.artifacts)
+    if isinstance(stage, (CptStage, SftStage)) and stage.anchor is not None:
+        inputs["anchor"] = [identity(corpus, sources) for corpus in stage.anchor.corpora]
+        inputs["anchor_model"] = model_identity(stage.anchor.model, recipe, sources.artifacts)
     if isinstance(stage, PreferencesStage):
         inputs["prompts"] = identity(stage.prompts, sources)
     if isinstance(stage, DpoStage):

@@ -17,6 +17,7 @@ from trl import SFTTrainer
 
 from corpora.records import Dialogue
 from pipelines import training
+from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
 from pipelines.config import Lora, SftStage
 from pipelines.data import Sources, records
@@ -41,8 +42,13 @@ def merged(model: Any) -> Any:
     return model.merge_and_unload() if isinstance(model, peft.PeftModel) else model
 
 
-def sft(stage: SftStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
-    """Trains the model at ``model_path`` on the stage's dialogues and writes it to ``draft``."""
+def sft(
+    stage: SftStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft, anchor_path: str | None = None
+) -> None:
+    """Trains the model at ``model_path`` on the stage's dialogues and writes it to ``draft``.
+
+    ``anchor_path`` is where the model is that the stage's anchor, if it has one, holds on to.
+    """
     tokenizer = training.load_tokenizer(model_path)
     if tokenizer.chat_template is None:
         raise training.TrainingError(
@@ -55,8 +61,9 @@ def sft(stage: SftStage, seed: int, model_path: str | Path, sources: Sources, dr
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
     model = training.load_model(model_path)
+    loss = anchor_loss(stage.anchor, anchor_path, tokenizer, sources)
     with training.explained("sft"), plain_head():
-        trainer = SFTTrainer(
+        trainer = anchored(SFTTrainer, loss)(
             model=model,
             args=args,
             train_dataset=datasets.Dataset.from_list(rows),

@@ -15,8 +15,9 @@ from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, Preference
 from pipelines import training
+from pipelines.blocks import blocks
 from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
-from pipelines.cpt import blocks, cpt
+from pipelines.cpt import cpt
 from pipelines.dpo import dpo
 from pipelines.plain_head import plain_head
 from pipelines.sft import sft
