@@ -29,13 +29,16 @@ def merge(stage: MergeStage, places: dict[str, str], draft: Draft) -> None:
     mean: dict[str, torch.Tensor] = {}
     for name, weight in stage.models.items():
         model = training.load_model(places[name], training=False)
-        for key, value in model.state_dict().items():
-            part = value.float() * (weight / total)
-            if mean and (key not in mean or mean[key].shape != part.shape):
+        parts = {key: value.float() * (weight / total) for key, value in model.state_dict().items()}
+        if not mean:
+            mean = parts
+            continue
+        for key in mean.keys() | parts.keys():
+            if key not in mean or key not in parts or mean[key].shape != parts[key].shape:
                 raise MergeError(
                     f"{places[name]}: '{key}' is not as in the other models; only models of one shape can be merged"
                 )
-            mean[key] = mean[key] + part if key in mean else part
+            mean[key] += parts[key]
     model = model.float()
     model.load_state_dict(mean)
     training.save_model(model, training.load_tokenizer(places[list(stage.models)[-1]]), draft.folder / "model")
