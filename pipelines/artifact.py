@@ -34,6 +34,16 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Writes ``text`` so that ``path`` holds all of it or what it held before, even when the process is killed."""
+    draft = path.with_name(path.name + ".draft")
+    with draft.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    draft.replace(path)
+
+
 def folder_hashes(folder: Path, skip: tuple[str, ...] = (MANIFEST,)) -> dict[str, str]:
     """SHA-256 of each file below ``folder``, by relative path."""
     return {
@@ -172,11 +182,7 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
         "git_commit": git_commit(),
         "files": folder_hashes(partial),
     }
-    path = partial / MANIFEST
-    with path.open("w", encoding="utf-8") as stream:
-        json.dump(manifest, stream, indent=2, ensure_ascii=False, default=str)
-        stream.flush()
-        os.fsync(stream.fileno())
+    write_whole(partial / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, default=str))
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)

@@ -1,7 +1,8 @@
-"""Training speed, measured side by side: a plain bf16 loop, Osler's stages, and TRL's defaults, on the same model and data.
+"""Training speed, measured side by side: a plain loop, Osler's stages, and TRL's defaults, on the same model and data.
 
-Speed is counted in tokens that are not padding. The plain loop is what a careful person writes by hand: bf16 autocast, a fused
-AdamW, rows of one length, no trainer. Each way runs in turn in one process, after warm-up steps that are not counted.
+Speed is counted in tokens that are not padding. The plain loop is what a careful person writes by hand: a fused AdamW, rows of
+like length, no trainer, bf16 autocast. Where float32 is faster than bf16 (a processor without matrix units) the loop runs in
+both, and every ratio is to the faster one. Each way runs in turn in one process, after warm-up steps that are not counted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import peft
 import torch
+from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 from transformers import Trainer, TrainerCallback, default_data_collator
 from trl import DPOTrainer, SFTConfig, SFTTrainer
@@ -26,12 +29,14 @@ from pipelines.artifact import Draft
 from pipelines.blocks import blocks
 from pipelines.config import Lora
 from pipelines.plain_head import plain_head
+from serving.hardware import fast_bfloat16, use_processor_well
 
 WARM_UP = 3  # steps
 LENGTH = 128  # tokens of a CPT row
 BATCH = 16  # rows
 
 Row = dict[str, Any]
+Ids = tuple[list[int], list[int]]  # of a row: its tokens and its labels
 
 
 class _Clock(TrainerCallback):  # type: ignore[misc]
@@ -51,19 +56,38 @@ class _Clock(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = passed > self.seconds
 
 
-def _plain_loop(model_path: str, batches: Iterator[dict[str, torch.Tensor]], seconds: float) -> float:
+Batch = dict[str, torch.Tensor]
+Loss = Callable[[Any, Batch], torch.Tensor]
+
+
+def _next_token_loss(model: Any, batch: Batch) -> torch.Tensor:
+    loss: torch.Tensor = model(**batch).loss
+    return loss
+
+
+def _dpo_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """DPO's loss (Rafailov et al. 2023, eq. 7) with the reference's log-probabilities taken as zero: its cost is not counted."""
+    labels = batch["labels"][:, 1:]
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
+    log_probs = -functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=-100, reduction="none")
+    chosen, rejected = log_probs.sum(dim=1).chunk(2)
+    return -functional.logsigmoid(0.1 * (chosen - rejected)).mean()
+
+
+def _plain_loop(model: Any, batches: Iterator[Batch], seconds: float, bf16: bool, loss_of: Loss) -> float:
     """Tokens per second of a loop without a trainer."""
-    model = training.load_model(model_path).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    device = next(model.parameters()).device
+    model.train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    device = parameters[0].device
     tokens, started = 0, 0.0
     for step, batch in enumerate(batches):
         if step == WARM_UP:
             tokens, started = 0, time.perf_counter()
-        with torch.autocast(device.type, dtype=torch.bfloat16):
-            loss = model(**batch).loss
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            loss = loss_of(model, batch)
         loss.backward()
-        clip_grad_norm_(model.parameters(), 1.0)
+        clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         tokens += int(batch["attention_mask"].sum())
@@ -72,10 +96,14 @@ def _plain_loop(model_path: str, batches: Iterator[dict[str, torch.Tensor]], sec
     return tokens / (time.perf_counter() - started)
 
 
-def _padded(rows: list[tuple[list[int], list[int]]], pad: int) -> Iterator[dict[str, torch.Tensor]]:
+def _padded(rows: list[Ids], pad: int) -> Iterator[Batch]:
     """Endless batches of rows sorted by length; each row is its ids and its labels."""
     rows = sorted(rows, key=lambda row: len(row[0]))
     batches = [rows[start : start + BATCH] for start in range(0, len(rows) - BATCH + 1, BATCH)]
+    yield from _endless(batches, pad)
+
+
+def _endless(batches: list[list[Ids]], pad: int) -> Iterator[Batch]:
     # The middle lengths first, so that a short measurement sees the usual ones.
     order = sorted(range(len(batches)), key=lambda place: abs(place - len(batches) // 2))
     for place in itertools.cycle(order):
@@ -101,7 +129,7 @@ def _trainer_rate(make: Callable[[Draft], Any], seconds: float, warm_up: int = W
 def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
     """A row for each way: ``data``, ``how``, ``tokens_per_second``, and ``ratio`` to the plain loop on the same data."""
     training.quiet()
-    training.use_all_cores()
+    use_processor_well()
     tokenizer = training.load_tokenizer(model_path)
     documents = [record for record in render("bundled-documents", 4) if isinstance(record, Document)]
     packed = blocks(documents, tokenizer, LENGTH)
@@ -151,13 +179,9 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
 
     def dpo_trainer(with_plain_head: bool) -> Callable[[Draft], Any]:
         def make(draft: Draft) -> Any:
-            own = {
-                **dpo.DEFAULTS,
-                **every,
-                "per_device_train_batch_size": BATCH // 2,
-                "precompute_ref_log_probs": False,
-            }
-            args = training.arguments("dpo", draft, 0, own)
+            args = training.arguments(
+                "dpo", draft, 0, {**dpo.DEFAULTS, **every, "per_device_train_batch_size": BATCH // 2}
+            )
             settings = {
                 "model": training.load_model(model_path),
                 "args": args,
@@ -172,39 +196,69 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
 
         return make
 
-    cpt_rows = [(ids, ids) for ids in packed["input_ids"]]
-    sft_rows = []
-    for row in messages["messages"]:
-        found = tokenizer.apply_chat_template(row, return_dict=True, return_assistant_tokens_mask=True)
-        labels = [i if on else -100 for i, on in zip(found["input_ids"], found["assistant_masks"], strict=True)]
-        sft_rows.append((found["input_ids"], labels))
+    def answer_rows(field: str, data: datasets.Dataset) -> list[Ids]:
+        found = []
+        for row in data:
+            turns = row["messages"] if field == "messages" else [*row["prompt"], *row[field]]
+            mask = tokenizer.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)
+            labels = [i if on else -100 for i, on in zip(mask["input_ids"], mask["assistant_masks"], strict=True)]
+            found.append((mask["input_ids"], labels))
+        return found
+
     pad = tokenizer.pad_token_id
-    ways: list[tuple[str, str, Callable[[], float]]] = [
-        ("documents", "plain loop", lambda: _plain_loop(model_path, _padded(cpt_rows, pad), seconds)),
-        ("documents", "osler cpt", lambda: _trainer_rate(cpt_trainer({}), seconds)),
-        ("dialogues", "plain loop", lambda: _plain_loop(model_path, _padded(sft_rows, pad), seconds)),
-        ("dialogues", "osler sft", lambda: _trainer_rate(sft_trainer, seconds)),
-        ("dialogues", "TRL defaults", lambda: _trainer_rate(trl_defaults, seconds)),
-        ("pairs", "osler dpo", lambda: _trainer_rate(dpo_trainer(True), seconds)),
-        ("pairs", "TRL's own head", lambda: _trainer_rate(dpo_trainer(False), seconds)),
+    half = BATCH // 2
+    both = sorted(
+        zip(answer_rows("chosen", pairs), answer_rows("rejected", pairs), strict=True), key=lambda two: len(two[0][0])
+    )
+    pair_batches = [
+        [two[0] for two in both[start : start + half]] + [two[1] for two in both[start : start + half]]
+        for start in range(0, len(both) - half + 1, half)
     ]
+    loops: dict[str, tuple[Callable[[], Any], Callable[[], Iterator[Batch]], Loss]] = {
+        "documents": (
+            lambda: training.load_model(model_path),
+            lambda: _padded([(ids, ids) for ids in packed["input_ids"]], pad),
+            _next_token_loss,
+        ),
+        "dialogues": (
+            lambda: training.load_model(model_path),
+            lambda: _padded(answer_rows("messages", messages), pad),
+            _next_token_loss,
+        ),
+        "pairs": (
+            lambda: peft.get_peft_model(training.load_model(model_path), sft.lora_config(Lora())),
+            lambda: _endless(pair_batches, pad),
+            _dpo_loss,
+        ),
+    }
+    ways: dict[str, list[tuple[str, Callable[[], float]]]] = {
+        "documents": [("osler cpt", lambda: _trainer_rate(cpt_trainer({}), seconds))],
+        "dialogues": [
+            ("osler sft", lambda: _trainer_rate(sft_trainer, seconds)),
+            ("TRL defaults", lambda: _trainer_rate(trl_defaults, seconds)),
+        ],
+        "pairs": [
+            ("osler dpo", lambda: _trainer_rate(dpo_trainer(True), seconds)),
+            ("osler dpo, TRL's own head", lambda: _trainer_rate(dpo_trainer(False), seconds)),
+        ],
+    }
     if training.can_compile():
-        ways.insert(
-            2,
-            (
-                "documents",
-                "osler cpt, compiled",
-                lambda: _trainer_rate(cpt_trainer({"torch_compile": True}), seconds, 8),
-            ),
+        ways["documents"].append(
+            ("osler cpt, compiled", lambda: _trainer_rate(cpt_trainer({"torch_compile": True}), seconds, 8))
         )
+    formats = {"bf16": True} if fast_bfloat16() else {"bf16": True, "fp32": False}
     rows: list[dict[str, Any]] = []
-    plain: dict[str, float] = {}
-    for data, how, measure in ways:
-        training.console.print(f"[dim]{data}: {how}[/dim]")
-        rate = measure()
-        if how == "plain loop":
-            plain[data] = rate
-        rows.append(
-            {"data": data, "how": how, "tokens_per_second": rate, "ratio": rate / plain.get(data, plain["dialogues"])}
-        )
+    for data, (model, batches, loss_of) in loops.items():
+        rates: dict[str, float] = {}
+        for name, bf16 in formats.items():
+            training.console.print(f"[dim]{data}: plain loop, {name}[/dim]")
+            rates[f"plain loop, {name}"] = _plain_loop(model(), batches(), seconds, bf16, loss_of)
+        fastest = max(rates.values())
+        for how, measure in ways[data]:
+            training.console.print(f"[dim]{data}: {how}[/dim]")
+            rates[how] = measure()
+        rows += [
+            {"data": data, "how": how, "tokens_per_second": rate, "ratio": rate / fastest}
+            for how, rate in rates.items()
+        ]
     return rows

@@ -8,13 +8,12 @@ once the SHA-256 of each of its files is beside them; a resumed run takes the ne
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from pipelines.artifact import folder_hashes
+from pipelines.artifact import folder_hashes, write_whole
 
 SEAL = "sha256.json"
 
@@ -30,12 +29,7 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
 def seal(folder: Path) -> None:
     """Writes the SHA-256 of each file of ``folder`` into it, in one atomic rename."""
-    draft = folder / (SEAL + ".draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        json.dump(folder_hashes(folder, skip=(SEAL, draft.name)), stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.rename(folder / SEAL)
+    write_whole(folder / SEAL, json.dumps(folder_hashes(folder, skip=(SEAL,)), indent=1))
 
 
 def is_whole(folder: Path) -> bool:

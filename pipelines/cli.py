@@ -133,9 +133,10 @@ def evaluate(
     from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
     from pipelines.data import Sources
     from pipelines.exam import examine, summary
+    from serving.hardware import use_processor_well
 
     training.quiet()
-    training.use_all_cores()
+    use_processor_well()
     names = items or ["bundled-exam"]
     place = resolve_model(model)
     in_chat = chat if chat is not None else "base" not in Path(place).name

@@ -19,7 +19,7 @@ from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items
 from evals.stats import mcnemar, wilson
 from pipelines import training
-from pipelines.artifact import Draft
+from pipelines.artifact import Draft, write_whole
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
 
@@ -132,10 +132,18 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str
 
 
 def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draft) -> None:
-    """Examines each of ``places`` (name to folder), in order, each against the one before it."""
+    """Examines each of ``places`` (name to folder), in order, each against the one before it.
+
+    Models that an interrupted try had examined are not examined again.
+    """
     before: dict[str, Any] | None = None
     for name in stage.models:
-        found = examine(stage, sources, name, places[name])
+        done = draft.checkpoints / f"{name}.json"
+        if done.is_file():
+            found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
+        else:
+            found = examine(stage, sources, name, places[name])
+            write_whole(done, json.dumps(found, ensure_ascii=False))
         if before is not None:
             found["against"] = {"model": before["model"], **compare(before, found)}
         before = found

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from corpora.catalog import load_catalog, locate
 from pipelines import training
 from pipelines.artifact import Artifact, Draft, drafting, fingerprint, folder_fingerprint, matches
+from pipelines.checks import check
 from pipelines.config import (
     CptStage,
     DpoStage,
@@ -20,16 +19,15 @@ from pipelines.config import (
     MergeStage,
     PreferencesStage,
     Recipe,
-    RecipeError,
     ReplayStage,
     SftStage,
     Stage,
-    named_corpora,
     resolve_model,
 )
 from pipelines.data import Sources, identity
 from pipelines.report import write_report
 from pipelines.serve import serve
+from serving.hardware import use_processor_well
 
 console = Console(stderr=True, highlight=False)
 
@@ -122,32 +120,6 @@ def _last_of(recipe: Recipe, kind: str) -> str:
     return [name for name, stage in recipe.stages.items() if stage.kind == kind][-1]
 
 
-def _check_disk(run_dir: Path, recipe: Recipe) -> None:
-    """Raises RecipeError when less is free than the run's models and checkpoints will take."""
-    weights = 0
-    if recipe.base_model:
-        base = Path(resolve_model(recipe.base_model))
-        weights = sum(path.stat().st_size for path in base.glob("*.safetensors")) if base.is_dir() else 0
-    stages = sum(stage.kind in ("cpt", "sft", "dpo") for stage in recipe.stages.values())
-    # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
-    needed = weights * stages + 2 * 6 * weights + 200 * 2**20
-    run_dir.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(run_dir).free
-    if free < needed:
-        raise RecipeError(
-            f"{run_dir}: {free / 2**30:.1f} GiB are free and the run needs about {needed / 2**30:.1f}; free some, or name "
-            "another folder with --run"
-        )
-
-
-def _check_data(recipe: Recipe, data_dir: Path | None) -> None:
-    """Raises DataError when a catalogued dataset is not at hand, before anything is computed."""
-    for stage in recipe.stages.values():
-        for corpus in named_corpora(stage):
-            if corpus.name in load_catalog():
-                locate(corpus.name, data_dir)
-
-
 def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: Callable[[Draft], None]) -> Artifact:
     """The artifact at ``run_dir/name`` made from ``what``: the one that is there, or a new one."""
     folder = run_dir / name
@@ -179,10 +151,9 @@ def reproduce(
     Raises:
         OslerError: with the remedy. What was finished before stays and is skipped by the next run.
     """
-    _check_disk(run_dir, recipe)
-    _check_data(recipe, data_dir)
+    check(recipe, run_dir, data_dir)
     training.quiet()
-    training.use_all_cores()
+    use_processor_well()
     artifacts: dict[str, Artifact] = {}
     sources = Sources(data_dir, recipe.seed, artifacts)
     count = len(recipe.stages) + (recipe.serve is not None)

@@ -50,10 +50,10 @@ def sft(
     ``anchor_path`` is where the model is that the stage's anchor, if it has one, holds on to.
     """
     tokenizer = training.load_tokenizer(model_path)
-    if tokenizer.chat_template is None:
+    if tokenizer.chat_template is None and not stage.training.get("chat_template_path"):
         raise training.TrainingError(
-            f"{model_path}: the model has no chat template, which sft needs to lay out a dialogue; add a "
-            "chat_template.jinja to its folder, or start from a model that has one"
+            f"{model_path}: the model has no chat template, which sft needs to lay out a dialogue; set "
+            "training.chat_template_path to a .jinja file or to a model that has one"
         )
     dialogues = records(stage.corpora, sources, Dialogue)
     rows = [{"messages": [message.as_dict() for message in dialogue.messages]} for dialogue in dialogues]

@@ -33,13 +33,13 @@ from pipelines.artifact import Draft
 from pipelines.checkpoint import SealCheckpoints, newest_whole
 from pipelines.config import training_class
 from pipelines.optimizer import MuonAdamW
+from serving.hardware import fast_bfloat16, has_gpu, inference_dtype
 
 log = logging.getLogger(__name__)
 console = Console(stderr=True, highlight=False)
 
 # Defaults of every stage, each of which a recipe may override.
 DEFAULTS: dict[str, Any] = {
-    "bf16": True,
     "gradient_checkpointing": False,
     "report_to": [],
     "disable_tqdm": True,  # osler shows its own bar, with tokens per second
@@ -113,22 +113,15 @@ class Progress(TrainerCallback):  # type: ignore[misc]
             self.bar.close()
 
 
-def use_all_cores() -> None:
-    """Lets torch use every core that this process may run on (a container's limit, not the machine's count)."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-
-
 def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
-    """A causal language model: as saved, but in float32 for training on a processor and bfloat16 on a GPU.
+    """A causal language model: for training in float32 on a processor and bfloat16 on a GPU, else in what runs fastest here.
 
     Raises:
         TrainingError: there is no model at ``source``.
     """
-    on_gpu = torch.cuda.is_available()
+    dtype = torch.float32 if training and not has_gpu() else inference_dtype()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
-            source, dtype="auto" if not training else torch.bfloat16 if on_gpu else torch.float32
-        )
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
@@ -152,7 +145,7 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 
 def can_compile() -> bool:
     """Whether ``torch.compile`` can work here: on a processor it needs a C++ compiler."""
-    return torch.cuda.is_available() or shutil.which(os.environ.get("CXX", "g++")) is not None
+    return has_gpu() or shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
@@ -161,9 +154,16 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     Raises:
         TrainingError: the trainer's own config refuses a value.
     """
-    values = {**DEFAULTS, "seed": seed, "data_seed": seed, "output_dir": str(draft.checkpoints), **given}
+    values = {
+        **DEFAULTS,
+        "bf16": fast_bfloat16(),
+        "seed": seed,
+        "data_seed": seed,
+        "output_dir": str(draft.checkpoints),
+        **given,
+    }
     values.setdefault("include_num_input_tokens_seen", "non_padding")
-    if not torch.cuda.is_available():
+    if not has_gpu():
         values["use_cpu"] = True
     if values.get("torch_compile") and not can_compile():
         console.print(

@@ -26,6 +26,7 @@ import psutil
 from rich.console import Console
 
 from corpora.errors import OslerError
+from serving.hardware import fast_bfloat16, has_gpu
 
 MODEL_NAME = "osler"  # what clients call the served model
 START_SECONDS = 600  # a large model may take minutes to load
@@ -80,13 +81,6 @@ def port_in_use(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def has_gpu() -> bool:
-    """Whether torch sees a GPU."""
-    import torch
-
-    return bool(torch.cuda.is_available())
-
-
 def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[str]:
     """The command line that starts vLLM; ``flags`` are vLLM's own, without their dashes."""
     defaults: dict[str, Any] = {
@@ -98,7 +92,12 @@ def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[
         # Compiling costs half a minute and gains little on a processor.
         # A prompt cut into chunks crashes the processor build when its request has a seed (its random generator cannot
         # be set back), so prompts are not cut.
-        defaults |= {"dtype": "bfloat16", "enforce-eager": True, "max-num-seqs": 128, "no-enable-chunked-prefill": True}
+        defaults |= {
+            "dtype": "bfloat16" if fast_bfloat16() else "float32",
+            "enforce-eager": True,
+            "max-num-seqs": 128,
+            "no-enable-chunked-prefill": True,
+        }
     words = [
         sys.executable,
         "-m",

@@ -1,33 +1,13 @@
 """``osler reproduce`` with a small budget: every stage is real, vLLM and LangChain among them."""
 
 import json
-import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-RECIPE = Path(__file__).parents[1] / "recipes" / "small.yaml"
-OSLER = [sys.executable, "-m", "pipelines.cli"]
-
-
-def osler(*words: str, expect: int = 0) -> str:
-    done = subprocess.run([*OSLER, *words], capture_output=True, text=True, check=False, timeout=580)
-    assert done.returncode == expect, done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    shutil.copy(RECIPE, folder / "small.yaml")
-    said = osler("reproduce", str(folder / "small.yaml"), "--run", str(folder))
-    assert "report:" in said
-    return folder
-
+from tests.end_to_end.conftest import RECIPE, osler
 
 STAGES = ["replay", "cpt", "sft", "preferences", "dpo", "exam", "serve"]
 

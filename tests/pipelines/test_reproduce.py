@@ -1,9 +1,12 @@
 """What is checked before anything is computed."""
 
+import shutil
 from pathlib import Path
 
+import psutil
 import pytest
 
+import pipelines.checks
 import pipelines.reproduce
 from corpora.errors import DataError
 from pipelines.config import RecipeError, load_recipe
@@ -12,9 +15,7 @@ SMALL = Path(__file__).parents[1] / "recipes" / "small.yaml"
 
 
 def test_too_little_disk_is_said_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(
-        pipelines.reproduce.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10 * 2**20})()
-    )
+    monkeypatch.setattr(pipelines.checks.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10 * 2**20})())
     with pytest.raises(RecipeError, match=r"GiB are free and the run needs about .* --run"):
         pipelines.reproduce.reproduce(load_recipe(str(SMALL)), tmp_path)
     assert not list(tmp_path.iterdir())
@@ -24,3 +25,50 @@ def test_missing_data_is_said_before_the_start(tmp_path: Path):
     with pytest.raises(DataError, match="--data"):
         pipelines.reproduce.reproduce(load_recipe("nano-base"), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def recipe_with_base(tmp_path: Path, base: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(SMALL.read_text().replace("bundled:osler-nano-base", str(base)))
+    return path
+
+
+def test_a_base_without_a_chat_template_is_said_before_the_start(tiny_model: Path, tmp_path: Path):
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_model, bare)
+    (bare / "chat_template.jinja").unlink()
+    recipe = load_recipe(str(recipe_with_base(tmp_path, bare)))
+    with pytest.raises(RecipeError, match=r"no chat template, which stages\.sft needs .* training\.chat_template_path"):
+        pipelines.reproduce.reproduce(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    recipe.stages["sft"].training["chat_template_path"] = str(tiny_model)  # type: ignore[union-attr]
+    pipelines.checks.check_base(recipe)
+
+
+def test_a_missing_base_is_said_before_the_start(tmp_path: Path):
+    with pytest.raises(RecipeError, match="no model here"):
+        pipelines.reproduce.reproduce(load_recipe(str(recipe_with_base(tmp_path, tmp_path / "none"))), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_little_memory_is_said_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pipelines.checks, "available_memory", lambda: 2**30)
+    with pytest.raises(RecipeError, match=r"stages\.cpt needs about 1\.\d GiB of memory .* 1\.0 GiB are free"):
+        pipelines.reproduce.reproduce(load_recipe(str(SMALL)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_available_memory_is_that_of_this_machine():
+    assert 0 < pipelines.checks.available_memory() <= psutil.virtual_memory().total
+
+
+def test_a_missing_file_of_the_users_own_is_said_before_the_start(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        SMALL.read_text().replace(
+            "{name: bundled-dialogues, limit: 400}", "{name: mine.jsonl, adapter: alpaca_dialogue}"
+        )
+    )
+    with pytest.raises(DataError, match=r"stages\.sft: mine\.jsonl: no such file"):
+        pipelines.reproduce.reproduce(load_recipe(str(path)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

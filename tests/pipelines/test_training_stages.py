@@ -13,7 +13,7 @@ from trl import DPOTrainer, SFTTrainer
 
 from corpora.bundled.render import render
 from corpora.errors import DataError
-from corpora.records import Dialogue, Document, Preference
+from corpora.records import Dialogue, Document
 from pipelines import training
 from pipelines.blocks import blocks
 from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
@@ -212,4 +212,3 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(tiny_model: Path, tmp_path
             sft(stage, 0, tiny_model, sources, made)
         outputs.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
     assert outputs[0] == outputs[1]
-    assert Preference

@@ -1,0 +1,128 @@
+"""What is checked in the seconds before a run: data, base model, disk and memory. A run that cannot end does not begin."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psutil
+
+from corpora.catalog import load_catalog, locate
+from corpora.errors import DataError
+from pipelines import training
+from pipelines.config import (
+    Corpus,
+    DpoStage,
+    PreferencesStage,
+    Recipe,
+    RecipeError,
+    SftStage,
+    named_corpora,
+    resolve_model,
+)
+from serving.hardware import has_gpu
+
+GIB = 2**30
+# A float32 weight, its gradient and AdamW's two moments, beside the two bytes of a bfloat16 weight on disk.
+TRAINING_BYTES_PER_SAVED_BYTE = 8
+FROZEN_BYTES_PER_SAVED_BYTE = 2
+WORKING_GIB = 1.5  # the libraries themselves and the activations of a small batch
+
+
+def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
+    """Everything that can be known about a run before it starts.
+
+    Raises:
+        OslerError: a corpus is not at hand, the base model is missing or lacks what a stage needs, or disk or memory are
+            short. Each message has the remedy.
+    """
+    check_data(recipe, data_dir)
+    check_base(recipe)
+    check_disk(recipe, run_dir)
+    check_memory(recipe)
+
+
+def check_data(recipe: Recipe, data_dir: Path | None) -> None:
+    """Raises DataError when a dataset that the recipe names is not at hand."""
+    for name, stage in recipe.stages.items():
+        for corpus in named_corpora(stage):
+            if corpus.name in load_catalog():
+                locate(corpus.name, data_dir)
+            elif _is_file(corpus) and not Path(corpus.name).is_file():
+                raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
+
+
+def _is_file(corpus: Corpus) -> bool:
+    return corpus.name.endswith((".jsonl", ".json"))
+
+
+def check_base(recipe: Recipe) -> None:
+    """Raises RecipeError when the base model has no chat template and a stage needs one; TrainingError when it is not there."""
+    if recipe.base_model is None:
+        return
+    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model))
+    if tokenizer.chat_template is not None:
+        return
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, SftStage) and stage.training.get("chat_template_path"):
+            return  # TRL gives the model this one, and the stages after it inherit it
+        if isinstance(stage, (SftStage, PreferencesStage, DpoStage)):
+            raise RecipeError(
+                f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
+                "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
+                "chat_template.jinja to the model's folder"
+            )
+
+
+def _base_bytes(recipe: Recipe) -> int:
+    """Size of the base model's weights on disk; 0 where it cannot be known without a download."""
+    if recipe.base_model is None:
+        return 0
+    base = Path(resolve_model(recipe.base_model))
+    return sum(path.stat().st_size for path in base.glob("*.safetensors")) if base.is_dir() else 0
+
+
+def check_disk(recipe: Recipe, run_dir: Path) -> None:
+    """Raises RecipeError when less is free than the run's models and checkpoints will take."""
+    weights = _base_bytes(recipe)
+    stages = sum(stage.kind in ("cpt", "sft", "merge", "dpo") for stage in recipe.stages.values())
+    # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
+    needed = weights * stages + 2 * 6 * weights + 200 * 2**20
+    place = run_dir
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise RecipeError(
+            f"{run_dir}: {free / GIB:.1f} GiB are free and the run needs about {needed / GIB:.1f}; free some, or name "
+            "another folder with --run"
+        )
+
+
+def available_memory() -> int:
+    """Bytes that this process may still use: the machine's, or less where a container limits it (cgroup v2)."""
+    free = psutil.virtual_memory().available
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and limit.read_text().strip().isdigit():
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return int(free)
+
+
+def check_memory(recipe: Recipe) -> None:
+    """Raises RecipeError when a training stage of the recipe cannot fit in this machine's memory (processor only)."""
+    if has_gpu():
+        return
+    weights, free = _base_bytes(recipe), available_memory()
+    for name, stage in recipe.stages.items():
+        if stage.kind not in ("cpt", "sft", "dpo"):
+            continue
+        adapter = getattr(stage, "lora", None) is not None
+        needed = (
+            weights * (FROZEN_BYTES_PER_SAVED_BYTE if adapter else TRAINING_BYTES_PER_SAVED_BYTE) + WORKING_GIB * GIB
+        )
+        if free < needed:
+            raise RecipeError(
+                f"stages.{name} needs about {needed / GIB:.1f} GiB of memory to train {recipe.base_model} and "
+                f"{free / GIB:.1f} GiB are free; close other programs, start from a smaller base_model, or train an adapter "
+                f"only (stages.{name}.lora)"
+            )

@@ -1,0 +1,20 @@
+"""The number format follows what the processor says of itself."""
+
+import os
+
+import pytest
+import torch
+
+from serving import hardware
+
+
+@pytest.mark.parametrize(("matrix_units", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_bfloat16_is_for_processors_with_matrix_units(monkeypatch: pytest.MonkeyPatch, matrix_units: bool, dtype):
+    monkeypatch.setattr(hardware, "has_gpu", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": matrix_units, "avx512_bf16": True})
+    assert hardware.inference_dtype() is dtype
+
+
+def test_every_core_that_may_be_used_is_used():
+    hardware.use_processor_well()
+    assert torch.get_num_threads() == len(os.sched_getaffinity(0))
