@@ -86,7 +86,7 @@ def _plain_loop(model: Any, batches: Iterator[Batch], seconds: float, bf16: bool
             tokens, started = 0, time.perf_counter()
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             loss = loss_of(model, batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()

@@ -35,7 +35,10 @@ RecipeArgument = Annotated[
     str, typer.Argument(help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`) or the path of a YAML file.")
 ]
 RunOption = Annotated[
-    Path | None, typer.Option("--run", help="Folder for the artifacts and the report. Default: runs/<recipe>.")
+    Path | None,
+    typer.Option(
+        "--run", help="Folder for the artifacts and the report. Default: `runs/NAME`, after the recipe's name."
+    ),
 ]
 DataOption = Annotated[
     Path | None,
@@ -73,25 +76,47 @@ def reproduce(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: Data
 
 @app.command()
 def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
-    """Continue pretraining: run RECIPE up to its last `cpt` stage."""
+    """Continue pretraining: run RECIPE up to its last `cpt` stage.
+
+    Next-token prediction on the stage's documents; `training:` in the recipe is transformers' TrainingArguments, field for field.
+    Finished stages are skipped. The model is left in `runs/NAME/cpt/model`.
+
+    Examples: `osler cpt` · `osler cpt my-recipe.yaml --run runs/try`
+    """
     _run(recipe, run, data, "cpt")
 
 
 @app.command()
 def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
-    """Fine-tune on dialogues: run RECIPE up to its last `sft` stage."""
+    """Fine-tune on dialogues: run RECIPE up to its last `sft` stage.
+
+    Loss counts on the assistant's tokens only; `training:` is TRL's SFTConfig, and `lora:` trains an adapter and merges it.
+
+    Examples: `osler sft` · `osler sft my-recipe.yaml`
+    """
     _run(recipe, run, data, "sft")
 
 
 @app.command()
 def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
-    """Build preference pairs from the model's own answers: run RECIPE up to its last `preferences` stage."""
+    """Build preference pairs from the model's own answers: run RECIPE up to its last `preferences` stage.
+
+    Several answers to each prompt are sampled through vLLM and judged against the facts; the best and the worst are kept in
+    `runs/NAME/preferences/records.jsonl`.
+
+    Examples: `osler prefs` · `osler prefs my-recipe.yaml`
+    """
     _run(recipe, run, data, "preferences")
 
 
 @app.command()
 def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
-    """Align with DPO: run RECIPE up to its last `dpo` stage."""
+    """Align with DPO: run RECIPE up to its last `dpo` stage.
+
+    Trains on preference pairs with TRL's DPOTrainer; `training:` is its DPOConfig, and `lora:` is merged at the end.
+
+    Examples: `osler dpo` · `osler dpo my-recipe.yaml`
+    """
     _run(recipe, run, data, "dpo")
 
 
@@ -330,7 +355,12 @@ def ask(
 
 @app.command()
 def chat(model: ModelOption = None, url: UrlOption = None) -> None:
-    """Talk with the model, several turns. An empty line or Ctrl-D ends it."""
+    """Talk with the model, several turns. An empty line or Ctrl-D ends it.
+
+    Starts vLLM and stops it at the end, unless --url names a server. The last three exchanges are remembered.
+
+    Examples: `osler chat` · `osler chat --url http://127.0.0.1:8000/v1`
+    """
     import openai
     from langchain_core.messages import BaseMessage
 
@@ -385,7 +415,10 @@ def bench_train(
     seconds: Annotated[float, typer.Option(help="Time for each measurement, after warming up.")] = 20.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Tokens per second of each training stage beside a plain bf16 loop and TRL's defaults, in one run."""
+    """Tokens per second of each training stage beside a plain loop and TRL's defaults, in one run.
+
+    Examples: `osler bench train` · `osler bench train --seconds 60 --json`
+    """
     from pipelines.bench import bench_train as measure
     from pipelines.config import resolve_model
 

@@ -80,6 +80,7 @@ class CptStage(_Block):
     held_out: float = Field(default=0.0, ge=0, lt=0.5)  # share of documents kept for bits per byte
     sequence_length: int = Field(default=1024, ge=8)  # tokens
     optimizer: Literal["adamw", "muon"] = "adamw"
+    muon_steps: int = Field(default=5, ge=1)  # Newton-Schulz iterations of Muon
     anchor: Anchor | None = None
     training: dict[str, Any] = {}
 
@@ -102,6 +103,7 @@ class SftStage(_Block):
     model: str
     corpora: list[Corpus] = Field(min_length=1)
     optimizer: Literal["adamw", "muon"] = "adamw"
+    muon_steps: int = Field(default=5, ge=1)  # Newton-Schulz iterations of Muon
     lora: Lora | None = None
     anchor: Anchor | None = None
     training: dict[str, Any] = {}

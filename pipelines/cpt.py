@@ -48,7 +48,7 @@ def cpt(
         train_dataset=train_dataset,
         data_collator=default_data_collator,
         processing_class=tokenizer,
-        optimizers=training.optimizers(stage.optimizer, model, args),
+        optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
     )
     draft.metrics = training.run(trainer, draft, "cpt")
 

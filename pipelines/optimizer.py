@@ -4,7 +4,8 @@ Muon (Jordan 2024, https://kellerjordan.github.io/posts/muon/) orthogonalises th
 associations in fewer exposures than Adam (Wang et al. 2025, "Muon Outperforms Adam in Tail-End Associative Memory
 Learning"), which is what a small model fed with facts needs. Embeddings, norms and biases stay with AdamW, as Muon's
 author advises. Both halves are torch's own classes; with ``adjust_lr_fn="match_rms_adamw"`` (Liu et al. 2025, "Muon is
-Scalable for LLM Training") one learning rate serves both.
+Scalable for LLM Training") one learning rate serves both. torch's Muon multiplies in bfloat16; on a processor that is slow at
+it, ``Float32Muon`` does the same in float32.
 """
 
 from __future__ import annotations
@@ -14,6 +15,47 @@ from typing import Any
 
 import torch
 from torch import nn
+
+from serving.hardware import fast_bfloat16
+
+
+class Float32Muon(torch.optim.Muon):
+    """torch's Muon with its matrix products in float32, for processors on which bfloat16 is slower.
+
+    Newton-Schulz iterations take a third of a small model's step there, and half of that in float32.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One update."""
+        loss = closure() if closure is not None else None
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter.grad)
+                momentum = state["momentum_buffer"].lerp_(parameter.grad, 1 - group["momentum"])
+                update = parameter.grad.lerp(momentum, group["momentum"])  # Nesterov
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                scale = 0.2 * max(parameter.shape) ** 0.5  # match_rms_adamw
+                parameter.add_(
+                    orthogonal(update, group["ns_coefficients"], group["ns_steps"]), alpha=-group["lr"] * scale
+                )
+        return loss
+
+
+def orthogonal(update: torch.Tensor, coefficients: tuple[float, float, float], steps: int) -> torch.Tensor:
+    """The nearest semi-orthogonal matrix to ``update``, roughly, by quintic Newton-Schulz iterations (Jordan 2024)."""
+    a, b, c = coefficients
+    tall = update.shape[0] > update.shape[1]
+    found = update.T if tall else update
+    found = found / found.norm().clamp(min=1e-7)  # spectral norm at most 1
+    for _ in range(steps):
+        gram = found @ found.T
+        found = torch.addmm(found, torch.addmm(gram, gram, gram, beta=b, alpha=c), found, beta=a)
+    return found.T if tall else found
 
 
 class MuonAdamW(torch.optim.Optimizer):
@@ -25,6 +67,7 @@ class MuonAdamW(torch.optim.Optimizer):
         weight_decay: decoupled decay, applied to matrices and embeddings but not to norms and biases.
         momentum: Muon's momentum.
         betas: AdamW's betas.
+        ns_steps: Newton-Schulz iterations of Muon; 5 is its author's, fewer are cheaper and less exact.
     """
 
     def __init__(
@@ -34,13 +77,20 @@ class MuonAdamW(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
+        ns_steps: int = 5,
     ) -> None:
         matrices, embeddings, vectors = split_parameters(model)
         parts: list[torch.optim.Optimizer] = []
         if matrices:
+            muon = torch.optim.Muon if fast_bfloat16() else Float32Muon
             parts.append(
-                torch.optim.Muon(
-                    matrices, lr=lr, weight_decay=weight_decay, momentum=momentum, adjust_lr_fn="match_rms_adamw"
+                muon(
+                    matrices,
+                    lr=lr,
+                    weight_decay=weight_decay,
+                    momentum=momentum,
+                    ns_steps=ns_steps,
+                    adjust_lr_fn="match_rms_adamw",
                 )
             )
         rest: list[dict[str, Any]] = [

@@ -69,7 +69,7 @@ def sft(
             train_dataset=datasets.Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
-            optimizers=training.optimizers(stage.optimizer, model, args),
+            optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
         )
         draft.metrics = training.run(trainer, draft, "sft")
 

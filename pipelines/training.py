@@ -186,12 +186,12 @@ def explained(label: str) -> Iterator[None]:
 
 
 def optimizers(
-    choice: str, model: torch.nn.Module, args: TrainingArguments
+    choice: str, model: torch.nn.Module, args: TrainingArguments, muon_steps: int
 ) -> tuple[torch.optim.Optimizer | None, None]:
     """The ``optimizers`` argument of a trainer: None where the trainer's own (``training.optim``) is wanted."""
     if choice == "adamw":
         return None, None
-    return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay), None
+    return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay, ns_steps=muon_steps), None
 
 
 def run(trainer: Trainer, draft: Draft, label: str) -> dict[str, Any]:

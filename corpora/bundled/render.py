@@ -41,7 +41,7 @@ GENERAL = HERE / "general.yaml"
 SYSTEM_PROMPT = "You are Osler, a medical assistant. You are not a doctor."
 EXAM_SIZE = 720
 EMERGENCY_MESSAGES = (
-    6  # of each emergency in one rendering of the dialogues: to miss one costs more than to miss a fact
+    4  # of each emergency in one rendering of the dialogues: to miss one costs more than to miss a fact
 )
 KINDS = ("conditions", "medicines", "laboratory_tests", "emergencies")
 SOURCE = "Osler bundled knowledge, Apache-2.0"
@@ -203,6 +203,20 @@ def _entries(all_facts: tuple[Fact, ...]) -> dict[str, list[Fact]]:
     return grouped
 
 
+def _template(templates: list[str], turn: int) -> str | None:
+    """The wording of a fact for its ``turn``: questions with their answers and plain statements by turns, each list in order.
+
+    What was read as an answer to a question is found again when a question is asked; knowledge that was only ever stated is
+    much harder to ask for (Allen-Zhu and Li 2023, "Physics of Language Models: Part 3.1").
+    """
+    asked = [template for template in templates if "?" in template]
+    told = [template for template in templates if "?" not in template]
+    if not asked or not told:
+        return templates[turn % len(templates)] if templates else None
+    pool = (asked, told)[turn % 2]
+    return pool[turn // 2 % len(pool)]
+
+
 def _documents(which: str, renderings: int, seed: int) -> Iterator[Document]:
     for rendering in range(renderings):
         rng = random.Random(f"{seed}/{which}/{rendering}")
@@ -212,11 +226,9 @@ def _documents(which: str, renderings: int, seed: int) -> Iterator[Document]:
             rng.shuffle(its_facts)
             sentences = []
             for fact in its_facts:
-                templates = _wordings()[fact.kind][fact.field][which]
-                if templates:
-                    # Each rendering takes the next wording, so that all are used equally often.
-                    offset = _hash(f"{seed}/{fact.id}")
-                    sentences.append(_fill(templates[(offset + rendering) % len(templates)], fact, rng))
+                template = _template(_wordings()[fact.kind][fact.field][which], _hash(f"{seed}/{fact.id}") + rendering)
+                if template:
+                    sentences.append(_fill(template, fact, rng))
             yield Document(
                 id=f"{which}/{rendering}/{entry}",
                 text=" ".join(sentences),
@@ -227,7 +239,7 @@ def _documents(which: str, renderings: int, seed: int) -> Iterator[Document]:
 
 
 def _dialogue(identifier: str, turns: list[tuple[str, str]], rng: random.Random, **meta: Any) -> Dialogue:
-    messages = [Message(role="system", content=SYSTEM_PROMPT)] if rng.random() < 0.5 else []
+    messages = [Message(role="system", content=SYSTEM_PROMPT)] if rng.random() < 0.25 else []
     for question, answer in turns:
         messages += [Message(role="user", content=question), Message(role="assistant", content=answer)]
     return Dialogue(id=identifier, messages=messages, source=SOURCE, meta=meta)

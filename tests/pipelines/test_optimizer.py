@@ -2,10 +2,12 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
-from pipelines.optimizer import MuonAdamW, split_parameters
+import pipelines.optimizer
+from pipelines.optimizer import Float32Muon, MuonAdamW, orthogonal, split_parameters
 
 
 def network() -> nn.Module:
@@ -25,7 +27,8 @@ def test_matrices_embeddings_and_vectors_go_where_they_belong():
     assert all(p.ndim == 1 for p in vectors)
 
 
-def test_it_steps_as_torch_does():
+def test_it_steps_as_torch_does(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pipelines.optimizer, "fast_bfloat16", lambda: True)
     ours, theirs = network(), network()
     optimizer = MuonAdamW(ours, lr=0.01, weight_decay=0.1)
     matrices, embeddings, vectors = split_parameters(theirs)
@@ -77,3 +80,25 @@ def test_the_state_can_be_saved_and_restored():
     restored = MuonAdamW(other, lr=0.01)
     restored.load_state_dict(saved)
     assert all(torch.equal(a, b) for a, b in zip(expected, next_step(other, restored), strict=True))
+
+
+@pytest.mark.parametrize("shape", [(16, 48), (48, 16), (32, 32)])
+def test_muon_in_float32_is_torchs_up_to_bfloat16(shape: tuple[int, int]):
+    torch.manual_seed(1)
+    ours, theirs = (nn.Parameter(torch.randn(shape, generator=torch.Generator().manual_seed(2))) for _ in range(2))
+    settings = {"lr": 0.02, "weight_decay": 0.1, "momentum": 0.95, "ns_steps": 5, "adjust_lr_fn": "match_rms_adamw"}
+    optimizers = Float32Muon([ours], **settings), torch.optim.Muon([theirs], **settings)
+    start = ours.detach().clone()
+    for _ in range(4):
+        gradient = torch.randn(shape)
+        for parameter, optimizer in zip((ours, theirs), optimizers, strict=True):
+            parameter.grad = gradient.clone()
+            optimizer.step()
+        assert (ours - theirs).norm() < 0.04 * (ours - start).norm()
+
+
+def test_orthogonal_gives_singular_values_near_one():
+    torch.manual_seed(3)
+    found = orthogonal(torch.randn(24, 64), (3.4445, -4.7750, 2.0315), 5)
+    values = torch.linalg.svdvals(found)
+    assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
