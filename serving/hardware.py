@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterable
+from pathlib import Path
 
+import psutil
 import torch
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
@@ -42,3 +45,22 @@ def use_processor_well() -> None:
     if mallopt is not None:
         for option, size in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, 1 << 26)):
             mallopt(option, size)
+
+
+def peak_memory_gib(processes: Iterable[int]) -> float:
+    """Sum over processes (by id) of the largest resident size that each has had, in GiB; of those that are gone, nothing.
+
+    Where the system keeps no peak (other than Linux), the size now.
+    """
+    total = 0
+    for process in processes:
+        status = Path(f"/proc/{process}/status")
+        try:
+            if status.is_file():
+                peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+                total += int(peak.split()[1]) * 2**10  # given in kB
+            else:
+                total += psutil.Process(process).memory_info().rss
+        except (OSError, StopIteration, psutil.NoSuchProcess):
+            continue
+    return total / 2**30

