@@ -75,7 +75,11 @@ def anchored(trainer_class: type[Any], loss: AnchorLoss | None) -> type[Any]:
     anchor = loss
 
     class Anchored(trainer_class):  # type: ignore[misc, valid-type]
-        """The trainer with a second loss."""
+        """The trainer with a second loss, which its log shows apart as ``anchor_loss``."""
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.anchor_losses: dict[int, float] = {}  # by optimizer step, since the last log
+            super().__init__(*args, **kwargs)
 
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
             found = super().compute_loss(model, inputs, return_outputs=return_outputs, **kwargs)
@@ -83,8 +87,17 @@ def anchored(trainer_class: type[Any], loss: AnchorLoss | None) -> type[Any]:
                 return found
             # The trainer divides a loss that it knows to be a mean by the micro-batches of a step, and sums any other.
             parts = self.current_gradient_accumulation_steps if kwargs.get("num_items_in_batch") is not None else 1
-            extra = anchor(model, self.state.global_step) / parts
+            step = self.state.global_step
+            extra = anchor(model, step) / parts
+            self.anchor_losses[step] = self.anchor_losses.get(step, 0.0) + float(extra.detach())
             return (found[0] + extra, found[1]) if return_outputs else found + extra
+
+        def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+            if "loss" in logs and self.anchor_losses:
+                mean = sum(self.anchor_losses.values()) / len(self.anchor_losses)
+                self.anchor_losses.clear()
+                logs |= {"loss": logs["loss"] - mean, "anchor_loss": mean}
+            super().log(logs, *args, **kwargs)
 
     Anchored.__name__ = trainer_class.__name__
     return Anchored

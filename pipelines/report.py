@@ -126,7 +126,7 @@ def stages_section(artifacts: dict[str, Artifact]) -> list[str]:
     rows = []
     for name, artifact in artifacts.items():
         metrics = artifact.metrics
-        memory = max(artifact.manifest["peak_memory_gib"], metrics.get("vllm_memory_gib", 0))
+        memory = artifact.manifest["peak_memory_gib"] + metrics.get("vllm_memory_gib", 0)  # both are there at once
         rows.append(
             [
                 name,
@@ -167,7 +167,7 @@ def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
             if artifacts[name].manifest["given"]["config"]["kind"] != "dpo"
             else "DPO loss",
         )
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.05 * max(point["loss"] for point in losses))
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=130)
     pyplot.close(figure)

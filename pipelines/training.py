@@ -204,8 +204,12 @@ def run(trainer: Trainer, draft: Draft, label: str) -> dict[str, Any]:
         log.info("%s: going on from %s", label, checkpoint.name)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
-    losses = [{"step": entry["step"], "loss": float(entry["loss"])} for entry in history if "loss" in entry]
-    if losses and not math.isfinite(losses[-1]["loss"]):
+    losses = [
+        {key: entry[key] for key in ("step", "loss", "anchor_loss") if key in entry}
+        for entry in history
+        if "loss" in entry
+    ]
+    if losses and not math.isfinite(float(losses[-1]["loss"])):
         raise TrainingError(f"{label}: ended with a loss of {losses[-1]['loss']}")
     return {
         "steps": trainer.state.global_step,

@@ -42,7 +42,7 @@ def test_a_model_that_is_its_own_anchor_has_no_extra_loss(tiny_model: Path, sour
     with torch.no_grad():
         model.model.embed_tokens.weight.mul_(1.5)
     extra = loss(model, 0)
-    assert float(extra) > 1e-3
+    assert float(extra.detach()) > 1e-3
     extra.backward()
     assert model.model.layers[0].mlp.up_proj.weight.grad is not None
     assert all(parameter.grad is None for parameter in loss.teacher.parameters())
@@ -90,4 +90,5 @@ def test_a_held_model_moves_less_on_the_anchor_s_text(tiny_model: Path, sources,
             sft_stage = SftStage(kind="sft", model="base", corpora=corpora, anchor=anchor, training=settings)
             sft(sft_stage, 1, tiny_model, sources, draft, str(tiny_model))
         moved.append(_distance(tiny_model, draft.folder / "model"))
+        assert [("anchor_loss" in entry) for entry in draft.metrics["losses"]] == [anchor is not None]
     assert moved[1] < 0.7 * moved[0]
