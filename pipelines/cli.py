@@ -152,7 +152,7 @@ def evaluate(
 ) -> None:
     """Examine MODEL: accuracy with 95% intervals, bits per byte, emergencies referred first.
 
-    Example: `osler eval runs/nano/dpo/model --chat -o dpo.json`
+    Example: `osler eval runs/nano/final/model --chat -o final.json`
     """
     from pipelines import training
     from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
@@ -209,7 +209,7 @@ def compare(
 ) -> None:
     """Compare two models on the items that both sat: difference and exact McNemar p.
 
-    Example: `osler compare runs/nano/exam/sft.json runs/nano/exam/dpo.json`
+    Example: `osler compare runs/nano/exam/sft.json runs/nano/exam/final.json`
     """
     from pipelines.exam import compare as paired
 
@@ -272,7 +272,7 @@ def serve(
 ) -> None:
     """Serve MODEL with vLLM until Ctrl-C. Any of vLLM's own flags can follow.
 
-    Example: `osler serve runs/nano/dpo/model --port 8000 --max-model-len 1024`
+    Example: `osler serve runs/nano/final/model --port 8000 --max-model-len 1024`
     """
     from serving.server import serving
 

@@ -136,7 +136,8 @@ def _reason(log: Path, lines: int = 12) -> str:
     return "\n".join((told or text)[-lines:]) or "(the log is empty)"
 
 
-def _healthy(host: str, port: int) -> bool:
+def healthy(host: str, port: int) -> bool:
+    """Whether a vLLM on ``host:port`` says that it is ready."""
     try:
         with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=2) as answer:
             return bool(answer.status == 200)
@@ -223,7 +224,7 @@ def serving(
     server = Server(f"http://{host}:{port}/v1", MODEL_NAME, process, log)
     try:
         with console.status("vLLM is starting") as status:
-            while not _healthy(host, port):
+            while not healthy(host, port):
                 server.check()
                 waited = time.monotonic() - started
                 if waited > start_seconds:
