@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECIPE ?= nano
 
-.PHONY: help install reproduce test test-all lint clean
+.PHONY: help install cuda-libraries reproduce test test-all lint clean
 
 help:
 	@echo "make reproduce   install, then train, examine, serve and ask the embedded default (RECIPE=nano)"
@@ -20,7 +20,14 @@ $(VENV)/installed: requirements/cpu.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off --no-deps -r requirements/cpu.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -c "import torch" 2>/dev/null || $(MAKE) --no-print-directory cuda-libraries
 	touch $@
+
+# Where pip is not told of torch's CPU builds it takes the CUDA one, which does not start without libraries that --no-deps
+# leaves out. They are some gigabytes; an index of CPU builds in PIP_EXTRA_INDEX_URL saves them.
+cuda-libraries:
+	@echo "pip chose torch's CUDA build: its libraries are installed as well, which takes longer"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar off "$$(grep '^torch==' requirements/cpu.txt)"
 
 reproduce: install
 	$(BIN)/osler reproduce $(RECIPE)
