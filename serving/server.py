@@ -30,6 +30,7 @@ from serving.hardware import fast_bfloat16, has_gpu, peak_memory_gib
 
 MODEL_NAME = "osler"  # what clients call the served model
 START_SECONDS = 600  # a large model may take minutes to load
+PARALLEL = {"tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"}  # flags that need several workers
 LEAST_MEMORY_GIB = 2.0  # vLLM itself, beside the weights, on a processor
 
 console = Console(stderr=True, highlight=False)
@@ -96,7 +97,7 @@ def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[
             "dtype": "bfloat16" if fast_bfloat16() else "float32",
             # The worker in the engine's own process: a third less time to start and, for a small model, 1.6 times the tokens
             # per second of one that gets each batch through a pipe. It needs the setting in ``environment`` as well.
-            "distributed-executor-backend": "uni",
+            "distributed-executor-backend": None if PARALLEL & set(flags) else "uni",
             "enforce-eager": True,
             "max-num-seqs": 128,
             "no-enable-chunked-prefill": True,
@@ -148,7 +149,9 @@ def healthy(host: str, port: int) -> bool:
 def check_before_start(model: str, host: str, port: int) -> None:
     """Raises ServerError when vLLM is not installed, the port is taken, the model is not there, or memory is short."""
     if importlib.util.find_spec("vllm") is None:
-        raise ServerError("vLLM is not installed; run `make install` (processor) or `pip install 'osler[gpu]'` (GPU)")
+        raise ServerError(
+            "vLLM is not installed; run `make install` (processor) or `pip install 'osler[serve-gpu]'` (GPU)"
+        )
     if port_in_use(host, port):
         raise ServerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
     folder = Path(model)
