@@ -14,7 +14,7 @@ question (pointwise mutual information, Holtzman et al. 2021).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,69 +96,117 @@ def continuation_log_probs(
     for text in itertools.chain.from_iterable(pairs):
         if text not in tokens:
             tokens[text] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    # A row is a prompt with one continuation, or a prompt with all its continuations of a single token, which it scores at
-    # once: letters, and most of yes, no and maybe.
-    rows: list[_Row] = []
-    together: dict[str, _Row] = {}
-    for place, (before, after) in enumerate(pairs):
-        head, tail = tokens[before], tokens[after]
-        if len(tail) == 1 and before in together:
-            together[before].places.append(place)
-            together[before].tails.append(tail)
-            continue
-        keep = max(1, limit - len(tail))
-        rows.append(_Row(head[-keep:], [tail], [place]))
-        if len(tail) == 1:
-            together[before] = rows[-1]
-    rows.sort(key=lambda row: len(row), reverse=True)
+    rows = _rows([(tokens[before], tokens[after]) for before, after in pairs], limit, batch_tokens)
     found = [0.0] * len(pairs)
     with tqdm(total=len(pairs), desc=label, unit="option", leave=False, disable=None) as bar:
-        start = 0
-        while start < len(rows):
-            batch = rows[start : start + max(1, batch_tokens // len(rows[start]))]
+        for batch in _batches(rows, batch_tokens):
             for row, values in zip(batch, _tail_log_probs(model, batch), strict=True):
                 for place, value in zip(row.places, values, strict=True):
                     found[place] = value
                 bar.update(len(row.places))
-            start += len(batch)
     return found
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A prompt's tokens, one continuation of any length or several of one token, and where their scores belong."""
+    """A prompt's tokens, continuations of it, and where their scores belong."""
 
     head: list[int]
     tails: list[list[int]]
     places: list[int]
 
     def __len__(self) -> int:
-        return len(self.head) + len(self.tails[0]) - 1  # the last token of a continuation predicts nothing
+        return len(self.head) + sum(len(tail) for tail in self.tails)
+
+
+def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -> list[_Row]:
+    """A row for each prompt with its continuations, or several where they are more than ``most`` tokens."""
+    grouped: dict[tuple[int, ...], list[int]] = {}
+    for place, (head, _) in enumerate(pairs):
+        grouped.setdefault(tuple(head), []).append(place)
+    rows: list[_Row] = []
+    for prompt, places in grouped.items():
+        longest = max(len(pairs[place][1]) for place in places)
+        head = list(prompt)[-max(1, limit - longest) :]
+        row = _Row(head, [], [])
+        for place in places:
+            tail = pairs[place][1]
+            if row.tails and len(row) + len(tail) > most:
+                rows.append(row)
+                row = _Row(head, [], [])
+            row.tails.append(tail)
+            row.places.append(place)
+        rows.append(row)
+    return rows
+
+
+def _batches(rows: list[_Row], most: int) -> Iterator[list[_Row]]:
+    """Rows of like length together, the longest first, at most ``most`` tokens in each batch."""
+    batch: list[_Row] = []
+    for row in sorted(rows, key=len, reverse=True):
+        if batch and sum(map(len, batch)) + len(row) > most:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
 
 
 @torch.inference_mode()
 def _tail_log_probs(model: Any, rows: Sequence[_Row]) -> list[list[float]]:
     """Log-probability of each continuation of each row.
 
-    Rows are padded on the left, so that only the last positions go through the output head, which in a small model with a
-    large vocabulary costs more than all layers together.
+    Each prompt is computed once, and its keys and values serve all of its continuations. Prompts are padded on the left,
+    continuations on the right; only the last position of a prompt goes through the output head, which in a small model
+    with a large vocabulary costs more than all layers together.
     """
     device = next(model.parameters()).device
-    width = max(len(row) for row in rows)
-    inputs = [row.head + row.tails[0][:-1] for row in rows]
-    input_ids = torch.tensor([[0] * (width - len(ids)) + ids for ids in inputs], device=device)
-    mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in inputs], device=device)
+    width = max(len(row.head) for row in rows)
+    heads = torch.tensor([[0] * (width - len(row.head)) + row.head for row in rows], device=device)
+    mask = torch.tensor([[0] * (width - len(row.head)) + [1] * len(row.head) for row in rows], device=device)
     positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
-    keep = max(len(row.tails[0]) for row in rows)
+    owners = torch.tensor([number for number, row in enumerate(rows) for _ in row.tails], device=device)
+    tails = [tail for row in rows for tail in row.tails]
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-        output = model(input_ids=input_ids, attention_mask=mask, position_ids=positions, logits_to_keep=keep)
-    log_probs = torch.log_softmax(output.logits.float(), dim=-1).cpu()  # [batch, keep, vocabulary]
-    found = []
-    for row, values in zip(rows, log_probs, strict=True):
-        length = len(row.tails[0])
-        at = torch.arange(keep - length, keep)
-        found.append([float(values[at, torch.tensor(tail)].sum()) for tail in row.tails])
-    return found
+        output = model(input_ids=heads, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+        first = torch.log_softmax(output.logits[:, -1].float(), dim=-1)  # [rows, vocabulary]
+        scores = first[owners, torch.tensor([tail[0] for tail in tails], device=device)]
+        longer = torch.tensor([number for number, tail in enumerate(tails) if len(tail) > 1], device=device)
+        if len(longer):
+            scores[longer] += _rest_log_probs(
+                model, output.past_key_values, mask, owners[longer], [tail for tail in tails if len(tail) > 1]
+            )
+    values = iter(scores.cpu().tolist())
+    return [[next(values) for _ in row.tails] for row in rows]
+
+
+def _rest_log_probs(
+    model: Any, cache: Any, mask: torch.Tensor, owners: torch.Tensor, tails: list[list[int]]
+) -> torch.Tensor:
+    """Log-probability of each continuation from its second token on, ``[tails]``.
+
+    Args:
+        model: the model.
+        cache: keys and values of the prompts.
+        mask: ``[prompts, width]``, 0 where a prompt is padded.
+        owners: ``[tails]``, the prompt of each continuation.
+        tails: continuations of two tokens or more.
+    """
+    cache.batch_select_indices(owners)
+    width = max(len(tail) for tail in tails) - 1
+    padded = [tail + [0] * (width + 1 - len(tail)) for tail in tails]
+    ids = torch.tensor(padded, device=mask.device)
+    counts = torch.tensor([[1] * (len(tail) - 1) + [0] * (width + 1 - len(tail)) for tail in tails], device=mask.device)
+    positions = mask[owners].sum(dim=1, keepdim=True) + torch.arange(width, device=mask.device)
+    logits = model(
+        input_ids=ids[:, :-1],
+        attention_mask=torch.cat([mask[owners], counts], dim=1),
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+    ).logits
+    log_probs = torch.log_softmax(logits.float(), dim=-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+    return (log_probs * counts).sum(dim=1)
 
 
 def score_items(
