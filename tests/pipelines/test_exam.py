@@ -1,0 +1,46 @@
+"""An exam that was cut goes on with the next model, and its figures are those of the single answers."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pipelines.exam
+from pipelines.config import Corpus, ExamItems, ExamStage
+from pipelines.exam import exam
+
+STAGE = ExamStage(
+    kind="exam",
+    models=["base", "sft"],
+    chat=["sft"],
+    items=[ExamItems(name="bundled-exam", limit=6)],
+    general=[Corpus(name="bundled-general", limit=2)],
+    emergencies=[Corpus(name="bundled-emergencies", limit=2)],
+)
+
+
+def test_an_exam_that_was_cut_goes_on(tiny_model: Path, draft, sources, monkeypatch: pytest.MonkeyPatch):
+    places = {"base": str(tiny_model), "sft": str(tiny_model)}
+    examined: list[str] = []
+    original = pipelines.exam.examine
+
+    def examine(stage, its_sources, name, place):
+        if name == "sft" and "sft" not in examined:
+            examined.append(name)
+            raise KeyboardInterrupt
+        examined.append(name)
+        return original(stage, its_sources, name, place)
+
+    monkeypatch.setattr(pipelines.exam, "examine", examine)
+    with pytest.raises(KeyboardInterrupt):
+        exam(STAGE, places, sources, draft)
+    exam(STAGE, places, sources, draft)
+    assert examined == ["base", "sft", "sft"]
+
+    found = json.loads((draft.folder / "sft.json").read_text())
+    answers = found["items"]["bundled-exam"]["answers"]
+    assert found["items"]["bundled-exam"]["all"]["right"] == sum(answer["right"] for answer in answers)
+    assert found["against"]["model"] == "base"
+    assert found["against"]["bundled-exam"]["n"] == len(answers) == 6
+    assert found["emergencies"]["n"] == 2
+    assert draft.metrics["base"]["bits_per_byte"]["general"] > 1
