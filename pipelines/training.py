@@ -21,6 +21,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainerControl,
@@ -197,6 +198,7 @@ def optimizers(
 def run(trainer: Trainer, draft: Draft, label: str) -> dict[str, Any]:
     """Trains, from the newest whole checkpoint if there is one, and returns the figures for the manifest."""
     progress = Progress(label)
+    trainer.remove_callback(PrinterCallback)  # the bar says it, and a printed line would tear the bar
     trainer.add_callback(progress)
     trainer.add_callback(SealCheckpoints())
     checkpoint = newest_whole(draft.checkpoints)
@@ -245,4 +247,5 @@ def quiet() -> None:
     import datasets
 
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     datasets.disable_progress_bars()
