@@ -7,6 +7,7 @@ Raises DataError, and TrainingError when a model cannot be read.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from pathlib import Path
@@ -93,7 +94,14 @@ def _accuracy(items: list[ExamItem], answers: list[Answer]) -> dict[str, Any]:
         part: share(sum(answers[place].right for place in places), len(places)) for part, places in parts(items).items()
     }
     chance = sum(1 / len(item.options) for item in items) / len(items)
-    return {**found, "chance": chance, "answers": [dataclasses.asdict(answer) for answer in answers]}
+    # What one gets who always names the same option: a small model that likes one letter scores this and knows nothing.
+    majority = max(collections.Counter(item.answer for item in items).values()) / len(items)
+    return {
+        **found,
+        "chance": chance,
+        "majority": majority,
+        "answers": [dataclasses.asdict(answer) for answer in answers],
+    }
 
 
 def _emergencies(stage: ExamStage, sources: Sources, model: Any, tokenizer: Any, asker: Asker) -> dict[str, Any]:

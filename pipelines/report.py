@@ -76,7 +76,8 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
         lines += [
             f"### {name}",
             "",
-            f"{first['all']['n']} items; chance is {percent(first['chance'])}%. Each model is compared with the one above it.",
+            f"{first['all']['n']} items; chance is {percent(first['chance'])}%, and {percent(first['majority'])}% for one who always "
+            "names the commonest option. Each model is compared with the one above it.",
             "",
             table(head, rows),
             "",
