@@ -19,7 +19,7 @@ import peft
 import torch
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
-from transformers import Trainer, TrainerCallback, default_data_collator
+from transformers import PrinterCallback, Trainer, TrainerCallback, default_data_collator
 from trl import DPOTrainer, SFTConfig, SFTTrainer
 
 from corpora.bundled.render import render
@@ -121,6 +121,7 @@ def _trainer_rate(make: Callable[[Draft], Any], seconds: float, warm_up: int = W
         draft = Draft(Path(folder) / "bench")
         clock = _Clock(seconds, warm_up)
         trainer = make(draft)
+        trainer.remove_callback(PrinterCallback)  # it prints to where the figures go
         trainer.add_callback(clock)
         trainer.train()
         return clock.rate
