@@ -29,7 +29,7 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
 def seal(folder: Path) -> None:
     """Writes the SHA-256 of each file of ``folder`` into it, in one atomic rename."""
-    write_whole(folder / SEAL, json.dumps(folder_hashes(folder, skip=(SEAL,)), indent=1))
+    write_whole(folder / SEAL, json.dumps(folder_hashes(folder, skip=(SEAL, SEAL + ".draft")), indent=1))
 
 
 def is_whole(folder: Path) -> bool:

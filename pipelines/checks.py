@@ -11,7 +11,6 @@ from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
 from pipelines import training
 from pipelines.config import (
-    Corpus,
     DpoStage,
     PreferencesStage,
     Recipe,
@@ -48,12 +47,8 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
         for corpus in named_corpora(stage):
             if corpus.name in load_catalog():
                 locate(corpus.name, data_dir)
-            elif _is_file(corpus) and not Path(corpus.name).is_file():
+            elif corpus.is_file and not Path(corpus.name).is_file():
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
-
-
-def _is_file(corpus: Corpus) -> bool:
-    return corpus.name.endswith((".jsonl", ".json"))
 
 
 def check_base(recipe: Recipe) -> None:

@@ -42,6 +42,11 @@ class Corpus(_Block):
     max_characters: int | None = Field(default=None, ge=1)  # longer records are left out
     exclude: str | None = None  # records whose text matches this regular expression are left out
 
+    @property
+    def is_file(self) -> bool:
+        """Whether the name has the form of a file of the user's own."""
+        return self.name.endswith((".jsonl", ".json"))
+
 
 class Lora(_Block):
     """Arguments of ``peft.LoraConfig``."""

@@ -56,7 +56,7 @@ def _stream(corpus: Corpus, sources: Sources) -> Iterator[Record]:
         yield from (adapter.validate_python(_without_number(row)) for row in read_rows(path))
     elif corpus.name in load_catalog():
         yield from stream_records(corpus.name, sources.data_dir)
-    elif corpus.name.endswith((".jsonl", ".json")):
+    elif corpus.is_file:
         path = Path(corpus.name)
         if corpus.adapter is None:
             raise DataError(f"{path}: name the format of its rows with `adapter:` in the recipe")
