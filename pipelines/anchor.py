@@ -7,7 +7,7 @@ Against replaying the same text with the usual loss, each position says how like
 which one came next, so that far less text is needed.
 
 ``anchored`` adds it to any Trainer class, TRL's included, through ``compute_loss``. Assumes that both models share a
-vocabulary. Raises DataError and TrainingError.
+vocabulary, to which the newer one may have added (stage ``extend``). Raises DataError and TrainingError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from corpora.records import Document
 from pipelines import training
@@ -30,12 +30,12 @@ def divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 
     Args:
         student: logits ``[batch, seq, vocabulary]``.
-        teacher: logits of the same shape.
+        teacher: logits of the same shape, or of fewer tokens; those that it does not know have probability 0 for it.
     """
-    vocabulary = student.shape[-1]
+    student, teacher = student.float().flatten(0, 1), teacher.float().flatten(0, 1)
     return functional.kl_div(
-        functional.log_softmax(student.float().view(-1, vocabulary), dim=-1),
-        functional.log_softmax(teacher.float().view(-1, vocabulary), dim=-1),
+        functional.log_softmax(student, dim=-1)[:, : teacher.shape[-1]],
+        functional.log_softmax(teacher, dim=-1),
         reduction="batchmean",
         log_target=True,
     )
@@ -44,9 +44,10 @@ def divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
 class AnchorLoss:
     """Rows of the anchor's text and the model whose predictions on them are to be kept."""
 
-    def __init__(self, anchor: Anchor, place: str, tokenizer: PreTrainedTokenizerBase, sources: Sources) -> None:
+    def __init__(self, anchor: Anchor, place: str, sources: Sources) -> None:
         documents = records(anchor.corpora, sources, Document)
-        rows = blocks(documents, tokenizer, anchor.sequence_length)
+        # Cut as the older model knows it: of a token that the newer one has added it could say nothing.
+        rows = blocks(documents, training.load_tokenizer(place), anchor.sequence_length)
         self.rows = torch.tensor(rows["input_ids"])
         self.order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(sources.seed))
         self.anchor = anchor
@@ -103,8 +104,6 @@ def anchored(trainer_class: type[Any], loss: AnchorLoss | None) -> type[Any]:
     return Anchored
 
 
-def anchor_loss(
-    anchor: Anchor | None, place: str | None, tokenizer: PreTrainedTokenizerBase, sources: Sources
-) -> AnchorLoss | None:
+def anchor_loss(anchor: Anchor | None, place: str | None, sources: Sources) -> AnchorLoss | None:
     """The loss that a recipe's ``anchor`` block asks for."""
-    return AnchorLoss(anchor, place, tokenizer, sources) if anchor is not None and place is not None else None
+    return AnchorLoss(anchor, place, sources) if anchor is not None and place is not None else None

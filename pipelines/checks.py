@@ -80,7 +80,7 @@ def _base_bytes(recipe: Recipe) -> int:
 def check_disk(recipe: Recipe, run_dir: Path) -> None:
     """Raises RecipeError when less is free than the run's models and checkpoints will take."""
     weights = _base_bytes(recipe)
-    stages = sum(stage.kind in ("cpt", "sft", "merge", "dpo") for stage in recipe.stages.values())
+    stages = sum(stage.kind in ("extend", "cpt", "sft", "merge", "dpo") for stage in recipe.stages.values())
     # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
     needed = weights * stages + 2 * 6 * weights + 200 * 2**20
     place = run_dir

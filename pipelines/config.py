@@ -76,6 +76,16 @@ class InitStage(_Block):
     architecture: dict[str, Any]  # fields of transformers.Qwen3Config
 
 
+class ExtendStage(_Block):
+    """A model whose vocabulary is extended by the words of the corpora."""
+
+    kind: Literal["extend"]
+    model: str
+    corpora: list[Corpus] = Field(min_length=1)
+    tokens: int = Field(ge=1)  # new entries at most
+    min_count: int = Field(default=2, ge=1)  # a pair of pieces that occurs less often in the corpora is not merged
+
+
 class CptStage(_Block):
     """Pretraining on running text, from random weights or going on from a model."""
 
@@ -172,12 +182,13 @@ class ExamStage(_Block):
 
 
 Stage = Annotated[
-    InitStage | CptStage | ReplayStage | SftStage | MergeStage | PreferencesStage | DpoStage | ExamStage,
+    InitStage | ExtendStage | CptStage | ReplayStage | SftStage | MergeStage | PreferencesStage | DpoStage | ExamStage,
     Field(discriminator="kind"),
 ]
 
 STAGE_CLASSES: dict[str, type[_Block]] = {
     "init": InitStage,
+    "extend": ExtendStage,
     "cpt": CptStage,
     "replay": ReplayStage,
     "sft": SftStage,

@@ -41,7 +41,7 @@ def cpt(
     train_dataset = blocks(documents, tokenizer, stage.sequence_length)
 
     args = training.arguments("cpt", draft, seed, stage.training)
-    loss = anchor_loss(stage.anchor, anchor_path, tokenizer, sources)
+    loss = anchor_loss(stage.anchor, anchor_path, sources)
     trainer = anchored(Trainer, loss)(
         model=model,
         args=args,

@@ -15,6 +15,7 @@ from pipelines.config import (
     CptStage,
     DpoStage,
     ExamStage,
+    ExtendStage,
     InitStage,
     MergeStage,
     PreferencesStage,
@@ -59,6 +60,10 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.init import init
 
         init(stage, recipe.seed, sources, draft)
+    elif isinstance(stage, ExtendStage):
+        from pipelines.extend import extend
+
+        extend(stage, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
     elif isinstance(stage, CptStage):
         from pipelines.cpt import cpt
 
@@ -95,9 +100,9 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
 def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str, Any]:
     """Everything that the stage's result depends on: its config, the seed, and the hashes of its inputs."""
     inputs: dict[str, Any] = {}
-    if isinstance(stage, (InitStage, CptStage, SftStage)):
+    if isinstance(stage, (InitStage, ExtendStage, CptStage, SftStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in stage.corpora]
-    if isinstance(stage, (CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
+    if isinstance(stage, (ExtendStage, CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
         inputs["model"] = model_identity(stage.model, recipe, sources.artifacts)
     if isinstance(stage, (CptStage, SftStage)) and stage.anchor is not None:
         inputs["anchor"] = [identity(corpus, sources) for corpus in stage.anchor.corpora]

@@ -61,7 +61,7 @@ def sft(
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
     model = training.load_model(model_path)
-    loss = anchor_loss(stage.anchor, anchor_path, tokenizer, sources)
+    loss = anchor_loss(stage.anchor, anchor_path, sources)
     with training.explained("sft"), plain_head():
         trainer = anchored(SFTTrainer, loss)(
             model=model,

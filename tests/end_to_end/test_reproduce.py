@@ -9,7 +9,7 @@ import yaml
 
 from tests.end_to_end.conftest import RECIPE, osler
 
-STAGES = ["replay", "cpt", "sft", "preferences", "dpo", "exam", "serve"]
+STAGES = ["replay", "extended", "cpt", "sft", "preferences", "dpo", "exam", "serve"]
 
 
 def test_every_stage_left_a_manifest(run: Path):
