@@ -120,7 +120,7 @@ class _Row:
 
 
 def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -> list[_Row]:
-    """A row for each prompt with its continuations, or several where they are more than ``most`` tokens."""
+    """A row for each prompt with its continuations, the longest first, or several where they are more than ``most`` tokens."""
     grouped: dict[tuple[int, ...], list[int]] = {}
     for place, (head, _) in enumerate(pairs):
         grouped.setdefault(tuple(head), []).append(place)
@@ -129,7 +129,7 @@ def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -
         longest = max(len(pairs[place][1]) for place in places)
         head = list(prompt)[-max(1, limit - longest) :]
         row = _Row(head, [], [])
-        for place in places:
+        for place in sorted(places, key=lambda place: len(pairs[place][1]), reverse=True):
             tail = pairs[place][1]
             if row.tails and len(row) + len(tail) > most:
                 rows.append(row)
@@ -141,9 +141,12 @@ def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -
 
 
 def _batches(rows: list[_Row], most: int) -> Iterator[list[_Row]]:
-    """Rows of like length together, the longest first, at most ``most`` tokens in each batch."""
+    """Rows with continuations of like length together, the longest first, at most ``most`` tokens in each batch.
+
+    Continuations are padded to the longest of a batch, and at each of their positions the output head is computed.
+    """
     batch: list[_Row] = []
-    for row in sorted(rows, key=len, reverse=True):
+    for row in sorted(rows, key=lambda row: (max(map(len, row.tails)), len(row.head)), reverse=True):
         if batch and sum(map(len, batch)) + len(row) > most:
             yield batch
             batch = []
