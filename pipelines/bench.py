@@ -25,9 +25,11 @@ from trl import DPOTrainer, SFTConfig, SFTTrainer
 from corpora.bundled.render import render
 from corpora.records import Dialogue, Document
 from pipelines import dpo, sft, training
+from pipelines.anchor import AnchorLoss, anchored
 from pipelines.artifact import Draft
 from pipelines.blocks import blocks
-from pipelines.config import Lora
+from pipelines.config import Anchor, Corpus, Lora
+from pipelines.data import Sources
 from pipelines.plain_head import plain_head
 from serving.hardware import fast_bfloat16, use_processor_well
 
@@ -136,16 +138,21 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
     packed = blocks(documents, tokenizer, LENGTH)
     dialogues = [record for record in render("bundled-dialogues", 2) if isinstance(record, Dialogue)]
     messages = datasets.Dataset.from_list([{"messages": [m.as_dict() for m in one.messages]} for one in dialogues])
+    text = Anchor(corpora=[Corpus(name="bundled-general")], rows=BATCH // 4)  # as many for each row as recipe nano has
+    anchor = AnchorLoss(text, model_path, Sources(None, 0, {}))
     every = {"max_steps": 100_000, "per_device_train_batch_size": BATCH, "save_strategy": "no", "learning_rate": 1e-4}
 
-    def cpt_trainer(extra: Row) -> Callable[[Draft], Any]:
+    def cpt_trainer(extra: Row, optimizer: str = "adamw", anchor: AnchorLoss | None = None) -> Callable[[Draft], Any]:
         def make(draft: Draft) -> Any:
-            return Trainer(
-                model=training.load_model(model_path),
-                args=training.arguments("cpt", draft, 0, {**every, **extra}),
+            model = training.load_model(model_path)
+            args = training.arguments("cpt", draft, 0, {**every, **extra})
+            return anchored(Trainer, anchor)(
+                model=model,
+                args=args,
                 train_dataset=packed,
                 data_collator=default_data_collator,
                 processing_class=tokenizer,
+                optimizers=training.optimizers(optimizer, model, args, muon_steps=3),
             )
 
         return make
@@ -233,7 +240,11 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
         ),
     }
     ways: dict[str, list[tuple[str, Callable[[], float]]]] = {
-        "documents": [("osler cpt", lambda: _trainer_rate(cpt_trainer({}), seconds))],
+        "documents": [
+            ("osler cpt", lambda: _trainer_rate(cpt_trainer({}), seconds)),
+            # What recipe nano runs: the anchor's own tokens are not counted, its time and Muon's are.
+            ("osler cpt, Muon and anchor", lambda: _trainer_rate(cpt_trainer({}, "muon", anchor), seconds)),
+        ],
         "dialogues": [
             ("osler sft", lambda: _trainer_rate(sft_trainer, seconds)),
             ("TRL defaults", lambda: _trainer_rate(trl_defaults, seconds)),
