@@ -9,16 +9,20 @@ import difflib
 import functools
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from corpora.adapters import ADAPTERS
 from corpora.errors import DataError
+from corpora.files import RawRow, raw_rows
+from corpora.importing import Tally, import_rows
 from corpora.records import Record
+
+log = logging.getLogger(__name__)
 
 CATALOG_PATH = Path(__file__).parent / "catalog.yaml"
 
@@ -90,79 +94,33 @@ def locate(name: str, data_dir: Path | None) -> list[Path]:
     return paths
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSON Lines file, or of a JSON file that holds a list of objects.
-
-    Each row carries its 1-based number under ``__row__``.
-
-    Raises:
-        DataError: the file is missing, holds no row, or a row is not a JSON object.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
-    count = 0
-    with path.open(encoding="utf-8") as stream:
-        first = stream.read(1)
-        stream.seek(0)
-        if first == "[":
-            try:
-                rows = json.load(stream)
-            except json.JSONDecodeError as error:
-                raise DataError(f"{path}: not valid JSON: {error}") from error
-            numbered: Iterator[tuple[int, Any]] = enumerate(rows, start=1)
-        else:
-            numbered = ((number, line) for number, line in enumerate(stream, start=1) if line.strip())
-        for number, row in numbered:
-            if isinstance(row, str):
-                try:
-                    row = json.loads(row)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{path}, row {number}: not valid JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(f"{path}, row {number}: expected an object, found {type(row).__name__}")
-            row["__row__"] = number
-            count += 1
-            yield row
-    if count == 0:
-        raise DataError(f"{path}: the file holds no rows; an empty corpus cannot be used")
-
-
-def _pubmedqa_rows(paths: list[Path]) -> Iterator[dict[str, Any]]:
+def _pubmedqa_rows(paths: list[Path]) -> Iterator[RawRow]:
     """The rows of PQA-L whose PMID is in the official test split, in that split's order."""
     rows = json.loads(paths[0].read_text(encoding="utf-8"))
-    for pmid in json.loads(paths[1].read_text(encoding="utf-8")):
-        yield {**rows[pmid], "pmid": pmid, "__row__": pmid}
-
-
-def adapt(rows: Iterator[dict[str, Any]], adapter: str, dataset: str, place: str) -> Iterator[Record]:
-    """Records of ``rows``.
-
-    Raises:
-        DataError: a row lacks a field or holds a value that the record refuses; the message names the row.
-    """
-    if adapter not in ADAPTERS:
-        raise DataError(f"no adapter is called '{adapter}'; there are: {', '.join(ADAPTERS)}")
-    for row in rows:
-        try:
-            yield ADAPTERS[adapter](row, dataset)
-        except KeyError as error:
-            present = ", ".join(key for key in row if key != "__row__")
-            raise DataError(
-                f"{place}, row {row['__row__']}: the field {error} is missing (the row has: {present}); "
-                f"adapter '{adapter}' needs it"
-            ) from error
-        except ValidationError as error:
-            raise DataError(f"{place}, row {row['__row__']}: {error.errors()[0]['msg']}") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise DataError(f"{place}, row {row['__row__']}: {error}") from error
+    for number, pmid in enumerate(json.loads(paths[1].read_text(encoding="utf-8")), start=1):
+        yield RawRow(f"row {number}", {**rows[pmid], "pmid": pmid})
 
 
 def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
-    """Records of a catalogued dataset, in the order of its files."""
+    """Records of a catalogued dataset, in the order of its files.
+
+    Of text to train on, rows that are no good are left out, and their number is logged. An exam is given whole or not at all.
+
+    Raises:
+        DataError: as ``locate``, and for a row of an exam that cannot be used.
+    """
     entry = find_dataset(name)
     paths = locate(name, data_dir)
-    if name == "pubmedqa-test":
-        yield from adapt(_pubmedqa_rows(paths), entry.adapter, name, str(paths[0]))
-        return
-    for path in paths:
-        yield from adapt(read_rows(path), entry.adapter, name, str(path))
+    tally = Tally()
+    for path in paths[:1] if name == "pubmedqa-test" else paths:
+        rows = _pubmedqa_rows(paths) if name == "pubmedqa-test" else raw_rows(path)
+
+        def refuse(row: RawRow, reason: str, path: Path = path) -> None:
+            if entry.record == "exam_item":
+                raise DataError(f"{path}, {row.place}: {reason}")
+
+        yield from import_rows(rows, name, tally, entry.adapter, refuse)
+    if tally.dropped:
+        log.warning(
+            "%s: %d of %d rows left out: %s", name, tally.dropped, tally.dropped + tally.kept, dict(tally.reasons)
+        )

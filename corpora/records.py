@@ -52,32 +52,44 @@ class Dialogue(_Record):
 
 
 class Preference(_Record):
-    """A prompt with a better and a worse answer."""
+    """A prompt with a better and a worse answer, or with one answer that is known to be good or bad (KTO)."""
 
     id: str
     prompt: list[Message] = Field(min_length=1)
-    chosen: str = Field(min_length=1)
-    rejected: str = Field(min_length=1)
+    chosen: str | None = Field(default=None, min_length=1)
+    rejected: str | None = Field(default=None, min_length=1)
     source: str = ""
     meta: dict[str, Any] = {}
 
+    @model_validator(mode="after")
+    def _has_an_answer(self) -> Preference:
+        if self.chosen is None and self.rejected is None:
+            raise ValueError("a preference has a chosen answer, a rejected one, or both")
+        return self
+
 
 class ExamItem(_Record):
-    """A question with options, of which the one at index ``answer`` is right."""
+    """A question with options, of which those at ``answers`` are right: one, or several that must all be named."""
 
     id: str
     question: str = Field(min_length=1)
     options: list[str] = Field(min_length=2)
-    answer: int = Field(ge=0)
+    answers: list[int] = Field(min_length=1)
     context: str = ""  # a passage that the question refers to
     source: str = ""
     meta: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _answer_is_an_option(self) -> ExamItem:
-        if self.answer >= len(self.options):
-            raise ValueError(f"answer {self.answer} is not the index of one of {len(self.options)} options")
+    def _answers_are_options(self) -> ExamItem:
+        for answer in self.answers:
+            if not 0 <= answer < len(self.options):
+                raise ValueError(f"answer {answer} is not the index of one of {len(self.options)} options")
         return self
+
+    @property
+    def answer(self) -> int:
+        """The right option's place, where one alone is right; the first of several."""
+        return self.answers[0]
 
 
 Record = Document | Dialogue | Preference | ExamItem

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from corpora.cli import app as corpora
 from corpora.errors import OslerError
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 bench = typer.Typer(help="Measure Osler beside a plain loop and the libraries' defaults.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+app.add_typer(corpora, name="corpora")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 

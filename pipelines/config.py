@@ -36,7 +36,9 @@ class Corpus(_Block):
     renderings: int = Field(default=1, ge=1)  # bundled text: how many times each fact is told, in new words each time
     repeat: int = Field(default=1, ge=1)  # how many times the records are used
     limit: int | None = Field(default=None, ge=1)  # use only so many records, taken by seed
-    adapter: str | None = None  # for a file of the user's own: the format of its rows
+    adapter: str | None = (
+        None  # for a file of the user's own: the shape of its rows, where it should not be found from them
+    )
     part: Literal["all", "train", "held_out"] = "all"  # which side of a split by subject, fixed for ever by a hash
     held_out_share: float = Field(default=0.05, gt=0, lt=1)  # of that split
     max_characters: int | None = Field(default=None, ge=1)  # longer records are left out
@@ -45,7 +47,7 @@ class Corpus(_Block):
     @property
     def is_file(self) -> bool:
         """Whether the name has the form of a file of the user's own."""
-        return self.name.endswith((".jsonl", ".json"))
+        return self.name.endswith((".jsonl", ".json", ".csv", ".tsv", ".parquet", ".xml", ".txt", ".md", ".gz", ".zip"))
 
 
 class Lora(_Block):

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from corpora.catalog import adapt, file_sha256, find_dataset, load_catalog, read_rows, stream_records
+from corpora.catalog import file_sha256, find_dataset, load_catalog, stream_records
 from corpora.errors import DataError
+from corpora.importing import stream_file
 from corpora.records import Dialogue, Document, Record
 from pipelines.artifact import Artifact
 from pipelines.config import Corpus
@@ -53,20 +54,14 @@ def _stream(corpus: Corpus, sources: Sources) -> Iterator[Record]:
     elif corpus.name in sources.artifacts:
         path = sources.artifacts[corpus.name].folder / "records.jsonl"
         adapter: TypeAdapter[Record] = TypeAdapter(Record)
-        yield from (adapter.validate_python(_without_number(row)) for row in read_rows(path))
+        with path.open(encoding="utf-8") as lines:
+            yield from (adapter.validate_json(line) for line in lines)
     elif corpus.name in load_catalog():
         yield from stream_records(corpus.name, sources.data_dir)
     elif corpus.is_file:
-        path = Path(corpus.name)
-        if corpus.adapter is None:
-            raise DataError(f"{path}: name the format of its rows with `adapter:` in the recipe")
-        yield from adapt(read_rows(path), corpus.adapter, path.stem, str(path))
+        yield from stream_file(Path(corpus.name), corpus.adapter)
     else:
         find_dataset(corpus.name)  # raises, with the nearest name
-
-
-def _without_number(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != "__row__"}
 
 
 def _text(record: Record) -> str:

@@ -31,6 +31,12 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
     """Trains the model at ``model_path`` on the stage's preference pairs and writes it to ``draft``."""
     tokenizer = training.load_tokenizer(model_path)
     pairs = records([stage.preferences], sources, Preference)
+    single = sum(pair.chosen is None or pair.rejected is None for pair in pairs)
+    if single:
+        raise training.TrainingError(
+            f"corpus '{stage.preferences.name}': {single} of {len(pairs)} rows have one answer only (KTO), and DPO compares two; "
+            "use pairs of a chosen and a rejected answer"
+        )
     rows = [
         {
             "prompt": [message.as_dict() for message in pair.prompt],

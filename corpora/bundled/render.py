@@ -354,7 +354,7 @@ def _exam(size: int, seed: int) -> Iterator[ExamItem]:
             id=f"exam/{fact.id}",
             question=stem,
             options=options,
-            answer=place % 4,
+            answers=[place % 4],
             source=SOURCE,
             meta={"fact": fact.id, "kind": fact.kind, "field": fact.field, "documents_only": fact.documents_only},
         )

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from corpora.catalog import adapt, find_dataset, load_catalog, locate, read_rows
+from corpora.catalog import find_dataset, load_catalog, locate, stream_records
 from corpora.errors import DataError
+from corpora.importing import stream_file
 from corpora.records import Dialogue, ExamItem
 
 
@@ -42,33 +43,34 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path):
 def test_an_empty_file_and_a_broken_row_are_named(tmp_path: Path):
     path = tmp_path / "rows.jsonl"
     path.write_text("")
-    with pytest.raises(DataError, match="no rows"):
-        list(read_rows(path))
-    path.write_text('{"a": 1}\n{broken\n')
+    with pytest.raises(DataError, match="the file is empty"):
+        list(stream_file(path))
+    path.write_text('{"text": "1"}\n{broken\n')
     with pytest.raises(DataError, match=r"rows\.jsonl, row 2: not valid JSON"):
-        list(read_rows(path))
+        list(stream_file(path))
     path.write_text("[1, 2]")
-    with pytest.raises(DataError, match="row 1: expected an object"):
-        list(read_rows(path))
+    with pytest.raises(DataError, match="row 1: not an object"):
+        list(stream_file(path))
 
 
-def test_a_row_without_the_field_it_needs_is_named_with_what_it_has(tmp_path: Path):
+def test_a_row_without_the_field_it_needs_is_named(tmp_path: Path):
     path = tmp_path / "alpaca.json"
     path.write_text(json.dumps([{"instruction": "Say hi", "output": "Hi"}, {"instruction": "Say hi", "answer": "Hi"}]))
-    rows = adapt(read_rows(path), "alpaca_dialogue", "mine", str(path))
-    assert isinstance(next(rows), Dialogue)
-    with pytest.raises(DataError, match=r"row 2: the field 'output' is missing \(the row has: instruction, answer\)"):
-        next(rows)
+    records = stream_file(path, "alpaca")
+    assert isinstance(next(records), Dialogue)
+    with pytest.raises(DataError, match=r"alpaca\.json, row 2: the field 'output' is missing; .*--out"):
+        next(records)
 
 
-def test_medmcqa_and_pubmedqa_rows_become_items():
-    row = {"question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 2, "__row__": 1}
-    item = next(adapt(iter([row]), "medmcqa_item", "medmcqa", "here"))
+def test_an_exam_is_given_whole_or_not_at_all(tmp_path: Path, monkeypatch):
+    row = {"question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 2}
+    path = tmp_path / "bench" / "medmcqa" / "val.jsonl"
+    path.parent.mkdir(parents=True)
+    monkeypatch.setattr("corpora.catalog.locate", lambda name, folder: [path])
+    path.write_text(json.dumps(row))
+    item = next(stream_records("medmcqa-validation", tmp_path))
     assert isinstance(item, ExamItem)
     assert item.options[item.answer] == "c"
-    row = {"pmid": "1", "QUESTION": "Q", "CONTEXTS": ["x", "y"], "final_decision": "maybe", "__row__": 1}
-    item = next(adapt(iter([row]), "pubmedqa_item", "pubmedqa", "here"))
-    assert isinstance(item, ExamItem)
-    assert item.options[item.answer] == "maybe"
-    with pytest.raises(DataError, match="row 1"):
-        next(adapt(iter([{**row, "final_decision": "perhaps"}]), "pubmedqa_item", "pubmedqa", "here"))
+    path.write_text(json.dumps(row) + "\n" + json.dumps({**row, "cop": 7}))
+    with pytest.raises(DataError, match="row 2: 'cop' is 7"):
+        list(stream_records("medmcqa-validation", tmp_path))

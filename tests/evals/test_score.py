@@ -92,7 +92,7 @@ def test_the_same_options_as_lm_eval_are_chosen(loaded, letters: bool):
 
 
 def test_letters_are_listed_under_the_question():
-    item = ExamItem(id="1", question="Which?", options=["x", "y"], answer=0, context="A text.")
+    item = ExamItem(id="1", question="Which?", options=["x", "y"], answers=[0], context="A text.")
     assert question_text(item, letters=True) == "Which?\nA. x\nB. y"
     assert plain_asker().prompt("Which?", "A text.") == "Abstract: A text.\nQuestion: Which?\nAnswer:"
 

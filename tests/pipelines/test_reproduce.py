@@ -65,9 +65,7 @@ def test_available_memory_is_that_of_this_machine():
 def test_a_missing_file_of_the_users_own_is_said_before_the_start(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text(
-        SMALL.read_text().replace(
-            "{name: bundled-dialogues, limit: 400}", "{name: mine.jsonl, adapter: alpaca_dialogue}"
-        )
+        SMALL.read_text().replace("{name: bundled-dialogues, limit: 400}", "{name: mine.jsonl, adapter: alpaca}")
     )
     with pytest.raises(DataError, match=r"stages\.sft: mine\.jsonl: no such file"):
         pipelines.reproduce.reproduce(load_recipe(str(path)), tmp_path / "run")
