@@ -60,7 +60,7 @@ def test_without_an_anchor_the_trainer_is_the_library_s():
 
 def _distance(tiny_model: Path, place: Path) -> float:
     loss = AnchorLoss(ANCHOR, str(tiny_model), Sources(None, 0, {}))
-    return float(loss(training.load_model(place).eval(), 0))
+    return float(loss(training.load_model(place).eval(), 0).detach())
 
 
 def _draft(folder: Path) -> Draft:
