@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import functools
-import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -17,28 +17,59 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
+from corpora.adapters import ADAPTERS, SHAPES
 from corpora.errors import DataError
+from corpora.fetch import HUB, MODELSCOPE, Origin, fetched, file_sha256, wanted
 from corpora.files import RawRow, raw_rows
 from corpora.importing import Tally, import_rows
 from corpora.records import Record
 
 log = logging.getLogger(__name__)
 
+UNKNOWN: Literal["unknown"] = "unknown"
+Answer = Literal["yes", "no", "unknown"]
+
 CATALOG_PATH = Path(__file__).parent / "catalog.yaml"
 
 
 class Dataset(BaseModel):
-    """One entry of the catalogue."""
+    """One entry of the catalogue. What could not be verified at a public address is "unknown", and never a guess."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    record: Literal["document", "dialogue", "preference", "exam_item"]
-    adapter: str
-    files: dict[str, str]  # path below the data folder -> SHA-256
+    kind: Literal["pretraining", "sft", "preference", "benchmark"]
+    title: str
+    about: str
+    hub: str = UNKNOWN  # owner/name on the Hugging Face hub
+    revision: str = UNKNOWN  # the commit there
+    modelscope: str = UNKNOWN  # owner/name on ModelScope
     address: str
     licence: str
-    language: str
-    compilation: str = ""
+    licence_at: str = UNKNOWN
+    commercial: Answer = UNKNOWN  # whether what is made from it may be used commercially
+    share_alike: Answer = UNKNOWN  # whether what is made from it must carry the same licence
+    language: list[str]
+    rows: str = UNKNOWN
+    size: str = UNKNOWN
+    columns: dict[str, list[str]] | Literal["unknown"] = UNKNOWN  # of each file or configuration, as published
+    adapter: str = UNKNOWN  # a shape of ``corpora.adapters``
+    read: list[str] | Literal["unknown"] = UNKNOWN  # patterns of its data files in the repository
+    citation: str = UNKNOWN
+    verified: list[str] = []  # addresses that the fields rest on
+    compilation: str = ""  # how the files below were made from what is published
+    files: dict[str, str] = {}  # path below the data folder -> SHA-256, of files that are read as they are named here
+
+    @property
+    def record(self) -> str:
+        """The type of record that its rows become: document, dialogue, preference, exam_item, or unknown."""
+        if self.adapter in SHAPES:
+            return SHAPES[self.adapter].record
+        return "document" if self.adapter in ADAPTERS else UNKNOWN
+
+    @property
+    def patterns(self) -> list[str]:
+        """Patterns of its data files; none where they are not known."""
+        return [] if self.read == UNKNOWN else list(self.read)
 
 
 @functools.cache
@@ -62,36 +93,88 @@ def find_dataset(name: str) -> Dataset:
     return catalog[name]
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def origin_of(name: str, where: str | None = None, endpoint: str | None = None) -> Origin:
+    """Where a dataset can be fetched from: the Hugging Face hub if it is there, else ModelScope, or as ``where`` says.
+
+    ``endpoint`` is another server that speaks the same protocol, as a mirror of the hub does.
+
+    Raises:
+        DataError: it is not there.
+    """
+    entry = find_dataset(name)
+    where = where or ("hub" if entry.hub != UNKNOWN else "modelscope")
+    repository = entry.hub if where == "hub" else entry.modelscope
+    if repository == UNKNOWN:
+        raise DataError(
+            f"'{name}' is not known to be on {where}; get it from {entry.address} and put it into DATA/{name}"
+        )
+    if where == "hub":
+        server = endpoint or os.environ.get("HF_ENDPOINT") or HUB
+        return Origin("hub", repository, "main" if entry.revision == UNKNOWN else entry.revision, server)
+    return Origin("modelscope", repository, "master", endpoint or os.environ.get("MODELSCOPE_ENDPOINT") or MODELSCOPE)
 
 
 def locate(name: str, data_dir: Path | None) -> list[Path]:
-    """Paths of a dataset's files below ``data_dir``, each verified by its SHA-256.
+    """Paths of a dataset's files below ``data_dir``, verified by SHA-256 where it is known.
+
+    They are where the catalogue's ``files`` names them, or in ``data_dir/name``: fetched there, or put there by hand.
 
     Raises:
-        DataError: no folder was given, a file is missing there, or its bytes are not the catalogued ones.
+        DataError: no folder was given, a file is missing there, or its bytes are not the ones that were catalogued or fetched.
     """
     entry = find_dataset(name)
     if data_dir is None:
-        raise DataError(
-            f"dataset '{name}' is read from a local folder: get it from {entry.address} and name the folder that "
-            f"holds {', '.join(entry.files)} with --data"
+        how = (
+            f"with `osler corpora fetch {name} --data DIR`"
+            if (entry.hub, entry.modelscope) != (UNKNOWN, UNKNOWN)
+            else "get it"
         )
-    paths = []
-    for relative, expected in entry.files.items():
-        path = data_dir / relative
-        if not path.is_file():
-            raise DataError(f"{path}: missing file of dataset '{name}'; it comes from {entry.address}")
-        if file_sha256(path) != expected:
-            raise DataError(
-                f"{path}: not the catalogued version of dataset '{name}' (its SHA-256 differs); get it again from "
-                f"{entry.address}"
-            )
-        paths.append(path)
-    return paths
+        raise DataError(
+            f"dataset '{name}' is read from a local folder: {how} from {entry.address}, and name the folder that holds "
+            f"{', '.join(entry.files) or name} with --data"
+        )
+    folder = data_dir / name
+    if not entry.files and folder.is_dir():
+        return _in_folder(name, entry, folder)
+    if not entry.files:
+        raise DataError(
+            f"{folder}: missing; fetch it with `osler corpora fetch {name} --data {data_dir}`, or put the files of {entry.address} there"
+        )
+    return [_verified(data_dir / relative, digest, name, entry) for relative, digest in entry.files.items()]
+
+
+def digests(name: str, data_dir: Path | None) -> dict[str, str]:
+    """SHA-256 of each of a dataset's files: as catalogued, as they were when fetched, or as they are."""
+    entry = find_dataset(name)
+    if entry.files or data_dir is None:
+        return entry.files
+    record = fetched(data_dir / name)
+    if record is not None:
+        return dict(record["files"])
+    return {str(path.relative_to(data_dir)): file_sha256(path) for path in locate(name, data_dir)}
+
+
+def _in_folder(name: str, entry: Dataset, folder: Path) -> list[Path]:
+    record = fetched(folder)
+    if record is not None:
+        return [_verified(folder / path, digest, name, entry) for path, digest in record["files"].items()]
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = [path for path in paths if wanted(path.relative_to(folder).as_posix(), entry.patterns)]
+    if not found:
+        raise DataError(
+            f"{folder}: no file like {', '.join(entry.patterns) or 'a data file'} of dataset '{name}' is here"
+        )
+    return found
+
+
+def _verified(path: Path, expected: str, name: str, entry: Dataset) -> Path:
+    if not path.is_file():
+        raise DataError(f"{path}: missing file of dataset '{name}'; it comes from {entry.address}")
+    if file_sha256(path) != expected:
+        raise DataError(
+            f"{path}: not the catalogued version of dataset '{name}' (its SHA-256 differs); get it again from {entry.address}"
+        )
+    return path
 
 
 def _pubmedqa_rows(paths: list[Path]) -> Iterator[RawRow]:
@@ -110,6 +193,8 @@ def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
         DataError: as ``locate``, and for a row of an exam that cannot be used.
     """
     entry = find_dataset(name)
+    if entry.adapter == UNKNOWN:
+        raise DataError(f"dataset '{name}' has rows that no adapter reads; see {entry.address}")
     paths = locate(name, data_dir)
     tally = Tally()
     for path in paths[:1] if name == "pubmedqa-test" else paths:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 
@@ -80,3 +81,112 @@ def import_(
         out.print(shown(record), markup=False)
     if to is not None:
         err.print(f"records: {to}" + (f" · dropped rows: {dropped}" if tally.dropped else ""))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[str | None, typer.Option(help="Only these: pretraining, sft, preference or benchmark.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only in this language: en, zh, …")] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only what is known to allow commercial use.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List the catalogue: the public datasets that medical models are made and examined with.
+
+    Examples: `osler corpora list --kind sft --language zh` · `osler corpora list --commercial`
+    """
+    from corpora.catalog import load_catalog
+
+    entries = {
+        name: entry
+        for name, entry in load_catalog().items()
+        if (kind is None or entry.kind == kind)
+        and (language is None or language in entry.language)
+        and (not commercial or entry.commercial == "yes")
+    }
+    if as_json:
+        typer.echo(json.dumps({name: entry.model_dump() for name, entry in entries.items()}, ensure_ascii=False))
+        return
+    table = Table("name", "kind", "language", "licence", "commercial", "rows", box=None, header_style="bold")
+    for name, entry in entries.items():
+        table.add_row(name, entry.kind, " ".join(entry.language), entry.licence, entry.commercial, entry.rows)
+    out.print(table)
+    err.print(
+        f"{len(entries)} of {len(load_catalog())} datasets; `osler corpora show NAME` tells all of one", style="dim"
+    )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A dataset's name, as `osler corpora list` has it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything that the catalogue knows of a dataset, and what its licence means.
+
+    What could not be verified at a public address is "unknown".
+
+    Example: `osler corpora show medical-o1-reasoning-sft`
+    """
+    from corpora.catalog import find_dataset
+    from corpora.licences import consequence
+
+    entry = find_dataset(name)
+    if as_json:
+        typer.echo(json.dumps({"name": name, "record": entry.record, **entry.model_dump()}, ensure_ascii=False))
+        return
+    out.print(f"[bold]{entry.title}[/bold]")
+    out.print(entry.about, markup=False)
+    out.print()
+    columns = (
+        entry.columns
+        if isinstance(entry.columns, str)
+        else "; ".join(f"{file}: {', '.join(names)}" for file, names in entry.columns.items())
+    )
+    for label, value in (
+        ("kind", f"{entry.kind}, read as {entry.record} records by the adapter {entry.adapter}"),
+        ("language", " ".join(entry.language)),
+        ("rows", entry.rows),
+        ("size", entry.size),
+        ("columns", columns),
+        ("address", entry.address),
+        ("hub", f"{entry.hub} at {entry.revision}"),
+        ("ModelScope", entry.modelscope),
+        ("licence", f"{entry.licence} ({entry.licence_at})"),
+        ("its use", "; ".join(consequence([name]))),
+        ("citation", entry.citation),
+        ("verified at", "\n".join(entry.verified) or "unknown"),
+    ):
+        out.print(f"{label + ':':<14}{value}", markup=False)
+
+
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A dataset's name, as `osler corpora list` has it.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder for datasets; this one goes into DATA/NAME.")],
+    where: Annotated[
+        str | None, typer.Option("--from", help="hub or modelscope. Default: the hub, if it is there.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Another server that speaks the hub's protocol, as a mirror does.")
+    ] = None,
+) -> None:
+    """Fetch a dataset into a folder, at the revision that the catalogue pins.
+
+    What is there already is not fetched again, and what was cut off goes on. `HF_TOKEN`, `HF_ENDPOINT` and
+    `MODELSCOPE_ENDPOINT` are read from the environment.
+
+    Example: `osler corpora fetch medical-o1-reasoning-sft --data ~/datasets`
+    """
+    from corpora.catalog import find_dataset, origin_of
+    from corpora.errors import DataError
+    from corpora.fetch import fetch as fetch_files
+
+    if where not in (None, "hub", "modelscope"):
+        raise DataError(f"--from is hub or modelscope, not '{where}'")
+    entry = find_dataset(name)
+    origin = origin_of(name, where, endpoint)
+    paths = fetch_files(name, origin, entry.patterns, data)
+    err.print(f"{len(paths)} files of {origin.repository} in {data / name}; licence: {entry.licence}")
+    for path in paths:
+        typer.echo(path)

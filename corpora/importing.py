@@ -170,6 +170,14 @@ def no_record(path: Path, tally: Tally) -> DataError:
     )
 
 
+def check_shape(shape: str | None) -> None:
+    """Raises DataError when a shape is named that there is not."""
+    if shape is not None and shape not in ADAPTERS:
+        near = difflib.get_close_matches(shape, ADAPTERS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(ADAPTERS)}"
+        raise DataError(f"no shape is called '{shape}'; {hint}")
+
+
 @contextlib.contextmanager
 def _writing(path: Path | None) -> Iterator[IO[str] | None]:
     """A file that is there whole or not at all."""
@@ -192,10 +200,7 @@ def import_file(path: Path, shape: str | None = None, out: Path | None = None, d
     Raises:
         DataError: the file is missing, empty or of an unknown form, the shape is unknown, or no row could be kept.
     """
-    if shape is not None and shape not in ADAPTERS:
-        near = difflib.get_close_matches(shape, ADAPTERS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(ADAPTERS)}"
-        raise DataError(f"no shape is called '{shape}'; {hint}")
+    check_shape(shape)
     tally = Tally()
     with _writing(out) as records, _writing(dropped) as faults:
 
@@ -224,6 +229,7 @@ def stream_file(path: Path, shape: str | None = None) -> Iterator[Record]:
             f"{path}, {row.place}: {reason}; mend it, or keep the good rows with `osler corpora import {path} --out FILE`"
         )
 
+    check_shape(shape)
     tally = Tally()
     yield from import_rows(raw_rows(path), path.stem, tally, shape, refuse)
     if not tally.kept:

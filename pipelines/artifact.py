@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpora.catalog import file_sha256
 from corpora.errors import OslerError
+from corpora.fetch import file_sha256
 from serving.hardware import peak_memory_gib
 
 MANIFEST = "manifest.json"

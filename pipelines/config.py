@@ -212,6 +212,14 @@ def named_corpora(stage: _Block) -> list[Corpus]:
     return found
 
 
+def training_data(stages: dict[str, Any]) -> list[str]:
+    """Names of the corpora that the weights of a run are made from; those of exams are not among them."""
+    names = [
+        corpus.name for stage in stages.values() if not isinstance(stage, ExamStage) for corpus in named_corpora(stage)
+    ]
+    return list(dict.fromkeys(names))
+
+
 class Serve(_Block):
     """The model that ``serve``, ``ask`` and ``chat`` take, and what it is asked at the end of a run."""
 

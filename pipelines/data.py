@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
-from corpora.catalog import file_sha256, find_dataset, load_catalog, stream_records
+from corpora.catalog import digests, find_dataset, load_catalog, stream_records
 from corpora.errors import DataError
+from corpora.fetch import file_sha256
 from corpora.importing import stream_file
 from corpora.records import Dialogue, Document, Record
 from pipelines.artifact import Artifact
@@ -41,7 +42,7 @@ def identity(corpus: Corpus, sources: Sources) -> Any:
     if corpus.name in sources.artifacts:
         return {**given, "artifact": sources.artifacts[corpus.name].output}
     if corpus.name in load_catalog():
-        return {**given, "files": find_dataset(corpus.name).files}
+        return {**given, "files": digests(corpus.name, sources.data_dir)}
     path = Path(corpus.name)
     return {**given, "sha256": file_sha256(path) if path.is_file() else None}
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from corpora.catalog import find_dataset, load_catalog
+from corpora.licences import consequence
 from pipelines.artifact import Artifact, fingerprint, versions
-from pipelines.config import Recipe
+from pipelines.config import Recipe, training_data
 
 STYLE = """
 :root { color-scheme: light; }
@@ -144,6 +146,20 @@ def stages_section(artifacts: dict[str, Artifact]) -> list[str]:
     return [table(["stage", "kind", "seconds", "memory, GiB", "tokens", "tokens/s", "last loss"], rows), ""]
 
 
+def data_section(recipe: Recipe) -> list[str]:
+    """The public datasets that the weights were made from, their licences, and what those allow."""
+    names = [name for name in training_data(recipe.stages) if name in load_catalog()]
+    if not names:
+        return []
+    entries = {name: find_dataset(name) for name in names}
+    rows = [
+        [name, entry.licence, entry.commercial, entry.share_alike, entry.address] for name, entry in entries.items()
+    ]
+    said = [f"- The result: {sentence}." for sentence in consequence(names)]
+    head = ["dataset", "licence", "commercial use", "share-alike", "address"]
+    return ["## Made from", "", table(head, rows), "", *said, ""]
+
+
 def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
     """A curve of the loss for each stage that trains; False when there is none."""
     trained = {
@@ -249,6 +265,7 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
         lines += ["## The same questions before and after", "", *samples_section(results)]
     if serve:
         lines += ["## Served by vLLM, asked through LangChain", "", *_serve_lines(serve)]
+    lines += data_section(recipe)
     lines += ["## The stages", "", *stages_section(artifacts)]
     if draw_losses(artifacts, run_dir / "losses.png"):
         lines += ["![loss of each stage](losses.png)", ""]

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from corpora.licences import consequence
 from pipelines import training
 from pipelines.artifact import Artifact, Draft, drafting, fingerprint, folder_fingerprint, matches
 from pipelines.checks import check
@@ -24,6 +25,7 @@ from pipelines.config import (
     SftStage,
     Stage,
     resolve_model,
+    training_data,
 )
 from pipelines.data import Sources, identity
 from pipelines.report import write_report
@@ -157,6 +159,8 @@ def reproduce(
         OslerError: with the remedy. What was finished before stays and is skipped by the next run.
     """
     check(recipe, run_dir, data_dir)
+    for sentence in consequence(training_data(recipe.stages)):
+        console.print(f"the result: {sentence}", markup=False)
     training.quiet()
     use_processor_well()
     artifacts: dict[str, Artifact] = {}

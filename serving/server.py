@@ -186,6 +186,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
             child.kill()
         except psutil.NoSuchProcess:
             continue
+    psutil.wait_procs(family, timeout=seconds)  # a killed process lives on until the system has taken its memory back
 
 
 @contextmanager

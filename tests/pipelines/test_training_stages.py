@@ -153,7 +153,7 @@ def test_dpo_prefers_what_was_chosen(tiny_model: Path, draft, sources, tmp_path:
     stage = DpoStage(
         kind="dpo",
         model="sft",
-        preferences=Corpus(name=str(path), adapter="preference_messages"),
+        preferences=Corpus(name=str(path)),
         lora=Lora(r=8, lora_alpha=16),
         training={"max_steps": 12, "per_device_train_batch_size": 8, "learning_rate": 0.01, "logging_steps": 1},
     )
