@@ -52,7 +52,7 @@ class Dataset(BaseModel):
     rows: str = UNKNOWN
     size: str = UNKNOWN
     columns: dict[str, list[str]] | Literal["unknown"] = UNKNOWN  # of each file or configuration, as published
-    adapter: str = UNKNOWN  # a shape of ``corpora.adapters``
+    adapter: str = UNKNOWN  # a shape of ``corpora.adapters``; where unknown it is found from the rows
     read: list[str] | Literal["unknown"] = UNKNOWN  # patterns of its data files in the repository
     citation: str = UNKNOWN
     verified: list[str] = []  # addresses that the fields rest on
@@ -193,9 +193,8 @@ def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
         DataError: as ``locate``, and for a row of an exam that cannot be used.
     """
     entry = find_dataset(name)
-    if entry.adapter == UNKNOWN:
-        raise DataError(f"dataset '{name}' has rows that no adapter reads; see {entry.address}")
     paths = locate(name, data_dir)
+    shape = None if entry.adapter == UNKNOWN else entry.adapter  # found from the rows
     tally = Tally()
     for path in paths[:1] if name == "pubmedqa-test" else paths:
         rows = _pubmedqa_rows(paths) if name == "pubmedqa-test" else raw_rows(path)
@@ -204,7 +203,7 @@ def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
             if entry.record == "exam_item":
                 raise DataError(f"{path}, {row.place}: {reason}")
 
-        yield from import_rows(rows, name, tally, entry.adapter, refuse)
+        yield from import_rows(rows, name, tally, shape, refuse)
     if tally.dropped:
         log.warning(
             "%s: %d of %d rows left out: %s", name, tally.dropped, tally.dropped + tally.kept, dict(tally.reasons)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,8 @@ from rich.table import Table
 from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 
 app = typer.Typer(help="Find, read, check and count the data that models are made from.", no_args_is_help=True)
-out = Console(highlight=False)
+# Into a pipe lines are as long as they are; only a screen has a width.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True, highlight=False)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text.")]
@@ -108,9 +110,11 @@ def list_(
     if as_json:
         typer.echo(json.dumps({name: entry.model_dump() for name, entry in entries.items()}, ensure_ascii=False))
         return
-    table = Table("name", "kind", "language", "licence", "commercial", "rows", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for head in ("name", "kind", "language", "commercial", "licence", "rows"):
+        table.add_column(head, no_wrap=True, overflow="fold" if head == "name" else "ellipsis")
     for name, entry in entries.items():
-        table.add_row(name, entry.kind, " ".join(entry.language), entry.licence, entry.commercial, entry.rows)
+        table.add_row(name, entry.kind, " ".join(entry.language), entry.commercial, entry.licence[:50], entry.rows[:50])
     out.print(table)
     err.print(
         f"{len(entries)} of {len(load_catalog())} datasets; `osler corpora show NAME` tells all of one", style="dim"
@@ -157,7 +161,7 @@ def show(
         ("citation", entry.citation),
         ("verified at", "\n".join(entry.verified) or "unknown"),
     ):
-        out.print(f"{label + ':':<14}{value}", markup=False)
+        out.print(f"{label + ':':<14}{value}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -190,3 +194,38 @@ def fetch(
     err.print(f"{len(paths)} files of {origin.repository} in {data / name}; licence: {entry.licence}")
     for path in paths:
         typer.echo(path)
+
+
+@app.command()
+def decontaminate(
+    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
+    against: Annotated[
+        list[str],
+        typer.Option("--against", help="A benchmark's name in the catalogue, or a file of exam items; repeatable."),
+    ],
+    to: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for the clean records, the report and the list of touched items."),
+    ],
+    data: Annotated[Path | None, typer.Option("--data", help="Folder that holds the catalogued benchmarks.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave out the records that hold questions of benchmarks: verbatim, in another case, width, punctuation or script, or lightly edited.
+
+    Writes to OUT `clean.jsonl`, `touched.jsonl` (each question that a record holds) and `report.json`, whose `touched` names the items
+    of each benchmark that were found, so that an exam can give its score on the rest.
+
+    Example: `osler corpora decontaminate chats.jsonl --against medmcqa-validation --against pubmedqa-test --data DIR -o clean`
+    """
+    from corpora.curate.decontaminate import run
+
+    report = run(files, against, to, data)
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+        return
+    table = Table("benchmark", "items", "touched", "by source", box=None, header_style="bold", pad_edge=False)
+    for name, found in report.as_dict()["benchmarks"].items():
+        sources = ", ".join(f"{source}: {count:,}" for source, count in found["by_source"].items())
+        table.add_row(name, f"{found['items']:,}", f"{found['touched']:,}", sources or "—")
+    out.print(table)
+    out.print(f"{report.records:,} records, {report.dropped:,} left out; {to / 'clean.jsonl'}")

@@ -65,10 +65,10 @@ def is_medquad(row: Row) -> bool:
 
 def medquad_document(row: Row, dataset: str) -> Document:
     """MedQuAD's answer as running text under its question's focus."""
-    focus = field(row, "focus")
+    focus, answer = optional(row, "focus"), field(row, "answer")
     return Document(
         id=identifier(row, dataset),
-        text=f"{focus}. {field(row, 'answer')}",
+        text=f"{focus}. {answer}" if focus else answer,
         title=focus,
         source=optional(row, "url") or dataset,
         licence="CC BY 4.0",

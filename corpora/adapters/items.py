@@ -15,7 +15,7 @@ from typing import Any
 from corpora.adapters.fields import Row, check_text, field, first_name, has, identifier, label, optional
 from corpora.records import ExamItem
 
-QUESTIONS = ("question", "Question", "qtext", "stem", "query")
+QUESTIONS = ("question", "Question", "qtext", "stem", "query", "sent1")
 OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings")
 ANSWERS = ("answer_idx", "answer_index", "answer", "Answer", "label", "ra", "correct_answer", "cop", "target", "gold")
 LETTERS = "ABCDEFGHIJ"
@@ -33,6 +33,9 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
         if has(row, f"{start}1", f"{start}2"):
             numbers = [str(n) for n in range(1, 11) if f"{start}{n}" in row]
             return numbers, _texts([row[f"{start}{n}"] for n in numbers])
+    if has(row, "ending0", "ending1"):  # SWAG's columns, in which some copies of MedQA are
+        numbers = [str(n) for n in range(10) if f"ending{n}" in row]
+        return list(LETTERS[: len(numbers)]), _texts([row[f"ending{n}"] for n in numbers])
     for letters in ("abcdefghij", LETTERS):
         for start in ("op", "option_", ""):
             if has(row, f"{start}{letters[0]}", f"{start}{letters[1]}"):

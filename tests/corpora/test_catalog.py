@@ -5,17 +5,42 @@ from pathlib import Path
 
 import pytest
 
-from corpora.catalog import find_dataset, load_catalog, locate, stream_records
+from corpora.adapters import ADAPTERS
+from corpora.catalog import UNKNOWN, find_dataset, load_catalog, locate, stream_records
 from corpora.errors import DataError
 from corpora.importing import stream_file
+from corpora.licences import consequence, strictest
 from corpora.records import Dialogue, ExamItem
 
 
-def test_every_entry_of_the_catalogue_has_an_address_and_a_licence():
-    for name, entry in load_catalog().items():
+def test_every_entry_of_the_catalogue_is_whole():
+    catalog = load_catalog()
+    assert len(catalog) >= 45
+    assert {entry.kind for entry in catalog.values()} == {"pretraining", "sft", "preference", "benchmark"}
+    for language in ("en", "zh"):
+        assert sum(language in entry.language for entry in catalog.values()) >= 20
+    for name, entry in catalog.items():
         assert entry.address.startswith("https://"), name
         assert entry.licence, name
+        assert entry.about.endswith("."), name
+        assert entry.adapter == UNKNOWN or entry.adapter in ADAPTERS, name
+        assert entry.revision == UNKNOWN or len(entry.revision) == 40, name
         assert all(len(digest) == 64 for digest in entry.files.values()), name
+        assert all(url.startswith("https://") for url in entry.verified), name
+        # What is said of a dataset that is fetched rests on an address, and what is not is said to be unknown.
+        assert entry.files or entry.verified, name
+
+
+def test_what_a_mix_may_be_used_for_is_what_its_strictest_licence_allows():
+    assert consequence(["bundled-documents", "mine.jsonl"]) == []
+    assert strictest(["medquad", "medical-o1-reasoning-sft"])["commercial"][0] == "yes"
+    mixed = strictest(["medquad", "medqa-usmle", "chatdoctor-healthcaremagic-100k"])
+    assert mixed["commercial"] == ("no", ["chatdoctor-healthcaremagic-100k"])
+    assert strictest(["medquad", "medqa-usmle"])["commercial"] == ("unknown", ["medqa-usmle"])
+    assert strictest(["medquad", "wikipedia"])["share_alike"] == ("yes", ["wikipedia"])
+    said = " ".join(consequence(["medquad", "wikipedia", "chatdoctor-icliniq-10k"]))
+    assert "not for commercial use, because of chatdoctor-icliniq-10k" in said
+    assert "carries the same licence, because of wikipedia" in said
 
 
 def test_a_misspelt_dataset_gets_the_nearest_name():

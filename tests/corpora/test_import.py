@@ -64,6 +64,7 @@ ROWS = [
     ("KTO bad", {"prompt": "Q", "completion": "A", "label": False}, "kto", ["Q", None, "A"]),
     ("KTO whole", {"completion": [USER, ASSISTANT], "label": True}, "kto", ["Q", "A", None]),
     ("MedQA", {"question": "Q", "answer": "three", "options": ABCD, "meta_info": "step1", "answer_idx": "C"}, "multiple-choice", [2]),
+    ("MedQA as SWAG", {"id": "1", "sent1": "Q", "sent2": "", "ending0": "a", "ending1": "b", "ending2": "c", "label": 2}, "multiple-choice", [2]),
     ("MedMCQA", {"question": "Q", "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 3}, "medmcqa", [3]),
     ("PubMedQA", {"QUESTION": "Q", "CONTEXTS": ["x"], "final_decision": "maybe"}, "pubmedqa", [2]),
     ("PubMedQA of the hub", {"pubid": 1, "question": "Q", "context": {"contexts": ["x"]}, "final_decision": "no"}, "pubmedqa", [1]),
