@@ -229,3 +229,32 @@ def decontaminate(
         table.add_row(name, f"{found['items']:,}", f"{found['touched']:,}", sources or "—")
     out.print(table)
     out.print(f"{report.records:,} records, {report.dropped:,} left out; {to / 'clean.jsonl'}")
+
+
+@app.command()
+def dedup(
+    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
+    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the records that are kept and the report.")],
+    by: Annotated[str, typer.Option(help="What is compared: text, or question (the user's turns alone).")] = "text",
+    shards: Annotated[int, typer.Option(help="Parts that are worked on, and resumed, on their own.")] = 4,
+    workers: Annotated[int, typer.Option(help="Processes at once on this machine.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave out the records that say what another one says, exactly or nearly (MinHash, on datatrove).
+
+    Writes to OUT `clean.jsonl`, `near.jsonl` (the records that resembled one that is kept) and `report.json`.
+
+    Example: `osler corpora dedup chats.jsonl more.json --by question -o deduped`
+    """
+    from corpora.curate.dedup import dedup as leave_out
+    from corpora.errors import DataError
+
+    if by not in ("text", "question"):
+        raise DataError(f"--by is text or question, not '{by}'")
+    report = leave_out(files, to, "question" if by == "question" else "text", shards, options={"workers": workers})
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
+        return
+    out.print(
+        f"{report.records:,} records: {report.exact:,} the same as another, {report.near:,} nearly so, {report.kept:,} kept in {to / 'clean.jsonl'}"
+    )
