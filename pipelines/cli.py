@@ -122,6 +122,48 @@ def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
     _run(recipe, run, data, "dpo")
 
 
+@corpora.command()
+def stats(
+    names: Annotated[list[str], typer.Argument(help="Catalogued or bundled corpora, or files of any shape.")],
+    data: DataOption = None,
+    tokenizer: Annotated[str, typer.Option(help="The model whose tokenizer counts.")] = "bundled:osler-nano-base",
+    extend: Annotated[
+        int, typer.Option(help="New tokens for which the saving of an extension is estimated; 0 for none.")
+    ] = 2000,
+    as_json: JsonOption = False,
+) -> None:
+    """Count tokens by source, their lengths, how finely each language is cut, and what a vocabulary extension would save.
+
+    Example: `osler corpora stats bundled-documents chats.jsonl --tokenizer Qwen/Qwen3-8B`
+    """
+    from pipelines.config import resolve_model
+    from pipelines.corpus_stats import corpus_stats
+
+    found = corpus_stats(names, data, resolve_model(tokenizer), extend)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table("source", "records", "characters", "tokens", "share", box=None, header_style="bold", pad_edge=False)
+    for name, counts in found["sources"].items():
+        share = f"{100 * counts['tokens'] / found['tokens']:.1f}%"
+        table.add_row(name, *(f"{counts[key]:,}" for key in ("records", "characters", "tokens")), share)
+    out.print(table)
+    most = max(found["lengths"].values())
+    out.print("\ntokens of a record")
+    for octave, count in found["lengths"].items():
+        out.print(f"{octave:>15}  {count:>9,}  {'█' * max(1, round(40 * count / most))}", markup=False)
+    named = {"en": "tokens for each word of Latin script", "zh": "tokens for each Chinese character"}
+    out.print()
+    for language, value in found["fertility"].items():
+        out.print(f"{named.get(language, language)}: {value}")
+    if "extension" in found:
+        saved = found["extension"]
+        share = 1 - saved["tokens_after"] / max(1, saved["tokens_before"])
+        out.print(
+            f"{saved['new_tokens']:,} more tokens in the vocabulary would make it {100 * share:.1f}% shorter (recipe: a stage of kind extend)"
+        )
+
+
 @app.command("eval")
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model's folder or hub id, or `bundled:osler-nano-base`.")],
