@@ -88,7 +88,7 @@ def find_dataset(name: str) -> Dataset:
     catalog = load_catalog()
     if name not in catalog:
         near = difflib.get_close_matches(name, catalog, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else f"; the catalogue has: {', '.join(sorted(catalog))}"
+        hint = f"; did you mean '{near[0]}'?" if near else "; `osler corpora list` shows what there is"
         raise DataError(f"no dataset is called '{name}'{hint}")
     return catalog[name]
 

@@ -88,6 +88,53 @@ class ExtendStage(_Block):
     min_count: int = Field(default=2, ge=1)  # a pair of pieces that occurs less often in the corpora is not merged
 
 
+class CleanStep(_Block):
+    """Texts without markup, page furniture, tables and references (``corpora.curate.clean.Cleaning``)."""
+
+    step: Literal["clean"]
+    unicode: bool = True
+    markup: bool = True
+    furniture: bool = True
+    references: bool = True
+    tables: bool = True
+
+
+class QualityStep(_Block):
+    """Gopher's rules: the arguments of datatrove's two filters, field for field; null leaves one out."""
+
+    step: Literal["quality"]
+    quality: dict[str, Any] | None = {}
+    repetition: dict[str, Any] | None = {}
+
+
+class DedupStep(_Block):
+    """Exact and near duplicates left out, by datatrove's MinHash."""
+
+    step: Literal["dedup"]
+    by: Literal["text", "question"] = "text"
+    shards: int = Field(default=4, ge=1)
+    executor: Literal["local", "slurm", "ray"] = "local"
+    options: dict[str, Any] = {}  # the arguments of datatrove's executor, as ``workers: 2``
+
+
+class DecontaminateStep(_Block):
+    """Records that hold questions of benchmarks left out."""
+
+    step: Literal["decontaminate"]
+    against: list[Corpus] = Field(min_length=1)
+
+
+CurationStep = Annotated[CleanStep | QualityStep | DedupStep | DecontaminateStep, Field(discriminator="step")]
+
+
+class CurateStage(_Block):
+    """Corpora made fit to train on, step by step; the result is a corpus by the stage's name."""
+
+    kind: Literal["curate"]
+    corpora: list[Corpus] = Field(min_length=1)
+    steps: list[CurationStep] = Field(min_length=1)
+
+
 class CptStage(_Block):
     """Pretraining on running text, from random weights or going on from a model."""
 
@@ -184,12 +231,22 @@ class ExamStage(_Block):
 
 
 Stage = Annotated[
-    InitStage | ExtendStage | CptStage | ReplayStage | SftStage | MergeStage | PreferencesStage | DpoStage | ExamStage,
+    InitStage
+    | CurateStage
+    | ExtendStage
+    | CptStage
+    | ReplayStage
+    | SftStage
+    | MergeStage
+    | PreferencesStage
+    | DpoStage
+    | ExamStage,
     Field(discriminator="kind"),
 ]
 
 STAGE_CLASSES: dict[str, type[_Block]] = {
     "init": InitStage,
+    "curate": CurateStage,
     "extend": ExtendStage,
     "cpt": CptStage,
     "replay": ReplayStage,
@@ -209,6 +266,8 @@ def named_corpora(stage: _Block) -> list[Corpus]:
         found += [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Corpus)]
         if isinstance(value, Anchor):
             found += value.corpora
+    for step in getattr(stage, "steps", []):
+        found += getattr(step, "against", [])
     return found
 
 

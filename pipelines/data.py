@@ -91,6 +91,22 @@ def in_held_out(record: Record, share: float) -> bool:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64 < share
 
 
+def filtered(corpus: Corpus, sources: Sources) -> Iterator[Record]:
+    """The records of one corpus that its filters let pass, one by one.
+
+    Raises:
+        DataError: the corpus is unknown or missing.
+    """
+    pattern = re.compile(corpus.exclude) if corpus.exclude else None
+    for record in _stream(corpus, sources):
+        if corpus.part != "all" and in_held_out(record, corpus.held_out_share) != (corpus.part == "held_out"):
+            continue
+        if corpus.max_characters is not None and _length(record) > corpus.max_characters:
+            continue
+        if pattern is None or not pattern.search(_text(record)):
+            yield record
+
+
 def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
     """All records of ``corpora``, each of the type ``kind``.
 
@@ -99,19 +115,13 @@ def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
     """
     found: list[R] = []
     for corpus in corpora:
-        pattern = re.compile(corpus.exclude) if corpus.exclude else None
         part: list[R] = []
-        for record in _stream(corpus, sources):
+        for record in filtered(corpus, sources):
             if not isinstance(record, kind):
                 raise DataError(
                     f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed"
                 )
-            if corpus.part != "all" and in_held_out(record, corpus.held_out_share) != (corpus.part == "held_out"):
-                continue
-            if corpus.max_characters is not None and _length(record) > corpus.max_characters:
-                continue
-            if pattern is None or not pattern.search(_text(record)):
-                part.append(record)
+            part.append(record)
         if not part:
             filters = [
                 name for name in ("part", "max_characters", "exclude") if getattr(corpus, name) not in (None, "all")

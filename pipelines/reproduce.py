@@ -14,6 +14,7 @@ from pipelines.artifact import Artifact, Draft, drafting, fingerprint, folder_fi
 from pipelines.checks import check
 from pipelines.config import (
     CptStage,
+    CurateStage,
     DpoStage,
     ExamStage,
     ExtendStage,
@@ -24,6 +25,7 @@ from pipelines.config import (
     ReplayStage,
     SftStage,
     Stage,
+    named_corpora,
     resolve_model,
     training_data,
 )
@@ -62,6 +64,10 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.init import init
 
         init(stage, recipe.seed, sources, draft)
+    elif isinstance(stage, CurateStage):
+        from pipelines.curate import curate
+
+        curate(stage, sources, draft)
     elif isinstance(stage, ExtendStage):
         from pipelines.extend import extend
 
@@ -104,6 +110,8 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
     inputs: dict[str, Any] = {}
     if isinstance(stage, (InitStage, ExtendStage, CptStage, SftStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in stage.corpora]
+    if isinstance(stage, CurateStage):
+        inputs["corpora"] = [identity(corpus, sources) for corpus in named_corpora(stage)]
     if isinstance(stage, (ExtendStage, CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
         inputs["model"] = model_identity(stage.model, recipe, sources.artifacts)
     if isinstance(stage, (CptStage, SftStage)) and stage.anchor is not None:

@@ -30,11 +30,10 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
-from datatrove.utils.word_tokenizers import WordTokenizer
 from tqdm import tqdm
 
 from corpora.curate.decontaminate import text_of
-from corpora.curate.units import units
+from corpora.curate.units import UnitWords, units
 from corpora.errors import DataError
 from corpora.importing import stream_file
 from corpora.records import Dialogue, Preference, Record
@@ -51,22 +50,6 @@ AS_IT_IS = TextNormConfig(
 )
 
 Executor = Literal["local", "slurm", "ray"]
-
-
-class UnitWords(WordTokenizer):  # type: ignore[misc]
-    """Words for datatrove as ``units`` cuts them, so that Chinese has n-grams too and no language model is needed."""
-
-    def word_tokenize(self, text: str) -> list[str]:
-        """The units of a text."""
-        return units(text)
-
-    def sent_tokenize(self, text: str) -> list[str]:
-        """The whole text: sentences are not asked for here."""
-        return [text]
-
-    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
-        """The whole text."""
-        return [(0, len(text))]
 
 
 @dataclass
@@ -200,13 +183,28 @@ def dedup(
     Raises:
         DataError: a file cannot be read, or a row of it is no good.
     """
+    stream = itertools.chain.from_iterable(stream_file(file) for file in files)
+    report = dedup_records(stream, to, by, shards, kind, options)
+    (to / "report.json").write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
+    return report
+
+
+def dedup_records(
+    records: Iterable[Record],
+    to: Path,
+    by: Literal["text", "question"] = "text",
+    shards: int = 4,
+    kind: Executor = "local",
+    options: dict[str, Any] | None = None,
+) -> Report:
+    """As ``dedup``, from a stream of records; the report is returned only."""
     if shards < 1:
         raise DataError(f"--shards is {shards}; one at least is needed")
     report = Report()
     work = to / "work"
-    stream = itertools.chain.from_iterable(stream_file(file) for file in files)
     shutil.rmtree(work, ignore_errors=True)
-    _shards(tqdm(stream, desc="exact duplicates", unit="record", disable=None), work / "shards", shards, by, report)
+    shown = tqdm(records, desc="exact duplicates", unit="record", disable=None)
+    _shards(shown, work / "shards", shards, by, report)
     near_duplicates(work / "shards", work, shards, kind, options)
     for name, folder in (("clean", work / "kept"), ("near", work / "near")):
         partial = to / f".{name}.partial"
@@ -220,6 +218,5 @@ def dedup(
                     if len(report.near_examples) < 20:
                         report.near_examples.append(json.loads(line)["id"])
         os.replace(partial, to / f"{name}.jsonl")
-    (to / "report.json").write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
     shutil.rmtree(work, ignore_errors=True)
     return report

@@ -10,6 +10,8 @@ import functools
 import re
 import unicodedata
 
+from datatrove.utils.word_tokenizers import WordTokenizer
+
 # A Chinese character, a Japanese or Korean syllable, or a run of letters and digits of other scripts.
 UNIT = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿가-힯]|[^\W_㐀-䶿一-鿿぀-ヿ가-힯豈-﫿]+")
 HAN = re.compile(r"[㐀-䶿一-鿿豈-﫿]")
@@ -35,3 +37,19 @@ def units(text: str) -> list[str]:
     # Accents apart, so that "Ménière" and "Meniere" are one word.
     text = "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
     return UNIT.findall(simplified(unicodedata.normalize("NFC", text)))
+
+
+class UnitWords(WordTokenizer):  # type: ignore[misc]
+    """Words for datatrove as ``units`` cuts them, so that Chinese has n-grams too and no language model is needed."""
+
+    def word_tokenize(self, text: str) -> list[str]:
+        """The units of a text."""
+        return units(text)
+
+    def sent_tokenize(self, text: str) -> list[str]:
+        """The whole text: sentences are not asked for here."""
+        return [text]
+
+    def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+        """The whole text."""
+        return [(0, len(text))]

@@ -1,0 +1,101 @@
+"""A curation in a recipe: every record is accounted for, and the result is a corpus that later stages read."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from corpora.bundled.render import render
+from corpora.errors import DataError
+from corpora.records import Document
+from pipelines.config import CurateStage, RecipeError, Stage, load_recipe
+from pipelines.curate import curate
+from pipelines.reproduce import reproduce
+
+
+def rows(folder: Path) -> Path:
+    """Fifty good documents, five in HTML, five again, one that holds an exam question, one of figures."""
+    good = [record for record in render("bundled-documents", seed=2) if isinstance(record, Document)][:50]
+    item = next(iter(render("bundled-exam", seed=0)))
+    texts = [document.text for document in good]
+    texts[0] = f"<p>{texts[0]}</p><p>All rights reserved.</p>"
+    texts += texts[10:15]
+    texts.append(f"{item.question} {' '.join(item.options)}. {texts[20][:200]}")
+    texts.append("\n".join("1 | 2 | 3 | 4 | 5" for _ in range(9)))
+    path = folder / "mine.jsonl"
+    path.write_text("\n".join(json.dumps({"id": str(n), "text": text}) for n, text in enumerate(texts)))
+    return path
+
+
+def stage(path: Path, **more) -> CurateStage:
+    block = {
+        "kind": "curate",
+        "corpora": [{"name": str(path)}],
+        "steps": [
+            {"step": "clean"},
+            {"step": "quality", "quality": {"min_doc_words": 20, "min_stop_words": 1}, "repetition": None},
+            {"step": "dedup", "shards": 2},
+            {"step": "decontaminate", "against": [{"name": "bundled-exam"}]},
+        ],
+        **more,
+    }
+    made: CurateStage = TypeAdapter(Stage).validate_python(block)
+    return made
+
+
+def test_every_record_is_accounted_for(tmp_path: Path, sources, draft):
+    curate(stage(rows(tmp_path)), sources, draft)
+    steps = draft.metrics["waterfall"]
+    assert [step["step"] for step in steps] == ["read", "clean", "quality", "dedup", "decontaminate"]
+    assert steps[0]["in"] == 57
+    for before, after in itertools.pairwise(steps):
+        assert after["in"] == before["kept"]
+    for step in steps:
+        assert step["in"] == step["kept"] + sum(step["dropped"].values())
+    assert steps[1]["changed"] == 1
+    assert steps[1]["dropped"] == {"nothing is left after cleaning": 1}
+    assert steps[3]["dropped"]["the same as another"] == 5
+    assert steps[4]["dropped"]["holds a question of a benchmark"] >= 1
+    kept = (draft.folder / "records.jsonl").read_text().splitlines()
+    assert len(kept) == steps[-1]["kept"] == draft.metrics["records"]
+    assert json.loads((draft.folder / "touched.jsonl").read_text().splitlines()[0])["benchmark"] == "bundled-exam"
+    card = (draft.folder / "card.md").read_text()
+    assert "| dedup |" in card
+    assert "bundled-exam" in card
+
+
+def test_nothing_left_is_an_error_that_says_where_it_went(tmp_path: Path, sources, draft):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(json.dumps({"text": "Sign in"}))
+    with pytest.raises(DataError, match=r"nothing is left of .*clean dropped 1"):
+        curate(stage(path), sources, draft)
+
+
+def test_a_misspelt_threshold_is_named(tmp_path: Path, sources, draft):
+    made = stage(rows(tmp_path), steps=[{"step": "quality", "quality": {"min_words": 3}}])
+    with pytest.raises(DataError, match="min_words"):
+        curate(made, sources, draft)
+
+
+def test_a_later_stage_reads_the_result_by_its_name(tmp_path: Path):
+    recipe = {
+        "name": "curated",
+        "base_model": "bundled:osler-nano-base",
+        "stages": {
+            "good": stage(rows(tmp_path)).model_dump(mode="json"),
+            "extended": {"kind": "extend", "model": "base", "corpora": [{"name": "good"}], "tokens": 20},
+        },
+    }
+    path = tmp_path / "curated.yaml"
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    artifacts = reproduce(load_recipe(str(path)), tmp_path / "run", until_kind="extend")
+    assert artifacts["extended"].metrics["new_tokens"] == 20
+    again = reproduce(load_recipe(str(path)), tmp_path / "run", until_kind="extend")
+    assert again["good"].output == artifacts["good"].output
+    recipe["stages"]["good"]["steps"][0]["markupp"] = True
+    path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    with pytest.raises(RecipeError, match="markupp"):
+        load_recipe(str(path))
