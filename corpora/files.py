@@ -261,7 +261,7 @@ def _instance(definition: list[Any], value: Any) -> Any:
 
 
 def _is_turn(value: Row) -> bool:
-    return bool({"role", "from", "speaker"} & value.keys())
+    return bool({"role", "from", "speaker"} & value.keys()) or {"human", "assistant"} <= value.keys()
 
 
 def _salvaged(text: str) -> Iterator[RawRow]:

@@ -141,6 +141,51 @@ def _blank_system(value: Any) -> bool:
     return role == "system" and not str(value.get("content", value.get("value")) or "").strip()
 
 
+PAIRS = (("human", "assistant"), ("user", "assistant"), ("question", "answer"), ("query", "response"))
+
+
+def is_pairs(row: Row) -> bool:
+    """Whether the row has a list of questions with their answers."""
+    found = _turn_list(row)
+    return found is not None and any(has(found[0], *names) for names in PAIRS)
+
+
+def pairs(row: Row, dataset: str) -> Dialogue:
+    """A list of ``{"human", "assistant"}`` (Firefly, MOSS) or of other pairs, each a question and its answer."""
+    name = next((name for name in TURN_LISTS if name in row), "conversation")
+    made: list[Message] = []
+    for number, one in enumerate(_turn_list(row) or [], start=1):
+        names = next((names for names in PAIRS if isinstance(one, dict) and has(one, *names)), None)
+        if names is None:
+            raise ValueError(f"turn {number} of '{name}' is not a question with its answer")
+        for role, key in zip(("user", "assistant"), names, strict=True):
+            made.append(turn(role, one[key], f"turn {number} of '{name}'"))
+    return _dialogue(row, dataset, [*_system(row), *made])
+
+
+def is_alternating(row: Row) -> bool:
+    """Whether the row has a list of texts, the user's and the assistant's by turns."""
+    name = first_name(row, TURN_LISTS)
+    return (
+        name is not None
+        and isinstance(row[name], list)
+        and len(row[name]) > 1
+        and all(isinstance(one, str) for one in row[name])
+    )
+
+
+def alternating(row: Row, dataset: str) -> Dialogue:
+    """A list of texts without speakers: the user begins, and the assistant ends."""
+    name = first_name(row, TURN_LISTS)
+    if name is None or not isinstance(row[name], list):
+        raise KeyError(" or ".join(TURN_LISTS))
+    made = [
+        turn(("user", "assistant")[number % 2], text, f"turn {number + 1} of '{name}'")
+        for number, text in enumerate(row[name])
+    ]
+    return _dialogue(row, dataset, [*_system(row), *made])
+
+
 def is_lines(row: Row) -> bool:
     """Whether the row has a list of texts, each with its speaker before it."""
     return any(

@@ -38,6 +38,8 @@ ROWS = [
     ("MedDialog", {"utterances": ["patient: Q", "doctor: A"]}, "lines", ["Q", "A"]),
     ("MedDialog raw", {"dialogue_turns": [{"speaker": "病人", "utterance": "Q"}, {"speaker": "医生", "utterance": "A"}]}, "messages", ["Q", "A"]),
     ("IMCS-21", {"self_report": "R", "dialogue": [{"speaker": "医生", "sentence": "Q?"}, {"speaker": "患者", "sentence": "Yes"}, {"speaker": "医生", "sentence": "A"}]}, "messages", ["R", "Q?", "Yes", "A"]),
+    ("Firefly", {"conversation": [{"human": "Q", "assistant": "A"}, {"human": "Q2", "assistant": "A2"}]}, "pairs", ["Q", "A", "Q2", "A2"]),
+    ("texts by turns", {"conversations": ["Q", "A", "Q2", "A2"]}, "alternating", ["Q", "A", "Q2", "A2"]),
     ("two turns of one speaker", {"messages": [USER, USER, ASSISTANT]}, "messages", ["Q\nQ", "A"]),
     ("HuatuoGPT-o1", {"Question": "Q", "Complex_CoT": "T", "Response": "A"}, "reasoning", ["Q", "<think>\nT\n</think>\n\nA"]),
     ("MedReason", {"question": "Q", "options": "A. x\nB. y", "reasoning": "T", "answer": "A"}, "reasoning", ["Q\nA. x\nB. y", "<think>\nT\n</think>\n\nA"]),

@@ -44,7 +44,11 @@ def test_every_bundled_recipe_loads():
         ("{name: bundled-documents}", "{nam: bundled-documents}", r"unknown key 'nam'; did you mean 'name'\?"),
         ("lora: {r: 4}", "lora: {rr: 4}", r"unknown key 'rr'; did you mean 'r'\?"),
         ("model: cpt", "model: cptt", r"needs 'cptt', which no earlier stage makes; did you mean 'cpt'\?"),
-        ("kind: sft", "kind: sfft", "a stage is one of: init, curate, extend, cpt, replay, sft, merge, preferences, dpo, exam"),
+        (
+            "kind: sft",
+            "kind: sfft",
+            "a stage is one of: init, curate, extend, cpt, replay, sft, merge, preferences, dpo, exam",
+        ),
         ("serve: {model: sft}", "serve: {model: dpo}", "no stage is called 'dpo'"),
         ("max_steps: 1", "max_steps: [", "not valid YAML"),
     ],
