@@ -135,6 +135,27 @@ class CurateStage(_Block):
     steps: list[CurationStep] = Field(min_length=1)
 
 
+class MixSource(_Block):
+    """Corpora that count as one source of a mix."""
+
+    corpora: list[Corpus] = Field(min_length=1)
+    share: float = Field(gt=0)  # of the tokens, beside the other sources' shares
+
+
+class MixStage(_Block):
+    """Several corpora as one, by their share of tokens; the result is a corpus by the stage's name."""
+
+    kind: Literal["mix"]
+    model: str = "base"  # whose tokenizer counts
+    sources: dict[str, MixSource] = Field(min_length=2)
+    tokens: int | None = Field(
+        default=None, ge=1
+    )  # of the mix; as many as the shares allow without repeating, if not given
+    max_repeat: float = Field(
+        default=4.0, gt=0
+    )  # passes over a source at most (Muennighoff et al. 2023: up to 4 cost little)
+
+
 class CptStage(_Block):
     """Pretraining on running text, from random weights or going on from a model."""
 
@@ -233,6 +254,7 @@ class ExamStage(_Block):
 Stage = Annotated[
     InitStage
     | CurateStage
+    | MixStage
     | ExtendStage
     | CptStage
     | ReplayStage
@@ -247,6 +269,7 @@ Stage = Annotated[
 STAGE_CLASSES: dict[str, type[_Block]] = {
     "init": InitStage,
     "curate": CurateStage,
+    "mix": MixStage,
     "extend": ExtendStage,
     "cpt": CptStage,
     "replay": ReplayStage,
@@ -266,6 +289,8 @@ def named_corpora(stage: _Block) -> list[Corpus]:
         found += [part for part in (value if isinstance(value, list) else [value]) if isinstance(part, Corpus)]
         if isinstance(value, Anchor):
             found += value.corpora
+    if isinstance(stage, MixStage):
+        found += [corpus for source in stage.sources.values() for corpus in source.corpora]
     for step in getattr(stage, "steps", []):
         found += getattr(step, "against", [])
     return found

@@ -20,6 +20,7 @@ from pipelines.config import (
     ExtendStage,
     InitStage,
     MergeStage,
+    MixStage,
     PreferencesStage,
     Recipe,
     ReplayStage,
@@ -68,6 +69,10 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.curate import curate
 
         curate(stage, sources, draft)
+    elif isinstance(stage, MixStage):
+        from pipelines.mix import mix
+
+        mix(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
     elif isinstance(stage, ExtendStage):
         from pipelines.extend import extend
 
@@ -110,9 +115,9 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
     inputs: dict[str, Any] = {}
     if isinstance(stage, (InitStage, ExtendStage, CptStage, SftStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in stage.corpora]
-    if isinstance(stage, CurateStage):
+    if isinstance(stage, (CurateStage, MixStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in named_corpora(stage)]
-    if isinstance(stage, (ExtendStage, CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
+    if isinstance(stage, (MixStage, ExtendStage, CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
         inputs["model"] = model_identity(stage.model, recipe, sources.artifacts)
     if isinstance(stage, (CptStage, SftStage)) and stage.anchor is not None:
         inputs["anchor"] = [identity(corpus, sources) for corpus in stage.anchor.corpora]

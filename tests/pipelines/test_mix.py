@@ -1,0 +1,79 @@
+"""A mix has the shares that it was asked for, in tokens that were counted, and says where it could not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import TypeAdapter
+
+from corpora.curate.decontaminate import text_of
+from corpora.errors import DataError
+from corpora.records import Document
+from pipelines import training
+from pipelines.config import MixStage, Stage
+from pipelines.mix import mix
+
+
+def stage(folder: Path, **more) -> MixStage:
+    for name, count in (("medical", 300), ("general", 60)):
+        rows = [{"id": str(n), "text": f"{name} text number {n}. " + "word " * (n % 17)} for n in range(count)]
+        (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    block = {
+        "kind": "mix",
+        "sources": {
+            "medical": {"corpora": [{"name": str(folder / "medical.jsonl")}], "share": 3},
+            "replay": {"corpora": [{"name": str(folder / "general.jsonl")}], "share": 1},
+        },
+        **more,
+    }
+    made: MixStage = TypeAdapter(Stage).validate_python(block)
+    return made
+
+
+def written(draft, base_model: Path) -> tuple[list[str], int]:
+    """Ids in order, and the tokens counted anew."""
+    documents = [
+        Document.model_validate_json(line) for line in (draft.folder / "records.jsonl").read_text().splitlines()
+    ]
+    tokenizer = training.load_tokenizer(base_model)
+    return [one.id for one in documents], sum(len(tokenizer(text_of(one))["input_ids"]) for one in documents)
+
+
+def test_the_shares_are_the_wished_ones_and_the_tokens_are_real(tmp_path: Path, base_model: Path, sources, draft):
+    mix(stage(tmp_path), 1, base_model, sources, draft)
+    ids, tokens = written(draft, base_model)
+    metrics = draft.metrics
+    assert metrics["tokens"] == tokens == sum(part["tokens"] for part in metrics["mix"].values())
+    assert metrics["mix"]["medical"]["share"] == pytest.approx(0.75, abs=0.01)
+    # No source is repeated, and the scarcer one is used up but for the last record.
+    assert len(ids) == len(set(ids))
+    assert metrics["mix"]["replay"]["passes"] == pytest.approx(1, abs=0.03)
+    # They are interleaved: the first quarter has both in their shares.
+    start = ids[: len(ids) // 4]
+    assert 0.1 < sum(one.startswith("general/") for one in start) / len(start) < 0.4
+
+
+def test_a_source_is_repeated_up_to_its_limit_and_what_is_short_is_said(
+    tmp_path: Path, base_model: Path, sources, draft
+):
+    mix(stage(tmp_path, tokens=12_000, max_repeat=2), 1, base_model, sources, draft)
+    ids, tokens = written(draft, base_model)
+    assert draft.metrics["wished_tokens"] == 12_000
+    assert draft.metrics["tokens"] == tokens < 12_000
+    assert draft.metrics["mix"]["replay"]["passes"] == pytest.approx(2, abs=0.05)
+    assert max(ids.count(one) for one in set(ids)) == 2
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, base_model: Path, sources, draft):
+    found = []
+    for seed in (1, 1, 2):
+        mix(stage(tmp_path), seed, base_model, sources, draft)
+        found.append((draft.folder / "records.jsonl").read_bytes())
+    assert found[0] == found[1] != found[2]
+
+
+def test_an_empty_source_is_named(tmp_path: Path, base_model: Path, sources, draft):
+    made = stage(tmp_path)
+    made.sources["replay"].corpora[0] = made.sources["replay"].corpora[0].model_copy(update={"exclude": "text"})
+    with pytest.raises(DataError, match="source 'replay' of the mix is empty"):
+        mix(made, 1, base_model, sources, draft)
