@@ -197,6 +197,52 @@ def fetch(
 
 
 @app.command()
+def clean(
+    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
+    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the cleaned records and the report.")],
+    quality: Annotated[
+        bool, typer.Option(help="Leave out documents that break Gopher's rules of quality and repetition.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Clean documents of markup, page furniture, tables and references, and leave out those that are no good to read.
+
+    Writes to OUT `clean.jsonl` and `report.json`, which says what each step changed and dropped and why. Thresholds other than Gopher's, and
+    single kinds of cleaning switched off, are set in a recipe (a stage of kind `curate`).
+
+    Example: `osler corpora clean pages.jsonl -o cleaned` · `osler corpora clean chats.jsonl --no-quality -o cleaned`
+    """
+    import itertools
+    import os
+
+    from corpora.curate.clean import Cleaning, Quality, keep_good
+    from corpora.curate.clean import clean as cleaned
+    from corpora.curate.waterfall import Step
+    from corpora.importing import stream_file
+
+    steps = [Step("clean")]
+    stream = cleaned(itertools.chain.from_iterable(stream_file(file) for file in files), Cleaning(), steps[0])
+    if quality:
+        steps.append(Step("quality"))
+        stream = keep_good(stream, Quality(), steps[1])
+    to.mkdir(parents=True, exist_ok=True)
+    partial = to / ".clean.jsonl.partial"
+    with partial.open("w", encoding="utf-8") as target:
+        for record in stream:
+            target.write(record.model_dump_json() + "\n")
+    os.replace(partial, to / "clean.jsonl")
+    figures = [step.as_dict() for step in steps]
+    (to / "report.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(figures))
+        return
+    for step in steps:
+        out.print(f"{step.name}: {step.received:,} records, {step.changed:,} changed, {step.kept:,} kept")
+        for reason, count in step.dropped.most_common():
+            out.print(f"  {count:>9,}  {reason}", markup=False)
+
+
+@app.command()
 def decontaminate(
     files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
     against: Annotated[

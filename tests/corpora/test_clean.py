@@ -1,10 +1,15 @@
 """Cleaning takes out what stands around a text and leaves the text; the quality filters judge as datatrove's own do."""
 
+import json
+from pathlib import Path
+
 import pytest
 from datatrove.data import Document as Piece
 from datatrove.pipeline.filters import GopherQualityFilter
+from typer.testing import CliRunner
 
 from corpora.bundled.render import render
+from corpora.cli import app
 from corpora.curate.clean import Cleaning, Quality, clean, cleaned, keep_good
 from corpora.curate.units import UnitWords
 from corpora.curate.waterfall import Step
@@ -104,3 +109,24 @@ def test_chinese_is_not_judged_by_english_words():
     step = Step("quality")
     assert list(keep_good([_document(repeated)], Quality(), step)) == []
     assert sum(step.dropped.values()) == 1
+
+
+def test_the_command_says_what_each_step_did(tmp_path: Path):
+    path = tmp_path / "pages.jsonl"
+    path.write_text(
+        "\n".join(
+            json.dumps({"text": text})
+            for text in (f"<p>{GOOD}</p><p>All rights reserved.</p>", "Sign in", "Too short.")
+        )
+    )
+    result = CliRunner().invoke(app, ["clean", str(path), "-o", str(tmp_path / "out"), "--json"])
+    assert result.exit_code == 0, result.output
+    first, second = json.loads(result.stdout)
+    assert (first["in"], first["changed"], first["kept"], first["dropped"]) == (
+        3,
+        1,
+        2,
+        {"nothing is left after cleaning": 1},
+    )
+    assert (second["in"], second["kept"], second["dropped"]) == (2, 1, {"gopher_short_doc": 1})
+    assert json.loads((tmp_path / "out" / "clean.jsonl").read_text())["text"] == GOOD
