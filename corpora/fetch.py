@@ -26,6 +26,7 @@ RECORD = ".osler.json"
 HUB, MODELSCOPE = "https://huggingface.co", "https://www.modelscope.cn"
 PAGE = 200  # files of a listing
 TRIES = 6
+HUB_TRIES = 2  # each is five of the hub's own library
 CHUNK = 2**16  # bytes; of a connection that is cut, what is less than a chunk is lost
 
 
@@ -176,7 +177,7 @@ def _client() -> httpx.Client:
     return httpx.Client(timeout=60, follow_redirects=True)
 
 
-def again(function: Callable[..., Any], *args: Any) -> Any:
+def again(function: Callable[..., Any], *args: Any, tries: int = TRIES) -> Any:
     """Calls ``function``, and again after a pause that grows where the network or a busy server was the fault.
 
     Raises:
@@ -185,13 +186,14 @@ def again(function: Callable[..., Any], *args: Any) -> Any:
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type((Busy, httpx.TransportError, ConnectionError, TimeoutError)),
         wait=tenacity.wait_exponential(multiplier=float(os.environ.get("OSLER_RETRY_SECONDS", "1")), max=30),
-        stop=tenacity.stop_after_attempt(TRIES),
+        stop=tenacity.stop_after_attempt(tries),
         reraise=True,
     )
     try:
         return retrying(function, *args)
     except (Busy, httpx.HTTPError, ConnectionError, TimeoutError) as error:
-        raise DataError(f"{error}; tried {TRIES} times. Try again later: what has arrived is kept") from error
+        host = f"{error.request.url.host}: " if isinstance(error, httpx.RequestError) else ""
+        raise DataError(f"{host}{error}; tried {tries} times. Try again later: what has arrived is kept") from error
 
 
 def _hub_errors(function: Callable[..., Any], *args: Any) -> Any:
@@ -241,7 +243,11 @@ def remote_files(origin: Origin, patterns: list[str]) -> list[Remote]:
     Raises:
         DataError: there is no such dataset or revision, it is not open, or it has none of the files.
     """
-    files = modelscope_files(origin) if origin.name == "modelscope" else again(_hub_errors, hub_files, origin)
+    files = (
+        modelscope_files(origin)
+        if origin.name == "modelscope"
+        else again(_hub_errors, hub_files, origin, tries=HUB_TRIES)
+    )
     found = [file for file in files if wanted(file.path, patterns)]
     if not found:
         raise DataError(
@@ -285,7 +291,7 @@ def fetch(name: str, origin: Origin, patterns: list[str], data_dir: Path) -> lis
             if origin.name == "modelscope":
                 modelscope_download(origin, file, folder)
             else:
-                again(_hub_errors, hub_download, origin, file, folder)
+                again(_hub_errors, hub_download, origin, file, folder, tries=HUB_TRIES)
             digest = file_sha256(path)
             if path.stat().st_size != file.size or (file.sha256 and digest != file.sha256):
                 path.unlink()
