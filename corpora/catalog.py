@@ -21,7 +21,7 @@ from corpora.adapters import ADAPTERS, SHAPES
 from corpora.errors import DataError
 from corpora.fetch import HUB, MODELSCOPE, Origin, fetched, file_sha256, wanted
 from corpora.files import RawRow, raw_rows
-from corpora.importing import Tally, import_rows
+from corpora.importing import Tally, import_rows, stream_file
 from corpora.records import Record
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,9 @@ class Dataset(BaseModel):
 @functools.cache
 def load_catalog() -> dict[str, Dataset]:
     """All entries of ``catalog.yaml`` by name."""
-    raw = yaml.safe_load(CATALOG_PATH.read_text(encoding="utf-8"))
+    # libyaml's loader, where it is there: the file is long, and Python's own takes a second for it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    raw = yaml.load(CATALOG_PATH.read_text(encoding="utf-8"), Loader=loader)
     return {name: Dataset.model_validate(entry) for name, entry in raw.items()}
 
 
@@ -208,3 +210,8 @@ def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
         log.warning(
             "%s: %d of %d rows left out: %s", name, tally.dropped, tally.dropped + tally.kept, dict(tally.reasons)
         )
+
+
+def named_records(name: str, data_dir: Path | None) -> Iterator[Record]:
+    """Records of a catalogued dataset, or of a file of the user's own."""
+    yield from stream_records(name, data_dir) if name in load_catalog() else stream_file(Path(name))

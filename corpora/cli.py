@@ -213,24 +213,21 @@ def clean(
     Example: `osler corpora clean pages.jsonl -o cleaned` · `osler corpora clean chats.jsonl --no-quality -o cleaned`
     """
     import itertools
-    import os
 
     from corpora.curate.clean import Cleaning, Quality, keep_good
     from corpora.curate.clean import clean as cleaned
     from corpora.curate.waterfall import Step
-    from corpora.importing import stream_file
+    from corpora.importing import stream_file, writing
 
     steps = [Step("clean")]
     stream = cleaned(itertools.chain.from_iterable(stream_file(file) for file in files), Cleaning(), steps[0])
     if quality:
         steps.append(Step("quality"))
         stream = keep_good(stream, Quality(), steps[1])
-    to.mkdir(parents=True, exist_ok=True)
-    partial = to / ".clean.jsonl.partial"
-    with partial.open("w", encoding="utf-8") as target:
+    with writing(to / "clean.jsonl") as target:
+        assert target is not None
         for record in stream:
             target.write(record.model_dump_json() + "\n")
-    os.replace(partial, to / "clean.jsonl")
     figures = [step.as_dict() for step in steps]
     (to / "report.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     if as_json:

@@ -179,7 +179,7 @@ def check_shape(shape: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _writing(path: Path | None) -> Iterator[IO[str] | None]:
+def writing(path: Path | None) -> Iterator[IO[str] | None]:
     """A file that is there whole or not at all."""
     if path is None:
         yield None
@@ -202,7 +202,7 @@ def import_file(path: Path, shape: str | None = None, out: Path | None = None, d
     """
     check_shape(shape)
     tally = Tally()
-    with _writing(out) as records, _writing(dropped) as faults:
+    with writing(out) as records, writing(dropped) as faults:
 
         def list_drop(row: RawRow, reason: str) -> None:
             if faults is not None:

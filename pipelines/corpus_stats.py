@@ -11,13 +11,12 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.adapters.documents import script
-from corpora.catalog import load_catalog, stream_records
+from corpora.catalog import named_records
 from corpora.curate.decontaminate import text_of
 from corpora.curate.units import units
-from corpora.importing import stream_file
 from corpora.records import Record
 from pipelines import training
-from pipelines.extend import count_words, further_merges
+from pipelines.extend import count_words, cut, further_merges
 
 SAMPLE = 50_000_000  # characters from which the saving of an extension is estimated
 
@@ -34,7 +33,7 @@ def source_records(names: list[str], data_dir: Path | None) -> Iterator[tuple[st
 
             records: Iterable[Record] = render(name)
         else:
-            records = stream_records(name, data_dir) if name in load_catalog() else stream_file(Path(name))
+            records = named_records(name, data_dir)
         yield from ((Path(name).stem, record) for record in records)
 
 
@@ -82,7 +81,7 @@ def corpus_stats(names: list[str], data_dir: Path | None, model: str, extend_by:
     }
     if extend_by:
         words = count_words(tokenizer, kept)
-        pieces = {word: [piece.value for piece in tokenizer.backend_tokenizer.model.tokenize(word)] for word in words}
+        pieces = cut(tokenizer, words)
         before = sum(count * len(pieces[word]) for word, count in words.items())
         merges = further_merges(dict(words), pieces, extend_by, 2)
         after = sum(count * len(pieces[word]) for word, count in words.items())

@@ -8,7 +8,6 @@ Raises DataError.
 from __future__ import annotations
 
 import collections
-import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from corpora.licences import consequence
 from corpora.records import ExamItem, Record
 from pipelines.artifact import Draft
 from pipelines.config import CleanStep, CurateStage, CurationStep, DecontaminateStep, DedupStep, QualityStep
-from pipelines.data import Sources, filtered, records
+from pipelines.data import Sources, one_by_one, records
 
 
 def applied(
@@ -78,12 +77,7 @@ def curate(stage: CurateStage, sources: Sources, draft: Draft) -> None:
 
     def read() -> Iterator[Record]:
         for corpus in stage.corpora:
-            part = records([corpus], sources, Record) if corpus.limit else filtered(corpus, sources)  # type: ignore[arg-type]
-            for record in (
-                itertools.chain.from_iterable(itertools.repeat(tuple(part), corpus.repeat))
-                if corpus.repeat > 1
-                else part
-            ):
+            for record in one_by_one(corpus, sources):
                 reading.received += 1
                 reading.kept += 1
                 yield record

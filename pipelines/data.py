@@ -107,6 +107,19 @@ def filtered(corpus: Corpus, sources: Sources) -> Iterator[Record]:
             yield record
 
 
+def one_by_one(corpus: Corpus, sources: Sources) -> Iterator[Record]:
+    """As ``filtered``, with the corpus's ``limit`` and ``repeat``; only what has a limit is held in memory.
+
+    Raises:
+        DataError: as ``filtered``.
+    """
+    if corpus.limit is not None:
+        yield from records([corpus], sources, Record)  # type: ignore[arg-type]
+        return
+    for _ in range(corpus.repeat):
+        yield from filtered(corpus, sources)
+
+
 def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
     """All records of ``corpora``, each of the type ``kind``.
 

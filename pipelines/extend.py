@@ -102,6 +102,12 @@ def count_words(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> col
     return words
 
 
+def cut(tokenizer: PreTrainedTokenizerBase, words: Iterable[str]) -> dict[str, list[str]]:
+    """How the tokenizer's merges cut each word."""
+    model = tokenizer.backend_tokenizer.model
+    return {word: [piece.value for piece in model.tokenize(word)] for word in words}
+
+
 def extend_tokenizer(
     tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], tokens: int, min_count: int, folder: Path
 ) -> tuple[PreTrainedTokenizerBase, list[list[int]]]:
@@ -120,7 +126,7 @@ def extend_tokenizer(
             "words, and this is none; leave the extend stage out"
         )
     words = count_words(tokenizer, texts)
-    pieces = {word: [piece.value for piece in backend.model.tokenize(word)] for word in words}
+    pieces = cut(tokenizer, words)
     pairs = further_merges(dict(words), pieces, tokens, min_count)
 
     tokenizer.save_pretrained(folder)

@@ -23,7 +23,7 @@ from corpora.records import Record
 from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import MixStage
-from pipelines.data import Sources, filtered, records
+from pipelines.data import Sources, one_by_one
 
 BATCH = 256  # records tokenized at once
 
@@ -68,7 +68,7 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
         Source(name, block.share / whole, draft.checkpoints / f"{name}.jsonl") for name, block in stage.sources.items()
     ]
     for source, block in zip(found, stage.sources.values(), strict=True):
-        streams = [records([one], sources, Record) if one.limit else filtered(one, sources) for one in block.corpora]  # type: ignore[arg-type]
+        streams = [one_by_one(one, sources) for one in block.corpora]
         shown = tqdm(itertools.chain.from_iterable(streams), desc=source.name, unit="record", disable=None)
         source.fill(iter(shown), tokenizer)
 

@@ -16,7 +16,6 @@ import collections
 import itertools
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +23,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from corpora.catalog import load_catalog, stream_records
+from corpora.catalog import named_records
 from corpora.curate.units import HAN, units
 from corpora.errors import DataError
-from corpora.importing import stream_file
+from corpora.importing import stream_file, writing
 from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 
 LONG, SHORT = 12, 5  # units; questions from LONG on are found by their 3-grams, shorter ones by their 2-grams
@@ -236,7 +235,7 @@ def decontaminate(
         touched: where to write a line of JSON for each question that a record holds.
     """
     report.sizes.update(benchmarks.sizes)
-    with touched.open("w", encoding="utf-8") if touched else _Nowhere() as stream:
+    with writing(touched) as stream:
         for record in records:
             report.records += 1
             matches = benchmarks.matches(text_of(record))
@@ -262,29 +261,18 @@ def run(files: list[Path], against: list[str], to: Path, data_dir: Path | None) 
     """
     benchmarks = Benchmarks({Path(name).stem: list(_items(name, data_dir)) for name in against})
     report = Report()
-    to.mkdir(parents=True, exist_ok=True)
-    partial = to / ".clean.jsonl.partial"
     stream = itertools.chain.from_iterable(stream_file(file) for file in files)
-    with partial.open("w", encoding="utf-8") as clean:
+    with writing(to / "clean.jsonl") as clean:
         shown = tqdm(stream, desc="decontaminate", unit="record", disable=None)
         for record in decontaminate(shown, benchmarks, report, to / "touched.jsonl"):
+            assert clean is not None
             clean.write(record.model_dump_json() + "\n")
-    os.replace(partial, to / "clean.jsonl")
     (to / "report.json").write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
     return report
 
 
 def _items(name: str, data_dir: Path | None) -> Iterator[ExamItem]:
-    records = stream_records(name, data_dir) if name in load_catalog() else stream_file(Path(name))
-    for record in records:
+    for record in named_records(name, data_dir):
         if not isinstance(record, ExamItem):
             raise DataError(f"{name}: holds {type(record).__name__} records; a benchmark holds exam items")
         yield record
-
-
-class _Nowhere:
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *_: object) -> None:
-        return None

@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -35,7 +34,7 @@ from tqdm import tqdm
 from corpora.curate.decontaminate import text_of
 from corpora.curate.units import UnitWords, units
 from corpora.errors import DataError
-from corpora.importing import stream_file
+from corpora.importing import stream_file, writing
 from corpora.records import Dialogue, Preference, Record
 
 # ``units`` has made the texts comparable. By default datatrove makes all numbers one as well, and then 5 mg and 50 mg are the same.
@@ -207,8 +206,8 @@ def dedup_records(
     _shards(shown, work / "shards", shards, by, report)
     near_duplicates(work / "shards", work, shards, kind, options)
     for name, folder in (("clean", work / "kept"), ("near", work / "near")):
-        partial = to / f".{name}.partial"
-        with partial.open("w", encoding="utf-8") as target:
+        with writing(to / f"{name}.jsonl") as target:
+            assert target is not None
             for line in _lines(folder):
                 target.write(line)
                 if name == "clean":
@@ -217,6 +216,5 @@ def dedup_records(
                     report.near += 1
                     if len(report.near_examples) < 20:
                         report.near_examples.append(json.loads(line)["id"])
-        os.replace(partial, to / f"{name}.jsonl")
     shutil.rmtree(work, ignore_errors=True)
     return report

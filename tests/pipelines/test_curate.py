@@ -67,6 +67,13 @@ def test_every_record_is_accounted_for(tmp_path: Path, sources, draft):
     assert "bundled-exam" in card
 
 
+def test_a_corpus_comes_as_often_as_it_says_with_a_limit_or_without(tmp_path: Path, sources, draft):
+    path = rows(tmp_path)
+    for corpus, count in (({"repeat": 2}, 114), ({"repeat": 2, "limit": 10}, 20)):
+        curate(stage(path, corpora=[{"name": str(path), **corpus}], steps=[{"step": "clean"}]), sources, draft)
+        assert draft.metrics["waterfall"][0]["in"] == count
+
+
 def test_nothing_left_is_an_error_that_says_where_it_went(tmp_path: Path, sources, draft):
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps({"text": "Sign in"}))
