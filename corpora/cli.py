@@ -203,6 +203,12 @@ def clean(
     quality: Annotated[
         bool, typer.Option(help="Leave out documents that break Gopher's rules of quality and repetition.")
     ] = True,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Keep only texts in this language (ISO 639-1: en, zh, …); repeatable. Default: all are kept."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Clean documents of markup, page furniture, tables and references, and leave out those that are no good to read.
@@ -210,20 +216,24 @@ def clean(
     Writes to OUT `clean.jsonl` and `report.json`, which says what each step changed and dropped and why. Thresholds other than Gopher's, and
     single kinds of cleaning switched off, are set in a recipe (a stage of kind `curate`).
 
-    Example: `osler corpora clean pages.jsonl -o cleaned` · `osler corpora clean chats.jsonl --no-quality -o cleaned`
+    Example: `osler corpora clean pages.jsonl --language en -o cleaned` · `osler corpora clean chats.jsonl --no-quality -o cleaned`
     """
     import itertools
 
     from corpora.curate.clean import Cleaning, Quality, keep_good
     from corpora.curate.clean import clean as cleaned
+    from corpora.curate.language import Languages, in_languages
     from corpora.curate.waterfall import Step
     from corpora.importing import stream_file, writing
 
     steps = [Step("clean")]
     stream = cleaned(itertools.chain.from_iterable(stream_file(file) for file in files), Cleaning(), steps[0])
+    if language:
+        steps.append(Step("language"))
+        stream = in_languages(stream, Languages(keep=language), steps[-1])
     if quality:
         steps.append(Step("quality"))
-        stream = keep_good(stream, Quality(), steps[1])
+        stream = keep_good(stream, Quality(), steps[-1])
     with writing(to / "clean.jsonl") as target:
         assert target is not None
         for record in stream:

@@ -107,6 +107,14 @@ class QualityStep(_Block):
     repetition: dict[str, Any] | None = {}
 
 
+class LanguageStep(_Block):
+    """Texts in other languages left out (``corpora.curate.language.Languages``)."""
+
+    step: Literal["language"]
+    keep: list[str] = Field(default=["en", "zh"], min_length=1)
+    min_confidence: float = Field(default=0.75, gt=0, le=1)
+
+
 class DedupStep(_Block):
     """Exact and near duplicates left out, by datatrove's MinHash."""
 
@@ -124,7 +132,9 @@ class DecontaminateStep(_Block):
     against: list[Corpus] = Field(min_length=1)
 
 
-CurationStep = Annotated[CleanStep | QualityStep | DedupStep | DecontaminateStep, Field(discriminator="step")]
+CurationStep = Annotated[
+    CleanStep | LanguageStep | QualityStep | DedupStep | DecontaminateStep, Field(discriminator="step")
+]
 
 
 class CurateStage(_Block):

@@ -19,12 +19,21 @@ from corpora.catalog import find_dataset, load_catalog
 from corpora.curate.clean import Cleaning, Quality, clean, keep_good
 from corpora.curate.decontaminate import Benchmarks, Report, decontaminate
 from corpora.curate.dedup import dedup_records
+from corpora.curate.language import Languages, in_languages
 from corpora.curate.waterfall import Step, counted
 from corpora.errors import DataError
 from corpora.licences import consequence
 from corpora.records import ExamItem, Record
 from pipelines.artifact import Draft
-from pipelines.config import CleanStep, CurateStage, CurationStep, DecontaminateStep, DedupStep, QualityStep
+from pipelines.config import (
+    CleanStep,
+    CurateStage,
+    CurationStep,
+    DecontaminateStep,
+    DedupStep,
+    LanguageStep,
+    QualityStep,
+)
 from pipelines.data import Sources, one_by_one, records
 
 
@@ -35,6 +44,8 @@ def applied(
     settings = step.model_dump(exclude={"step"})
     if isinstance(step, CleanStep):
         yield from clean(stream, Cleaning(**settings), count)
+    elif isinstance(step, LanguageStep):
+        yield from in_languages(stream, Languages(**settings), count)
     elif isinstance(step, QualityStep):
         try:
             yield from keep_good(stream, Quality(**settings), count)

@@ -36,6 +36,7 @@ def stage(path: Path, **more) -> CurateStage:
         "corpora": [{"name": str(path)}],
         "steps": [
             {"step": "clean"},
+            {"step": "language", "keep": ["en"]},
             {"step": "quality", "quality": {"min_doc_words": 20, "min_stop_words": 1}, "repetition": None},
             {"step": "dedup", "shards": 2},
             {"step": "decontaminate", "against": [{"name": "bundled-exam"}]},
@@ -49,7 +50,7 @@ def stage(path: Path, **more) -> CurateStage:
 def test_every_record_is_accounted_for(tmp_path: Path, sources, draft):
     curate(stage(rows(tmp_path)), sources, draft)
     steps = draft.metrics["waterfall"]
-    assert [step["step"] for step in steps] == ["read", "clean", "quality", "dedup", "decontaminate"]
+    assert [step["step"] for step in steps] == ["read", "clean", "language", "quality", "dedup", "decontaminate"]
     assert steps[0]["in"] == 57
     for before, after in itertools.pairwise(steps):
         assert after["in"] == before["kept"]
@@ -57,8 +58,8 @@ def test_every_record_is_accounted_for(tmp_path: Path, sources, draft):
         assert step["in"] == step["kept"] + sum(step["dropped"].values())
     assert steps[1]["changed"] == 1
     assert steps[1]["dropped"] == {"nothing is left after cleaning": 1}
-    assert steps[3]["dropped"]["the same as another"] == 5
-    assert steps[4]["dropped"]["holds a question of a benchmark"] >= 1
+    assert steps[4]["dropped"]["the same as another"] == 5
+    assert steps[5]["dropped"]["holds a question of a benchmark"] >= 1
     kept = (draft.folder / "records.jsonl").read_text().splitlines()
     assert len(kept) == steps[-1]["kept"] == draft.metrics["records"]
     assert json.loads((draft.folder / "touched.jsonl").read_text().splitlines()[0])["benchmark"] == "bundled-exam"
