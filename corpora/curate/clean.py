@@ -50,6 +50,7 @@ BLOCKS = {
 }
 SILENT = {"script", "style", "noscript"}
 INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of category Cc, but for the tab and the end of a line
 SPACES = re.compile(r"[^\S\n]+")
 BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -140,8 +141,7 @@ def without_markup(text: str) -> str:
 def one_form(text: str) -> str:
     """The text in NFC, without control and invisible characters, with plain spaces."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = INVISIBLE.sub("", text)
-    text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) != "Cc")
+    text = CONTROL.sub("", INVISIBLE.sub("", text))
     lines = (SPACES.sub(" ", line).strip() for line in text.split("\n"))
     return BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
 

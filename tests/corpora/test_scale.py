@@ -223,6 +223,25 @@ def test_a_second_try_goes_on_from_the_shards_that_are_done(rows: Path, tmp_path
     assert changed == {"00002.jsonl"}
 
 
+def test_signatures_that_a_killed_worker_left_half_written_are_written_again(rows: Path, tmp_path: Path):
+    work = tmp_path / "work"
+
+    def kept() -> list[str]:
+        return [record.id for record in curate(stream_file(rows), [Deduplication()], work, Scale(shards=2)).records()]
+
+    whole = kept()
+    inner = work / "01-0-dedup-work"
+    for phase in ("signatures", "buckets", "clusters", "filter"):
+        for mark in (inner / "logs" / phase / "completions").glob("*"):
+            if phase != "signatures" or mark.name == "00001":
+                mark.unlink()
+    # All cut at the same record, as a killed writer may leave them.
+    for path in (inner / "signatures").glob("bucket_*/00001.minhash.sig"):
+        size = path.stat().st_size
+        os.truncate(path, size // 68 // 2 * 68)  # a record of datatrove's is 8 hashes of 8 bytes and a number of 4
+    assert kept() == whole
+
+
 def test_other_input_or_other_steps_begin_anew(rows: Path, tmp_path: Path):
     bad = tmp_path / "bad.jsonl"
     bad.write_text(rows.read_text() + "\n{")
