@@ -66,10 +66,8 @@ def labelled(reply: str, *names: str) -> dict[str, str] | None:
     heads = "|".join(f"(?P<{name}>{_LABELS[name]})" for name in names)
     marks = list(re.finditer(rf"^[\s*#]*(?:{heads})[\s*]*[:：][\s*]*", reply, re.MULTILINE | re.IGNORECASE))
     found: dict[str, str] = {}
-    for mark, after in zip(marks, [*marks[1:], None], strict=True):
-        found[str(mark.lastgroup)] = (
-            reply[mark.end() : after.start() if after else len(reply)].strip().strip("*").strip()
-        )
+    for mark, end in zip(marks, [*(after.start() for after in marks[1:]), len(reply)], strict=False):
+        found[str(mark.lastgroup)] = reply[mark.end() : end].strip().strip("*").strip()
     return found if all(found.get(name) for name in names) else None
 
 

@@ -57,6 +57,7 @@ from pipelines.config import (
 )
 from pipelines.data import Sources, one_by_one
 from pipelines.prompting import Prompts, load_prompts
+from pipelines.reproduce import model_folder
 from pipelines.teacher import Failed, Spent, Teacher, TeacherError
 from serving.server import serving
 
@@ -293,6 +294,8 @@ async def grounded(talk: Talk, task: GroundedTask, document: Document) -> Dialog
     if parts is None:
         raise Disagrees("not in the asked form", reply)
     question, answer, quotation = parts["question"], parts["answer"], parts["quotation"]
+    if agreement.points_at_source(f"{question}\n{answer}"):
+        raise Disagrees("speaks of the passage", reply)
     known = f"{document.title}\n{passage}"
     if not agreement.quoted(quotation, passage, task.min_quotation):
         raise Disagrees("the quotation is not in the passage", reply)
@@ -302,8 +305,6 @@ async def grounded(talk: Talk, task: GroundedTask, document: Document) -> Dialog
         raise Disagrees("a dose of something else", reply)
     if agreement.support(answer, known) < task.min_support:
         raise Disagrees("says more than the passage", reply)
-    if agreement.points_at_source(f"{question}\n{answer}"):
-        raise Disagrees("speaks of the passage", reply)
     if task.judge:
         judged = await talk.ask("judge", {"passage": passage, "question": question, "answer": answer})
         if not agreement.verdict(judged):
@@ -731,8 +732,6 @@ def estimate_stage(recipe: Recipe, wanted: str | None, run_dir: Path, data_dir: 
         RecipeError: there is no such stage, or it reads an earlier one that has not been run.
         DataError: a corpus cannot be used.
     """
-    from pipelines.reproduce import model_folder  # which imports this module's stage
-
     name = synthesise_stage(recipe, wanted)
     stage = recipe.stages[name]
     assert isinstance(stage, SynthesiseStage)
