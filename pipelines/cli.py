@@ -34,7 +34,10 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 RecipeArgument = Annotated[
-    str, typer.Argument(help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`) or the path of a YAML file.")
+    str,
+    typer.Argument(
+        help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`, `nano-synthetic`) or the path of a YAML file."
+    ),
 ]
 RunOption = Annotated[
     Path | None,
@@ -196,7 +199,7 @@ def synthesise(
             return
         out.print(f"stages.{name}, from nothing done:", markup=False)
         for line in found.lines():
-            out.print(f"  {line}", markup=False)
+            out.print(f"  {line}", markup=False, soft_wrap=True)
         return
     name = synthesise_stage(loaded, stage)
     metrics = reproduce(loaded, folder, data, until_stage=name)[name].metrics
@@ -209,6 +212,7 @@ def synthesise(
         f"{metrics['records']:,} records in {folder / name}/records.jsonl; {spent['requests']:,} requests, "
         f"{spent['prompt_tokens']:,} + {spent['completion_tokens']:,} tokens{cost}",
         markup=False,
+        soft_wrap=True,
     )
 
 

@@ -265,7 +265,9 @@ class Teacher(_Block):
 class _SynthesisTask(_Block):
     """What all tasks of a synthesise stage have."""
 
-    name: str | None = None  # first part of the records' ids; the kind, if not given
+    name: str | None = Field(
+        default=None, pattern=r"^[\w.-]+$"
+    )  # first part of the records' ids; the kind if not given
     corpora: list[Corpus] = Field(min_length=1)
     each: int = Field(default=1, ge=1)  # records wished of each source item
     prompts: dict[str, str] = {}  # step, or step.language, to a bundled prompt's name or a .jinja file

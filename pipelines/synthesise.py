@@ -678,7 +678,7 @@ def synthesise(
     name = block.name or str(block.model)
     console.print(f"teacher: {name}" + (f" at {block.url}" if block.url else ", our own vLLM"), markup=False)
     for told in expected.lines():
-        console.print(f"  {told}", markup=False)
+        console.print(f"  {told}", markup=False, soft_wrap=True)
     expected.check()
     who = {"teacher": name, **({"teacher_fingerprint": fingerprint} if fingerprint else {})}
     count, _ = token_counter(model)
@@ -813,21 +813,20 @@ def _write(stage: SynthesiseStage, keys: list[str], journal: Journal, draft: Dra
             records.write(json.dumps(record, ensure_ascii=False) + "\n")
             if len(samples) < 3:
                 samples.append(record)
-    waterfall = [step.as_dict() for step in steps.values()]
-    kept = sum(step.kept for step in steps.values())
+    told = []
     for step in steps.values():
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in step.dropped.most_common())
-        console.print(
-            f"{step.name}: {step.received:,} in, {step.kept:,} kept, dropped: {reasons or 'none'}", markup=False
-        )
+        told.append(f"{step.name}: {step.received:,} in, {step.kept:,} kept, dropped: {reasons or 'none'}")
+        console.print(told[-1], markup=False, soft_wrap=True)
+    kept = sum(step.kept for step in steps.values())
     if not kept:
         raise DataError(
-            f"the teacher gave nothing that could be kept ({reasons}); what it said last of each is in {journal.path}: choose a "
-            "better teacher, mend the prompts, or raise max_tries"
+            f"the teacher gave nothing that could be kept ({'. '.join(told)}); what it said last of each is in {journal.path}: choose "
+            "a better teacher, mend the prompts, or raise max_tries"
         )
     draft.metrics |= {
         "records": kept,
-        "waterfall": waterfall,
+        "waterfall": [step.as_dict() for step in steps.values()],
         "kept_at_try": {str(number): tries[number] for number in sorted(tries)},
         "gold_letters": dict(sorted(gold.items())),
         "samples": samples,
