@@ -39,8 +39,6 @@ def holds_run(text: Sequence[str], run: Sequence[str]) -> bool:
     return size > 0 and any(list(text[place : place + size]) == list(run) for place in range(len(text) - size + 1))
 
 
-# ----------------------------------------------------------------------------------------------------- written answers
-
 _LABELS = {
     "question": "question|问题",
     "answer": "answer|答案",
@@ -118,9 +116,6 @@ def copies(new: str, old: str, share: float = 0.7) -> bool:
         for words in map(units, (new, old))
     ]
     return not grams[0] or len(grams[0] & grams[1]) / len(grams[0]) >= share
-
-
-# --------------------------------------------------------------------------------------------------------- quantities
 
 
 class Quantity(NamedTuple):
@@ -303,8 +298,6 @@ def verdict(reply: str) -> bool | None:
         return False
     return True if re.match(r"(the answer is |it is |answer )?supported|支 持", start) else None
 
-
-# ---------------------------------------------------------------------------------------------------------- diagnoses
 
 # Words of conditions' names that give nothing away.
 _GENERIC_ENGLISH = (

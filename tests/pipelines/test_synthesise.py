@@ -19,8 +19,11 @@ from corpora.records import Dialogue, Document, ExamItem
 from evals.score import LETTERS
 from pipelines.artifact import Draft
 from pipelines.config import RecipeError, Stage, SynthesiseStage, load_recipe
+from pipelines.journal import Journal
 from pipelines.reproduce import reproduce
-from pipelines.synthesise import Journal, estimate, estimate_stage, passages, synthesise
+from pipelines.synthesis_estimate import estimate
+from pipelines.synthesis_tasks import passages
+from pipelines.synthesise import estimate_stage, synthesise
 from pipelines.teacher import TeacherError, retry_after
 from tests.pipelines.scripted import Asked, Say, endpoint
 
@@ -530,7 +533,9 @@ def test_the_key_is_in_no_file_and_no_output(tmp_path: Path, monkeypatch: pytest
 
     with endpoint(script, key="sk-most-secret") as teacher:
         recipe = write_recipe(tmp_path, teacher.url, teacher={"key_env": "TEACHERS_KEY"})
-        reproduce(recipe, tmp_path / "run", until_stage="written")
+        reproduce(recipe, tmp_path / "run")
+        told = (tmp_path / "run" / "report.md").read_text()
+    assert "| written: exam | scripted | 11 of 12 | 1 endpoint: status 400 | 12 |" in told
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "manifest.json" for path in files)
     assert not [path for path in files if b"sk-most-secret" in path.read_bytes()]
