@@ -195,3 +195,32 @@ def test_a_question_that_speaks_of_the_passage_is_found():
     assert points_at_source("According to the passage, which drug?")
     assert points_at_source("根据本指南，首选什么？")
     assert not points_at_source("Which drug is given in scarlet fever?")
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "unit"),
+    [
+        ("Give {} {} of morphine by mouth every 4 hours.", "2.5", "mg"),
+        ("Salbutamol, {} {} by nebuliser.", "5", "mg"),
+        ("Adrenaline {} {} into the thigh at once.", "500", "micrograms"),
+        ("Ceftriaxone at {} {} once daily.", "80", "mg/kg"),
+        ("Keep the pressure below {} {}.", "140", "mmHg"),
+        ("静脉滴注甲硝唑{}{}，每8小时一次。", "0.5", "克"),
+        ("Insulin at {} {} for the first hour.", "0.1", "units/kg/hour"),
+    ],
+)
+def test_no_other_number_and_no_other_unit_passes(text: str, number: str, unit: str):
+    passage = text.format(number, unit)
+    assert invented(passage, passage) == set()
+    value = float(number)
+    others = {f"{other:g}" for other in (value * 10, value / 10, value + 1, value * 2, value / 2, value * 1000)} - {
+        number
+    }
+    units = ["mg", "micrograms", "g", "ml", "mg/kg", "mg/day", "mmol", "mmHg", "tablets", "units", "毫升", "片", "%"]
+    same = {"克": "g"}.get(unit, unit)
+    for other in others:
+        assert invented(text.format(other, unit), passage), other
+        assert not quoted(text.format(other, unit), passage, 3)
+    for other in (one for one in units if one != same):
+        assert invented(text.format(number, other), passage), other
+        assert not quoted(text.format(number, other), passage, 3)

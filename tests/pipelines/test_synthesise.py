@@ -98,6 +98,20 @@ def test_answers_that_name_the_gold_label_are_kept_and_carry_their_origin(tmp_pa
     assert draft.metrics["gold_letters"] == {"A": 3, "B": 3, "C": 3, "D": 3}
 
 
+def test_sampling_and_further_fields_reach_the_endpoint_and_null_leaves_one_out(tmp_path: Path, sources, draft):
+    asks = {"top_p": 0.9, "extra": {"seed": None, "reasoning_effort": "low"}}
+    with endpoint(right) as teacher:
+        synthesise(stage(teacher.url, exam(write_items(tmp_path, 1)), teacher=asks), 7, None, None, sources, draft)
+    (asked,) = teacher.asked
+    assert {name: value for name, value in asked.body.items() if name != "messages"} == {
+        "model": "scripted",
+        "max_tokens": 100,
+        "temperature": 0.7,
+        "top_p": 0.9,
+        "reasoning_effort": "low",
+    }
+
+
 def test_a_wrong_answer_is_sampled_again_with_another_seed_until_it_agrees(tmp_path: Path, sources, draft):
     def script(asked: Asked, before: int) -> str:
         return right(asked, 0) if before == 2 else "Answer: E" if before else "Who knows?"
