@@ -516,6 +516,8 @@ def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
             block = TASK_CLASSES[str(place.pop(-2))]  # as above: the branch of the union
         return f"{'.'.join(place)}: unknown key '{place[-1]}'; {nearest(place[-1], list(block.model_fields))}"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        if "tasks" in place:
+            return f"{'.'.join(place)}.task: a task is one of: {', '.join(TASK_CLASSES)}"
         return f"{'.'.join(place)}.kind: a stage is one of: {', '.join(STAGE_CLASSES)}"
     return f"{'.'.join(place)}: {first['msg']}"
 

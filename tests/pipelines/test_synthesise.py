@@ -584,6 +584,7 @@ def test_the_command_estimates_and_sends_nothing(tmp_path: Path):
         ({"tasks": [{"task": "exam", "corpora": [{"name": "bundled-exam"}], "sample": 2}]}, r"unknown key 'sample'; did you mean 'samples'\?"),
         ({"tasks": [{"task": "exam", "corpora": [{"name": "bundled-exam"}], "prompts": {"exm": "plain"}}]}, "no step is called 'exm'"),
         ({"tasks": [{"task": "exam", "corpora": [{"name": "bundled-exam"}]}] * 2}, "two tasks are called 'exam'"),
+        ({"tasks": [{"task": "exams", "corpora": [{"name": "bundled-exam"}]}]}, r"tasks\.0\.task: a task is one of: exam, grounded, vignette"),
         ({"concurency": 2}, r"unknown key 'concurency'; did you mean 'concurrency'\?"),
         ({"teacher": {"url": "http://h/v1", "name": "m", "temprature": 1}}, r"did you mean 'temperature'\?"),
     ],
