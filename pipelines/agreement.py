@@ -45,12 +45,13 @@ _LABELS = {
     "quotation": "quotation|quote|引文",
     "diagnosis": "(?:final |most likely )?diagnosis|诊断",
 }
-_OPTION = re.compile(r"^[\s*]*\(?([A-J])[.)、:：．]\s*(.+?)[\s*]*$", re.MULTILINE)
+_OPTION = re.compile(r"^[ \t*]{0,8}\(?([A-J])[.)、:：．](.+)$", re.MULTILINE)
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
 # "The answer is (B)", "Answer: **B, D**", "答案：B". The last one counts, as in Fully Open Meditron's resampling.
 _LETTER = r"(?:[B-HJ]|[AI](?![ \t]+(?!and\b|because\b|since\b|as\b|is\b)[a-z]))"  # "Answer: A fracture" names no letter
+_APART = r"[\s,、，&*()]{0,8}"
 _NAMED = re.compile(
-    rf"(?i:answer|答案)\s*(?:is|are|[:：是为])*[\s*(（\[]*({_LETTER}(?:[\s,、，&*()]*(?:and|和)?[\s,、，&*()]*{_LETTER})*)(?![A-Za-z])"
+    rf"(?i:answer|答案)\s{{0,8}}(?:is|are|[:：是为]){{0,3}}[\s*(（\[]{{0,8}}({_LETTER}(?:{_APART}(?:(?:and|和){_APART})?{_LETTER}){{0,9}})(?![A-Za-z])"
 )
 
 
@@ -62,7 +63,9 @@ def spoken(reply: str) -> str:
 def labelled(reply: str, *names: str) -> dict[str, str] | None:
     """What follows each of the labels ("Question: …"), up to the next; None when one is missing or empty."""
     heads = "|".join(f"(?P<{name}>{_LABELS[name]})" for name in names)
-    marks = list(re.finditer(rf"^[\s*#]*(?:{heads})[\s*]*[:：][\s*]*", reply, re.MULTILINE | re.IGNORECASE))
+    marks = list(
+        re.finditer(rf"^[ \t*#]{{0,8}}(?:{heads})[ \t*]{{0,8}}[:：][\s*]{{0,8}}", reply, re.MULTILINE | re.IGNORECASE)
+    )
     found: dict[str, str] = {}
     for mark, end in zip(marks, [*(after.start() for after in marks[1:]), len(reply)], strict=False):
         found[str(mark.lastgroup)] = reply[mark.end() : end].strip().strip("*").strip()
@@ -98,7 +101,7 @@ def written_item(reply: str) -> tuple[str, list[str], int] | None:
     if parts is None:
         return None
     first = _OPTION.search(parts["question"])
-    options = _OPTION.findall(parts["question"])
+    options = [(letter, option.strip(" \t*")) for letter, option in _OPTION.findall(parts["question"])]
     stem = parts["question"][: first.start()].strip() if first else ""
     key = letters(f"answer: {parts['answer']}")
     in_order = [letter for letter, _ in options] == list(LETTERS[: len(options)])
@@ -156,9 +159,10 @@ _NUMBER_WORDS = {
 _LATIN_WORDS = "|".join(
     [*_UP_TO_TWENTY.split(), "half|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"]
 )
-_VALUE = r"\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)*"
-_WORDED = rf"(?<![a-z])(?:{_LATIN_WORDS})(?:[\s-]+(?:and\s+)?(?:{_LATIN_WORDS}))*(?:\s+(?:of\s+)?an?)?(?![a-z])|[零一二两三四五六七八九十百千万半]+"
-_JOIN = r"\s*(?:-|–|—|~|～|to|and|or|至|到|或)\s*"
+# Every repetition has an end, so that a teacher that says one thing for ever cannot hold the run up.
+_VALUE = r"\d{1,12}(?:\.\d{1,12})?(?:/\d{1,12}(?:\.\d{1,12})?){0,2}"
+_WORDED = rf"(?<![a-z])(?:{_LATIN_WORDS})(?:[\s-](?:and\s)?(?:{_LATIN_WORDS})){{0,6}}(?:\s(?:of\s)?an?)?(?![a-z])|[零一二两三四五六七八九十百千万半]{{1,12}}"
+_JOIN = r"\s?(?:-|–|—|~|～|to|and|or|至|到|或)\s?"
 _SIGNS = {
     "<": r"≤|<=|<|no more than|not more than|not exceed(?:ing)?|at most|up to|less than|fewer than|lower than|below|under|maximum(?: of)?|"
     "不超过|不高于|不大于|至多|最多|低于|小于|少于|不足",
@@ -167,8 +171,8 @@ _SIGNS = {
 }
 _SIGN = "|".join(_SIGNS.values())
 _SAID = re.compile(
-    rf"(?P<sign>{_SIGN})?\s*(?P<values>(?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED}))*)\s*-?\s*"
-    rf"(?P<unit>(?:{_UNIT}){_END}(?:{_PER})*)"
+    rf"(?P<sign>{_SIGN})?\s*(?P<values>(?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED})){{0,3}})\s*-?\s*"
+    rf"(?P<unit>(?:{_UNIT}){_END}(?:{_PER}){{0,3}})"
 )
 _BARE = re.compile(rf"(?P<sign>{_SIGN})?\s*(?<![a-z]-)(?<![a-z0-9.])(?P<values>{_VALUE})")
 _SHORTHAND = [
@@ -185,7 +189,7 @@ _SHORTHAND = [
     # "每日3次" and "一天三次" are 3 times a day, "每周10毫克" 10 mg a week.
     (
         re.compile(
-            rf"[每一1]\s*(日|天|周|星期|月|年|小时)[\s服用,，:：给予口]*((?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED}))*\s*{_UNIT})"
+            rf"[每一1]\s*(日|天|周|星期|月|年|小时)[\s服用,，:：给予口]*((?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED})){{0,3}}\s*{_UNIT})"
         ),
         r"\2/\1",
     ),
@@ -194,6 +198,7 @@ _SHORTHAND = [
 
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).casefold().replace("µ", "μ")
+    text = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", text) if "\n" in text else text)
     for pattern, instead in _SHORTHAND:
         text = pattern.sub(instead, text)
     return text

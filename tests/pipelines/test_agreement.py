@@ -224,3 +224,13 @@ def test_no_other_number_and_no_other_unit_passes(text: str, number: str, unit: 
     for other in (one for one in units if one != same):
         assert invented(text.format(number, other), passage), other
         assert not quoted(text.format(number, other), passage, 3)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("said", [" ", "\n", "*", "one ", "1", "1/", "1-", "A, ", "1 mg/", "一二", "每日", "<think>"])
+def test_a_teacher_that_says_one_thing_for_ever_holds_nothing_up(said: str):
+    reply = f"Answer: A{said * (20_000 // len(said))}x"
+    letters(reply)
+    quantities(reply)
+    written_item(f"Question: {reply}\nAnswer: A")
+    names_condition(f"Diagnosis: {reply}", "asthma")
