@@ -82,17 +82,15 @@ def letters(reply: str) -> frozenset[int] | None:
 
 
 def worded(reply: str, options: Sequence[str]) -> frozenset[int] | None:
-    """Place of the option whose words a reply has most of, or None when it has less than half of them or as many of another's.
+    """Place of the only option all of whose content words a reply has, where they are half of the reply's or more; else None.
 
-    For teachers that were not taught to name a letter.
+    For teachers that were not taught to name a letter and answer in a few words. Less than all of them would take "activating mu receptors" for
+    "blocking mu receptors".
     """
     said = set(content(reply))
-    shares = []
-    for option in options:
-        words = set(content(option)) or set(units(option))
-        shares.append(len(words & said) / max(1, len(words)))
-    best = max(shares)
-    return frozenset({shares.index(best)}) if best >= 0.5 and shares.count(best) == 1 else None
+    words = [set(content(option)) or set(units(option)) for option in options]
+    held = [place for place, one in enumerate(words) if one and one <= said and 2 * len(one) >= len(said)]
+    return frozenset(held) if len(held) == 1 else None
 
 
 def written_item(reply: str) -> tuple[str, list[str], int] | None:

@@ -141,12 +141,19 @@ def test_the_named_letter_is_found(reply: str, places: set[int] | None):
     assert letters(reply) == (None if places is None else frozenset(places))
 
 
-def test_an_option_is_found_by_its_words_when_it_alone_has_most():
+def test_an_option_is_found_by_its_words_when_it_alone_has_them_all():
     options = ["Vitamin C supplements", "Vitamin D supplements", "Insulin"]
     assert worded("Treat scurvy with vitamin C supplements.", options) == {0}
     assert worded("Insulin it is.", options) == {2}
-    assert worded("Vitamin supplements", options) is None
-    assert worded("Rest", options) is None
+    for other in (
+        "Vitamin supplements",
+        "Rest",
+        "",
+        "Vitamin C and D supplements",
+        "Insulin, tea, prayer and a long walk",
+    ):
+        assert worded(other, options) is None
+    assert worded("Activating mu receptors after food", ["Blocking mu receptors", "Activating H1 receptors"]) is None
 
 
 def test_a_written_item_is_read_or_refused():
