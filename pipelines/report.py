@@ -134,6 +134,30 @@ def data_section(recipe: Recipe) -> list[str]:
     return ["## Made from", "", table(head, rows), "", *said, ""]
 
 
+def teachers_section(artifacts: dict[str, Artifact]) -> list[str]:
+    """Records that teachers wrote: by whom, how many were kept, why others were not, and what they took."""
+    rows = []
+    for name, artifact in artifacts.items():
+        if artifact.manifest["given"]["config"].get("kind") != "synthesise":
+            continue
+        metrics = artifact.metrics
+        spent, cost = metrics["spent"], f"{metrics['cost']:.4g}" if "cost" in metrics else ""
+        for step in metrics["waterfall"]:
+            reasons = "; ".join(f"{count:,} {reason}" for reason, count in step["dropped"].items())
+            tokens = f"{spent['prompt_tokens'] + spent['completion_tokens']:,}"
+            who = [
+                f"{name}: {step['step']}",
+                metrics["teacher"],
+                f"{step['kept']:,} of {step['in']:,}",
+                reasons or "none",
+            ]
+            rows.append([*who, f"{spent['requests']:,}", tokens, cost])
+    if not rows:
+        return []
+    head = ["records", "teacher", "kept", "dropped", "requests of the stage", "its tokens", "its cost"]
+    return ["## Written by a teacher", "", table(head, rows), ""]
+
+
 def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
     """A curve of the loss for each stage that trains; False when there is none."""
     trained = {
@@ -240,6 +264,7 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
     if serve:
         lines += ["## Served by vLLM, asked through LangChain", "", *_serve_lines(serve)]
     lines += data_section(recipe)
+    lines += teachers_section(artifacts)
     lines += ["## The stages", "", *stages_section(artifacts)]
     if draw_losses(artifacts, run_dir / "losses.png"):
         lines += ["![loss of each stage](losses.png)", ""]
