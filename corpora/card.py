@@ -97,6 +97,7 @@ def write_card(
 
 def _sources(names: list[str], figures: dict[str, Any]) -> list[str]:
     rows = []
+    left = dict(figures["sources"])  # sources that the records' ids name
     for name in names:
         entry = find_dataset(name) if name in load_catalog() else None
         stem = Path(name).name.split(".")[0]
@@ -104,12 +105,17 @@ def _sources(names: list[str], figures: dict[str, Any]) -> list[str]:
         rows.append(
             [
                 Path(name).name,
-                f"{figures['sources'].get(known, 0):,}",
-                f"{figures['characters'].get(known, 0):,}",
+                f"{left.pop(known):,}" if known in left else "—",
+                f"{figures['characters'][known]:,}" if known in figures["characters"] else "—",
                 entry.licence if entry else "its own; see each record",
                 entry.address if entry else "—",
             ]
         )
+    # Records that keep an id of their own name another source than the file that they came in.
+    rows += [
+        [f"(ids `{source}/…`)", f"{count:,}", f"{figures['characters'][source]:,}", "", ""]
+        for source, count in left.items()
+    ]
     named = ", ".join(f"{licence} ({count:,})" for licence, count in figures["licences"].items())
     return [
         "## Sources",

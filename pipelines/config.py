@@ -289,7 +289,9 @@ class ExamTask(_SynthesisTask):
 
     task: Literal["exam"]
     write: Literal["answers", "items"] = "answers"
-    choice: Literal["letter", "text"] = "letter"  # how the chosen option is found in an answer
+    # How the chosen option is found in an answer: by its letter, by its words, or by letting the teacher write nothing but one of the
+    # options (vLLM's structured outputs). The last leaves no reasoning, and a guess agrees by chance: set max_tries to 1 with it.
+    choice: Literal["letter", "text", "constrained"] = "letter"
     samples: int = Field(default=3, ge=1)  # independent answers to a new item
     agreement: float = Field(default=1.0, gt=0.5, le=1)  # share of them that must name the key that was written
     record: Literal["dialogue", "item"] = "dialogue"  # what becomes of a new item

@@ -148,8 +148,8 @@ class Talk:
         self.tries = 0
         self.prompt: dict[str, str] = {}  # that of the first step
 
-    async def ask(self, step: str, values: dict[str, Any], number: int = 0) -> str:
-        """What the teacher says at a step; ``number`` tells independent answers apart.
+    async def ask(self, step: str, values: dict[str, Any], number: int = 0, only: list[str] | None = None) -> str:
+        """What the teacher says at a step; ``number`` tells independent answers apart, and ``only`` lists what it may say.
 
         Raises:
             Disagrees: the reply was cut off.
@@ -161,7 +161,8 @@ class Talk:
             hashed = hashlib.sha256(text.encode()).hexdigest()
             self.prompt = {"prompt": prompt.name, "template_sha256": prompt.sha256, "prompt_sha256": hashed}
         drawn = hashlib.sha256(f"{self.seed}/{self.work.key}/{self.tries}/{step}/{number}".encode()).digest()
-        reply = await self.teacher.ask(text, int.from_bytes(drawn[:4], "big") >> 1, self.spent)
+        more = {"structured_outputs": {"choice": only}} if only else {}
+        reply = await self.teacher.ask(text, int.from_bytes(drawn[:4], "big") >> 1, self.spent, more)
         if reply.cut:
             raise Disagrees("cut off at max_tokens", reply.text)
         return agreement.spoken(reply.text)
@@ -192,13 +193,19 @@ class Talk:
 
 
 def _chosen(task: ExamTask, reply: str, options: list[str]) -> frozenset[int] | None:
+    if task.choice == "constrained":
+        return frozenset({options.index(reply)}) if reply in options else None
     return agreement.letters(reply) if task.choice == "letter" else agreement.worded(reply, options)
+
+
+def _only(task: ExamTask, options: list[str]) -> list[str] | None:
+    return options if task.choice == "constrained" else None
 
 
 async def answered(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue:
     """A worked answer to an item, kept when it names the gold label."""
     values = _exam_values(item)
-    reply = await talk.ask("exam", values)
+    reply = await talk.ask("exam", values, only=_only(task, item.options))
     chosen = _chosen(task, reply, item.options)
     if chosen is None:
         raise Disagrees("no option named", reply)
@@ -231,7 +238,7 @@ async def invented_item(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue 
     needed = math.ceil(task.agreement * task.samples)
     agreed: list[str] = []
     for number in range(1, task.samples + 1):
-        answer = await talk.ask("exam", values, number)
+        answer = await talk.ask("exam", values, number, _only(task, new.options))
         if _chosen(task, answer, new.options) == frozenset(new.answers):
             agreed.append(answer)
         if len(agreed) + task.samples - number < needed:

@@ -144,8 +144,10 @@ class Teacher:
         said = " ".join(str(text).split())
         return (said.replace(self._key, "[key]") if self._key else said)[:300]
 
-    async def ask(self, prompt: str, seed: int, spent: Spent) -> Reply:
+    async def ask(self, prompt: str, seed: int, spent: Spent, more: dict[str, Any] | None = None) -> Reply:
         """The teacher's reply to a prompt; what it took is counted here and in ``spent``.
+
+        ``more`` are further fields of the request.
 
         Raises:
             Failed: the request was refused, or failed ``retries`` times more than once.
@@ -157,10 +159,10 @@ class Teacher:
             stop=tenacity.stop_after_attempt(self.stage.retries + 1),
             reraise=True,
         )
-        reply: Reply = await retrying(self._once, prompt, seed, spent)
+        reply: Reply = await retrying(self._once, prompt, seed, spent, more or {})
         return reply
 
-    async def _once(self, prompt: str, seed: int, spent: Spent) -> Reply:
+    async def _once(self, prompt: str, seed: int, spent: Spent, more: dict[str, Any]) -> Reply:
         tokens = self.count(prompt)
         most = Spent(prompt_tokens=tokens, completion_tokens=self.stage.teacher.max_tokens)
         await self._turn(min(self.largest, tokens + self.stage.teacher.max_tokens))
@@ -174,7 +176,7 @@ class Teacher:
         self._reserved += cost
         took = Spent(requests=1)
         try:
-            return await self._send(prompt, seed, tokens, took)
+            return await self._send(prompt, seed, tokens, took, more)
         except Failed as failure:
             took.failures[failure.reason] += 1
             raise
@@ -196,7 +198,7 @@ class Teacher:
             if self._resume_at <= loop.time():  # nobody was told to wait while this one stood in line
                 return
 
-    async def _send(self, prompt: str, seed: int, prompt_tokens: int, took: Spent) -> Reply:
+    async def _send(self, prompt: str, seed: int, prompt_tokens: int, took: Spent, more: dict[str, Any]) -> Reply:
         block = self.stage.teacher
         body = {
             "max_tokens": block.max_tokens,
@@ -204,6 +206,7 @@ class Teacher:
             "top_p": block.top_p,
             "seed": seed,
             **block.extra,
+            **more,
         }
         try:
             async with asyncio.timeout(self.stage.timeout):  # the client's own would let an answer trickle for ever

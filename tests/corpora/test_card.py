@@ -34,7 +34,8 @@ def test_a_card_holds_the_counts_of_every_step(tmp_path: Path):
         f"{len(kept)} records ({len(kept)} Document), {sum(len(one['title']) + 1 + len(one['text']) for one in kept):,} characters"
         in card
     )
-    assert f"| mine.jsonl | {len(kept)} |" in card
+    source = kept[0]["id"].split("/")[0]
+    assert f"| (ids `{source}/…`) | {len(kept)} |" in card
     assert kept[0]["id"] in card
 
 
