@@ -11,7 +11,6 @@ Supports any record type; of dialogues, the questions alone on request. Holds 16
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datatrove.data import Document as Piece
-from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
 from datatrove.pipeline.dedup.minhash import MinhashConfig
 from datatrove.pipeline.readers import JsonlReader
@@ -36,6 +34,7 @@ from corpora.curate.units import UnitWords, units
 from corpora.errors import DataError
 from corpora.importing import stream_file, writing
 from corpora.records import Dialogue, Preference, Record
+from corpora.scale import Executor, run_pipeline
 
 # ``units`` has made the texts comparable. By default datatrove makes all numbers one as well, and then 5 mg and 50 mg are the same.
 AS_IT_IS = TextNormConfig(
@@ -47,8 +46,6 @@ AS_IT_IS = TextNormConfig(
     norm_weekdays=False,
     norm_monthnames=False,
 )
-
-Executor = Literal["local", "slurm", "ray"]
 
 
 @dataclass
@@ -112,29 +109,6 @@ def _record_of(_: Any, piece: Piece) -> dict[str, Any]:
     return found
 
 
-def _run(
-    pipeline: list[PipelineStep], tasks: int, name: str, logs: Path, kind: Executor, options: dict[str, Any]
-) -> None:
-    """One step of datatrove on the chosen executor, until all of its tasks are done."""
-    if kind == "local":
-        from datatrove.executor import LocalPipelineExecutor
-
-        executor: Any = LocalPipelineExecutor(pipeline, tasks=tasks, logging_dir=str(logs / name), **options)
-    elif kind == "ray":
-        from datatrove.executor.ray import RayPipelineExecutor
-
-        executor = RayPipelineExecutor(pipeline, tasks=tasks, logging_dir=str(logs / name), **options)
-    else:
-        from datatrove.executor import SlurmPipelineExecutor
-
-        executor = SlurmPipelineExecutor(
-            pipeline, tasks=tasks, logging_dir=str(logs / name), job_name=f"osler-{name}", **options
-        )
-    # datatrove tells each task's story on the screen; it is kept in a file.
-    with (logs.parent / "datatrove.log").open("a", encoding="utf-8") as told, contextlib.redirect_stderr(told):
-        executor.run()
-
-
 def near_duplicates(
     folder: Path, work: Path, shards: int, kind: Executor = "local", options: dict[str, Any] | None = None
 ) -> None:
@@ -147,7 +121,7 @@ def near_duplicates(
     config = MinhashConfig(norm_config=AS_IT_IS, hash_config=HashConfig(hash_fc="sha1"))
     read = JsonlReader(str(folder), glob_pattern="*.jsonl")
     signatures, buckets, removals = (str(work / name) for name in ("signatures", "buckets", "removals"))
-    _run(
+    run_pipeline(
         [read, MinhashDedupSignature(signatures, config, UnitWords())],
         shards,
         "signatures",
@@ -156,11 +130,11 @@ def near_duplicates(
         options,
     )
     found = MinhashDedupBuckets(signatures, buckets, config=config)
-    _run([found], config.num_buckets, "buckets", work / "logs", kind, options)
-    _run([MinhashDedupCluster(buckets, removals, config=config)], 1, "clusters", work / "logs", kind, options)
+    run_pipeline([found], config.num_buckets, "buckets", work / "logs", kind, options)
+    run_pipeline([MinhashDedupCluster(buckets, removals, config=config)], 1, "clusters", work / "logs", kind, options)
     left_out = JsonlWriter(str(work / "near"), "${rank}.jsonl", compression=None, adapter=_record_of)
     kept = JsonlWriter(str(work / "kept"), "${rank}.jsonl", compression=None, adapter=_record_of)
-    _run([read, MinhashDedupFilter(removals, left_out), kept], shards, "filter", work / "logs", kind, options)
+    run_pipeline([read, MinhashDedupFilter(removals, left_out), kept], shards, "filter", work / "logs", kind, options)
 
 
 def _lines(folder: Path) -> Iterator[str]:
