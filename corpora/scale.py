@@ -37,6 +37,8 @@ class ProcessExecutor(LocalPipelineExecutor):  # type: ignore[misc]
 
     def _alone(self, rank: int) -> None:
         """One task, in a process of its own."""
+        # The tasks are what runs at once: without this each would have a thread for every processor in the tokenizer as well.
+        os.environ.setdefault("RAYON_NUM_THREADS", "1")
         threading.Thread(target=_end_with, args=(multiprocess.parent_process(),), daemon=True).start()
         with self.told.open("a", encoding="utf-8") as told, contextlib.redirect_stderr(told):
             try:
@@ -54,6 +56,9 @@ class ProcessExecutor(LocalPipelineExecutor):  # type: ignore[misc]
         if self.workers == 1:
             super().run()
             return
+        # What the processes are forked from imports the steps once for them all.
+        modules = {type(step).__module__ for step in self.pipeline}
+        multiprocess.get_context(self.start_method).set_forkserver_preload([__name__, *sorted(modules)])
         own = range(self.local_rank_offset, self.local_rank_offset + self.local_tasks)
         with ThreadPoolExecutor(self.workers) as threads:
             list(threads.map(self._attempt, self.get_incomplete_ranks(own)))
