@@ -2,7 +2,6 @@
 
 import collections
 import json
-import os
 import pickle
 import random
 import shutil
@@ -35,6 +34,12 @@ ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "tests" / "recipes" / "tokens.yaml"
 LENGTH = 32
 TEXTS = [one.text for one in render("bundled-documents", seed=1) if isinstance(one, Document)][:30]
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> None:
+    """So small a model is trained no slower by one, and on a busy machine two wait for each other."""
+    torch.set_num_threads(1)
 
 
 def written(path: Path, texts: list[str]) -> Path:
@@ -208,7 +213,7 @@ from pathlib import Path
 import pytest
 from tests.pipelines.test_tokens import *
 training.quiet()
-torch.set_num_threads({torch.get_num_threads()})
+torch.set_num_threads(1)
 cut_at(pytest.MonkeyPatch(), [5], lambda: os.kill(os.getpid(), signal.SIGKILL))
 sources = Sources(None, 3, {{"tokens": Artifact(Path({str(made.folder)!r}), {{}})}})
 cpt(stage(training={block!r}), 3, {str(tiny_model)!r}, sources, Draft(Path({str(cut.folder)!r})))
@@ -382,4 +387,3 @@ def test_ten_times_the_corpus_takes_no_more_memory(tmp_path: Path):
     assert large["tokens"] > 9 * small["tokens"]
     assert large["peak"] - small["peak"] < 30  # the texts alone are 45 MB more
     assert large["reading"] - small["reading"] < 15  # as are the tokens, as int64, over 100 MB
-    print(small, large, os.getpid())
