@@ -64,6 +64,24 @@ class ProcessExecutor(LocalPipelineExecutor):  # type: ignore[misc]
             list(threads.map(self._attempt, self.get_incomplete_ranks(own)))
 
 
+def _executor(pipeline: list[PipelineStep], kind: Executor, job_name: str, options: dict[str, Any]) -> Any:
+    try:
+        if kind == "local":
+            here = min(options["tasks"], len(os.sched_getaffinity(0)))
+            return ProcessExecutor(pipeline, **{"workers": here, **options})
+        if kind == "ray":
+            from datatrove.executor.ray import RayPipelineExecutor
+
+            return RayPipelineExecutor(pipeline, **options)
+        from datatrove.executor import SlurmPipelineExecutor
+
+        # Without ``wait`` sbatch comes back when the job is queued, and the next step would find nothing.
+        waiting = {"wait": "", **options.get("sbatch_args", {})}
+        return SlurmPipelineExecutor(pipeline, **{"job_name": job_name, **options, "sbatch_args": waiting})
+    except TypeError as error:
+        raise DataError(f"options: {error}; the keys are the arguments of datatrove's executor for {kind}") from error
+
+
 def run_pipeline(
     pipeline: list[PipelineStep], tasks: int, name: str, logs: Path, kind: Executor, options: dict[str, Any]
 ) -> None:
@@ -81,25 +99,13 @@ def run_pipeline(
         DataError: the executor does not know an option, or a task was not done; the others' results stay.
     """
     told = logs.parent / "datatrove.log"
-    given = {"tasks": tasks, "logging_dir": str(logs / name), **options}
-    try:
-        if kind == "local":
-            executor: Any = ProcessExecutor(pipeline, **{"workers": min(tasks, len(os.sched_getaffinity(0))), **given})
-            executor.told = told
-        elif kind == "ray":
-            from datatrove.executor.ray import RayPipelineExecutor
-
-            executor = RayPipelineExecutor(pipeline, **given)
-        else:
-            from datatrove.executor import SlurmPipelineExecutor
-
-            # Without ``wait`` sbatch comes back when the job is queued, and the next step would find nothing.
-            given["sbatch_args"] = {"wait": "", **options.get("sbatch_args", {})}
-            executor = SlurmPipelineExecutor(pipeline, **{"job_name": f"osler-{name}", **given})
-    except TypeError as error:
-        raise DataError(f"options: {error}; the keys are the arguments of datatrove's executor for {kind}") from error
     # datatrove tells each task's story on the screen; it is kept in a file.
     with told.open("a", encoding="utf-8") as stream, contextlib.redirect_stderr(stream):
+        executor = _executor(
+            pipeline, kind, f"osler-{name}", {"tasks": tasks, "logging_dir": str(logs / name), **options}
+        )
+        if isinstance(executor, ProcessExecutor):
+            executor.told = told
         executor.run()
     undone = executor.get_incomplete_ranks(skip_completed=True)
     if undone:
