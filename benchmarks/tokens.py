@@ -55,6 +55,7 @@ def draft(folder: Path) -> Any:
 
 def tokenizing(folder: Path, megabytes: float, model: Path) -> list[Row]:
     """Tokens per second from a file of records to what training reads."""
+    from corpora.curate.executor import Scale
     from corpora.records import Document
     from pipelines import training
     from pipelines.blocks import blocks
@@ -66,9 +67,8 @@ def tokenizing(folder: Path, megabytes: float, model: Path) -> list[Row]:
     corpus(path, megabytes)
     rows = []
     for workers in (1, 2):
-        stage = TokenizeStage(
-            kind="tokenize", corpora=[Corpus(name=str(path))], shards=SHARDS, options={"workers": workers}
-        )
+        scale = Scale(shards=SHARDS, options={"workers": workers})
+        stage = TokenizeStage(kind="tokenize", corpora=[Corpus(name=str(path))], scale=scale)
         made = draft(folder / f"workers-{workers}")
         started = time.perf_counter()
         tokenize(stage, 0, model, sources, made)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -196,10 +196,40 @@ def fetch(
         typer.echo(path)
 
 
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder for the records that are kept and the report.")]
+FilesArgument = Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")]
+ShardsOption = Annotated[int, typer.Option(min=1, help="Parts that are worked on, and resumed, on their own.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes at once on this machine.")]
+
+
+def _curated(files: list[Path], steps: list[Any], to: Path, shards: int, workers: int, as_json: bool) -> None:
+    """Takes the files through the steps, and says what became of the records."""
+    from corpora.curate.executor import Scale
+    from corpora.curate.flow import curate_files
+
+    made = curate_files(files, steps, to, Scale(shards=shards, options={"workers": workers}))
+    if as_json:
+        typer.echo(json.dumps(made.as_dict(), ensure_ascii=False))
+        return
+    for step in made.waterfall[1:]:
+        changed = f", {step.changed:,} changed" if step.changed else ""
+        out.print(f"{step.name}: {step.received:,} records{changed}, {step.kept:,} kept")
+        for reason, count in step.dropped.most_common():
+            if count:
+                out.print(f"  {count:>9,}  {reason}", markup=False)
+    if made.contamination is not None:
+        table = Table("benchmark", "items", "touched", "by source", box=None, header_style="bold", pad_edge=False)
+        for name, found in made.contamination.as_dict()["benchmarks"].items():
+            sources = ", ".join(f"{source}: {count:,}" for source, count in found["by_source"].items())
+            table.add_row(name, f"{found['items']:,}", f"{found['touched']:,}", sources or "—")
+        out.print(table)
+    err.print(f"records: {to / 'clean.jsonl'} · report: {to / 'report.json'}")
+
+
 @app.command()
 def clean(
-    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
-    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the cleaned records and the report.")],
+    files: FilesArgument,
+    to: OutOption,
     quality: Annotated[
         bool, typer.Option(help="Leave out documents that break Gopher's rules of quality and repetition.")
     ] = True,
@@ -209,6 +239,8 @@ def clean(
             help="Keep only texts in this language (ISO 639-1: en, zh, …); repeatable. Default: all are kept."
         ),
     ] = None,
+    shards: ShardsOption = 4,
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Clean documents of markup, page furniture, tables and references, and leave out those that are no good to read.
@@ -218,49 +250,24 @@ def clean(
 
     Example: `osler corpora clean pages.jsonl --language en -o cleaned` · `osler corpora clean chats.jsonl --no-quality -o cleaned`
     """
-    import itertools
+    from corpora.curate.clean import Cleaning, Quality
+    from corpora.curate.language import Languages
 
-    from corpora.curate.clean import Cleaning, Quality, keep_good
-    from corpora.curate.clean import clean as cleaned
-    from corpora.curate.language import Languages, in_languages
-    from corpora.curate.waterfall import Step
-    from corpora.importing import stream_file, writing
-
-    steps = [Step("clean")]
-    stream = cleaned(itertools.chain.from_iterable(stream_file(file) for file in files), Cleaning(), steps[0])
-    if language:
-        steps.append(Step("language"))
-        stream = in_languages(stream, Languages(keep=language), steps[-1])
-    if quality:
-        steps.append(Step("quality"))
-        stream = keep_good(stream, Quality(), steps[-1])
-    with writing(to / "clean.jsonl") as target:
-        assert target is not None
-        for record in stream:
-            target.write(record.model_dump_json() + "\n")
-    figures = [step.as_dict() for step in steps]
-    (to / "report.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    if as_json:
-        typer.echo(json.dumps(figures))
-        return
-    for step in steps:
-        out.print(f"{step.name}: {step.received:,} records, {step.changed:,} changed, {step.kept:,} kept")
-        for reason, count in step.dropped.most_common():
-            out.print(f"  {count:>9,}  {reason}", markup=False)
+    steps = [Cleaning(), *([Languages(keep=language)] if language else []), *([Quality()] if quality else [])]
+    _curated(files, steps, to, shards, workers, as_json)
 
 
 @app.command()
 def decontaminate(
-    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
+    files: FilesArgument,
     against: Annotated[
         list[str],
         typer.Option("--against", help="A benchmark's name in the catalogue, or a file of exam items; repeatable."),
     ],
-    to: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Folder for the clean records, the report and the list of touched items."),
-    ],
+    to: OutOption,
     data: Annotated[Path | None, typer.Option("--data", help="Folder that holds the catalogued benchmarks.")] = None,
+    shards: ShardsOption = 4,
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Leave out the records that hold questions of benchmarks: verbatim, in another case, width, punctuation or script, or lightly edited.
@@ -270,27 +277,20 @@ def decontaminate(
 
     Example: `osler corpora decontaminate chats.jsonl --against medmcqa-validation --against pubmedqa-test --data DIR -o clean`
     """
-    from corpora.curate.decontaminate import run
+    from corpora.curate.decontaminate import benchmark_items
+    from corpora.curate.flow import Decontamination
 
-    report = run(files, against, to, data)
-    if as_json:
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
-        return
-    table = Table("benchmark", "items", "touched", "by source", box=None, header_style="bold", pad_edge=False)
-    for name, found in report.as_dict()["benchmarks"].items():
-        sources = ", ".join(f"{source}: {count:,}" for source, count in found["by_source"].items())
-        table.add_row(name, f"{found['items']:,}", f"{found['touched']:,}", sources or "—")
-    out.print(table)
-    out.print(f"{report.records:,} records, {report.dropped:,} left out; {to / 'clean.jsonl'}")
+    benchmarks = {Path(name).stem: list(benchmark_items(name, data)) for name in against}
+    _curated(files, [Decontamination(benchmarks=benchmarks)], to, shards, workers, as_json)
 
 
 @app.command()
 def dedup(
-    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
-    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the records that are kept and the report.")],
+    files: FilesArgument,
+    to: OutOption,
     by: Annotated[str, typer.Option(help="What is compared: text, or question (the user's turns alone).")] = "text",
-    shards: Annotated[int, typer.Option(help="Parts that are worked on, and resumed, on their own.")] = 4,
-    workers: Annotated[int, typer.Option(help="Processes at once on this machine.")] = 1,
+    shards: ShardsOption = 4,
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Leave out the records that say what another one says, exactly or nearly (MinHash, on datatrove).
@@ -299,15 +299,9 @@ def dedup(
 
     Example: `osler corpora dedup chats.jsonl more.json --by question -o deduped`
     """
-    from corpora.curate.dedup import dedup as leave_out
+    from corpora.curate.dedup import Deduplication
     from corpora.errors import DataError
 
     if by not in ("text", "question"):
         raise DataError(f"--by is text or question, not '{by}'")
-    report = leave_out(files, to, "question" if by == "question" else "text", shards, options={"workers": workers})
-    if as_json:
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False))
-        return
-    out.print(
-        f"{report.records:,} records: {report.exact:,} the same as another, {report.near:,} nearly so, {report.kept:,} kept in {to / 'clean.jsonl'}"
-    )
+    _curated(files, [Deduplication(by="question" if by == "question" else "text")], to, shards, workers, as_json)

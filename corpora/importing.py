@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -179,11 +180,8 @@ def check_shape(shape: str | None) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path | None) -> Iterator[IO[str] | None]:
+def writing(path: Path) -> Iterator[IO[str]]:
     """A file that is there whole or not at all."""
-    if path is None:
-        yield None
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -202,7 +200,8 @@ def import_file(path: Path, shape: str | None = None, out: Path | None = None, d
     """
     check_shape(shape)
     tally = Tally()
-    with writing(out) as records, writing(dropped) as faults:
+    with ExitStack() as stack:
+        records, faults = (stack.enter_context(writing(path)) if path is not None else None for path in (out, dropped))
 
         def list_drop(row: RawRow, reason: str) -> None:
             if faults is not None:

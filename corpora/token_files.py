@@ -19,23 +19,24 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from datatrove.data import Document as Piece
-from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.tokens import DocumentTokenizer
 from datatrove.utils.stats import MetricStatsDict
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from corpora.curate.executor import Scale, run_tasks
+from corpora.curate.shards import record_of, shard_lines
 from corpora.errors import DataError
 from corpora.fetch import file_sha256
 from corpora.importing import writing
 from corpora.records import Document
-from corpora.scale import Executor, run_pipeline
 
 MANIFEST = "tokens.json"
 BATCH = 256  # documents tokenized at once; datatrove's 10,000 would be gigabytes of long ones
@@ -95,6 +96,22 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     return hashlib.sha256(f"{tokenizer.eos_token_id}\n{tokenizer_file(tokenizer)}".encode()).hexdigest()
 
 
+class Texts(PipelineStep):  # type: ignore[misc]
+    """The documents of a shard, as datatrove takes them."""
+
+    type, name = "READER", "texts"
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        self.source = source
+
+    def run(self, data: Any = None, rank: int = 0, world_size: int = 1) -> Iterator[Piece]:
+        """Reads the shard of the task's rank."""
+        for document in map(record_of, shard_lines(self.source, rank)):
+            assert isinstance(document, Document)
+            yield Piece(document.text, document.id, metadata={"source": document.id.split("/")[0]})
+
+
 class ShardTokenizer(DocumentTokenizer):  # type: ignore[misc]
     """datatrove's tokenizer, which counts by source as well.
 
@@ -129,22 +146,6 @@ class ShardTokenizer(DocumentTokenizer):  # type: ignore[misc]
         return super().run(data, rank, world_size)
 
 
-def spread(documents: Iterable[Document], folder: Path, shards: int) -> int:
-    """Writes the documents' texts and sources to ``shards`` files in turn; returns how many files got any."""
-    folder.mkdir(parents=True)
-    streams = [(folder / f"{number:05d}.jsonl").open("w", encoding="utf-8") for number in range(shards)]
-    written = 0
-    try:
-        for document, stream in zip(documents, itertools.cycle(streams), strict=False):
-            line = {"text": document.text, "id": document.id, "source": document.id.split("/")[0]}
-            stream.write(json.dumps(line, ensure_ascii=False) + "\n")
-            written += 1
-    finally:
-        for stream in streams:
-            stream.close()
-    return min(written, shards)
-
-
 def _counts(stats: Path) -> dict[str, Count]:
     """What a task of ``ShardTokenizer`` counted, by source."""
     found: dict[str, Count] = {}
@@ -172,27 +173,16 @@ def _sum(counts: dict[str, Count]) -> dict[str, int]:
     }
 
 
-def write_tokens(
-    texts: Path,
-    work: Path,
-    tokenizer: Any,
-    licences: list[str],
-    shards: int,
-    seed: int,
-    kind: Executor = "local",
-    options: dict[str, Any] | None = None,
-) -> Path:
-    """Tokenizes the files that ``spread`` left in ``texts``; what an interrupted try had finished in ``work`` is not done again.
+def write_tokens(texts: Path, work: Path, tokenizer: Any, licences: list[str], seed: int, scale: Scale) -> Path:
+    """Tokenizes the shards of documents in ``texts``; what an interrupted try had finished in ``work`` is not done again.
 
     Args:
-        texts: their folder.
+        texts: shards (``corpora.curate.shards``), none of them empty.
         work: for the files, which are in ``work/tokens``, and datatrove's notes.
         tokenizer: of transformers.
         licences: of the documents, for the manifest.
-        shards: how many files of ``texts`` hold any.
         seed: of the documents' order in each shard.
-        kind: where datatrove runs.
-        options: the arguments of its executor.
+        scale: how many shards there are, and where they are worked on.
 
     Returns:
         The folder of the token files and their manifest.
@@ -207,11 +197,10 @@ def write_tokens(
         stream.write(tokenizer_file(tokenizer))
     to, logs = work / "tokens", work / "logs"
     step = ShardTokenizer(to, work / "tokenizer.json", tokenizer.eos_token, seed)
-    read = JsonlReader(str(texts), glob_pattern="*.jsonl")
-    run_pipeline([read, step], shards, "tokenize", logs, kind, options or {})
+    run_tasks([Texts(texts), step], scale.shards, "tokenize", logs, scale)
 
-    files = [to / f"{rank:05d}_00000_doc_shuffled.ds" for rank in range(shards)]
-    counts = [_counts(logs / "tokenize" / "stats" / f"{rank:05d}.json") for rank in range(shards)]
+    files = [to / f"{rank:05d}_00000_doc_shuffled.ds" for rank in range(scale.shards)]
+    counts = [_counts(logs / "tokenize" / "stats" / f"{rank:05d}.json") for rank in range(scale.shards)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         hashes = list(threads.map(file_sha256, files))
     whole = _added(counts)

@@ -15,6 +15,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from corpora.curate.clean import Cleaning, Quality
+from corpora.curate.dedup import Deduplication
+from corpora.curate.executor import Scale
+from corpora.curate.language import Languages
 from corpora.errors import OslerError
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -88,41 +92,28 @@ class ExtendStage(_Block):
     min_count: int = Field(default=2, ge=1)  # a pair of pieces that occurs less often in the corpora is not merged
 
 
-class CleanStep(_Block):
-    """Texts without markup, page furniture, tables and references (``corpora.curate.clean.Cleaning``)."""
+class CleanStep(Cleaning):
+    """Texts without markup, page furniture, tables and references."""
 
     step: Literal["clean"]
-    unicode: bool = True
-    markup: bool = True
-    furniture: bool = True
-    references: bool = True
-    tables: bool = True
 
 
-class QualityStep(_Block):
+class QualityStep(Quality):
     """Gopher's rules: the arguments of datatrove's two filters, field for field; null leaves one out."""
 
     step: Literal["quality"]
-    quality: dict[str, Any] | None = {}
-    repetition: dict[str, Any] | None = {}
 
 
-class LanguageStep(_Block):
-    """Texts in other languages left out (``corpora.curate.language.Languages``)."""
+class LanguageStep(Languages):
+    """Texts in other languages left out."""
 
     step: Literal["language"]
-    keep: list[str] = Field(default=["en", "zh"], min_length=1)
-    min_confidence: float = Field(default=0.75, gt=0, le=1)
 
 
-class DedupStep(_Block):
+class DedupStep(Deduplication):
     """Exact and near duplicates left out, by datatrove's MinHash."""
 
     step: Literal["dedup"]
-    by: Literal["text", "question"] = "text"
-    shards: int = Field(default=4, ge=1)
-    executor: Literal["local", "slurm", "ray"] = "local"
-    options: dict[str, Any] = {}  # the arguments of datatrove's executor, as ``workers: 2``
 
 
 class DecontaminateStep(_Block):
@@ -143,6 +134,7 @@ class CurateStage(_Block):
     kind: Literal["curate"]
     corpora: list[Corpus] = Field(min_length=1)
     steps: list[CurationStep] = Field(min_length=1)
+    scale: Scale = Scale()
 
 
 class MixSource(_Block):
@@ -173,12 +165,7 @@ class TokenizeStage(_Block):
     model: str = "base"  # whose tokenizer
     corpora: list[Corpus] = Field(min_length=1)
     held_out: float = Field(default=0.0, ge=0, lt=0.5)  # share of documents kept for bits per byte
-    shards: int = Field(default=4, ge=1, le=512)  # files; each is open while the corpora are read
-    # Where it runs changes no byte of the result, and is no reason to do it again.
-    executor: Literal["local", "slurm", "ray"] = Field(default="local", exclude=True)
-    options: dict[str, Any] = Field(
-        default={}, exclude=True
-    )  # the arguments of datatrove's executor, as ``workers: 2``
+    scale: Scale = Scale()  # a shard is a file
 
 
 class CptStage(_Block):

@@ -1,81 +1,36 @@
 """Corpora made fit to train on: the steps of the recipe one after the other, each counted.
 
-Records pass through the steps one by one; only deduplication writes them down in between. The result is ``records.jsonl``, which later
-stages name as a corpus by the stage's name, a ``waterfall`` in the manifest that adds up (in = kept + dropped by reason), and a data card.
-Raises DataError.
+The records go through ``corpora.curate.flow`` in shards, on this machine, on Slurm or on Ray as the stage's ``scale`` says; shards that an
+interrupted try had finished are not done again. The result is ``records.jsonl``, which later stages name as a corpus by the stage's name, a
+``waterfall`` in the manifest that adds up (in = kept + dropped by reason), and a data card. Raises DataError.
 """
 
 from __future__ import annotations
 
 import collections
+import itertools
 import json
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from corpora.catalog import find_dataset, load_catalog
-from corpora.curate.clean import Cleaning, Quality, clean, keep_good
-from corpora.curate.decontaminate import Benchmarks, Report, decontaminate
-from corpora.curate.dedup import dedup_records
-from corpora.curate.language import Languages, in_languages
-from corpora.curate.waterfall import Step, counted
+from corpora.curate.flow import Decontamination, Settings, gather
+from corpora.curate.flow import curate as curated
 from corpora.errors import DataError
 from corpora.licences import consequence
 from corpora.records import ExamItem, Record
 from pipelines.artifact import Draft
-from pipelines.config import (
-    CleanStep,
-    CurateStage,
-    CurationStep,
-    DecontaminateStep,
-    DedupStep,
-    LanguageStep,
-    QualityStep,
-)
+from pipelines.config import CurateStage, CurationStep, DecontaminateStep
 from pipelines.data import Sources, one_by_one, records
 
 
-def applied(
-    number: int, step: CurationStep, stream: Iterable[Record], count: Step, sources: Sources, draft: Draft
-) -> Iterator[Record]:
-    """The stream after the step of this number, which ``count`` is told of."""
-    settings = step.model_dump(exclude={"step"})
-    if isinstance(step, CleanStep):
-        yield from clean(stream, Cleaning(**settings), count)
-    elif isinstance(step, LanguageStep):
-        yield from in_languages(stream, Languages(**settings), count)
-    elif isinstance(step, QualityStep):
-        try:
-            yield from keep_good(stream, Quality(**settings), count)
-        except TypeError as error:
-            raise DataError(
-                f"steps: quality: {error}; the keys are the arguments of datatrove's Gopher filters"
-            ) from error
-    elif isinstance(step, DedupStep):
-        yield from _deduplicated(step, stream, count, draft.checkpoints / f"step-{number}")
-    elif isinstance(step, DecontaminateStep):
-        report = Report()
-        items = {corpus.name: records([corpus], sources, ExamItem) for corpus in step.against}
-        for record in decontaminate(
-            counted(stream, count), Benchmarks(dict(items)), report, draft.folder / "touched.jsonl"
-        ):
-            count.kept += 1
-            yield record
-        count.dropped["holds a question of a benchmark"] = report.dropped
-        draft.metrics["contamination"] = report.as_dict()
-
-
-def _deduplicated(step: DedupStep, stream: Iterable[Record], count: Step, folder: Path) -> Iterator[Record]:
-    folder.mkdir(parents=True, exist_ok=True)
-    report = dedup_records(counted(stream, count), folder, step.by, step.shards, step.executor, step.options)
-    count.dropped.update({"the same as another": report.exact, "nearly the same as another": report.near})
-    adapter: TypeAdapter[Record] = TypeAdapter(Record)
-    with (folder / "clean.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            count.kept += 1
-            yield adapter.validate_json(line)
+def settings(step: CurationStep, sources: Sources) -> Settings:
+    """What the curation is told of a step of the recipe."""
+    if isinstance(step, DecontaminateStep):
+        return Decontamination(
+            benchmarks={corpus.name: records([corpus], sources, ExamItem) for corpus in step.against}
+        )
+    return step
 
 
 def curate(stage: CurateStage, sources: Sources, draft: Draft) -> None:
@@ -84,35 +39,27 @@ def curate(stage: CurateStage, sources: Sources, draft: Draft) -> None:
     Raises:
         DataError: a corpus is missing or cannot be read, or nothing is left of them.
     """
-    reading = Step("read")
-
-    def read() -> Iterator[Record]:
-        for corpus in stage.corpora:
-            for record in one_by_one(corpus, sources):
-                reading.received += 1
-                reading.kept += 1
-                yield record
-
-    counts = [reading]
-    stream: Iterator[Record] = read()
-    for number, step in enumerate(stage.steps, start=1):
-        counts.append(Step(step.step))
-        stream = applied(number, step, stream, counts[-1], sources, draft)
+    stream = itertools.chain.from_iterable(one_by_one(corpus, sources) for corpus in stage.corpora)
+    steps = [settings(step, sources) for step in stage.steps]
+    made = curated(stream, steps, draft.checkpoints, stage.scale)
     by_source: collections.Counter[str] = collections.Counter()
     samples: list[Record] = []
     with (draft.folder / "records.jsonl").open("w", encoding="utf-8") as out:
-        for record in stream:
+        for record in made.records():
             out.write(record.model_dump_json() + "\n")
             by_source[record.id.split("/")[0]] += 1
             if len(samples) < 3:
                 samples.append(record)
     if not by_source:
-        told = "; ".join(f"{count.name} dropped {sum(count.dropped.values())}" for count in counts[1:])
+        told = "; ".join(f"{count.name} dropped {sum(count.dropped.values())}" for count in made.waterfall[1:])
         raise DataError(f"nothing is left of {', '.join(corpus.name for corpus in stage.corpora)}: {told}")
+    for name, parts in (("touched", made.touched), ("near", made.near)):
+        if parts:
+            gather(parts, draft.folder / f"{name}.jsonl")
     draft.metrics |= {
         "records": sum(by_source.values()),
         "sources": dict(by_source.most_common()),
-        "waterfall": [count.as_dict() for count in counts],
+        **made.as_dict(),
         "samples": [sample.model_dump(mode="json") for sample in samples],
     }
     (draft.folder / "card.md").write_text(card(stage, draft.metrics), encoding="utf-8")

@@ -4,7 +4,7 @@ A tokenizer learnt from general text cuts "glucocorticoid" into seven pieces; a 
 byte-pair merging goes on from where the base's tokenizer stopped, on the new text, and its merges are appended to the base's
 ("continued BPE training", Purason et al. 2025, https://arxiv.org/abs/2512.03989): general text is cut as before but for
 the new words, and the old tokens keep their ids. The row of a new token in the embeddings, and in the output head, begins as
-the mean of the rows of the old tokens that it stands for.
+the mean of the rows of the old tokens that it stands for; the loss on the corpora, in bits per byte, is measured before and after.
 
 Supports models with a byte-pair tokenizer that cuts text into words first (Qwen, Llama 3, GPT-2). Assumes that the counts
 of the distinct words of the corpora fit in memory. Raises DataError, and TrainingError for a tokenizer of another kind.
@@ -24,12 +24,15 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.records import Document
+from evals.likelihood import bits_per_byte
 from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import ExtendStage
 from pipelines.data import Sources, records
 
 Pair = tuple[str, str]
+
+EXAMINED = 64  # documents on which the loss is measured before and after
 
 
 def further_merges(words: dict[str, int], pieces: dict[str, list[str]], count: int, min_count: int) -> list[Pair]:
@@ -171,9 +174,12 @@ def extend(stage: ExtendStage, model_path: str | Path, sources: Sources, draft: 
     before = training.load_tokenizer(model_path)
     folder = draft.folder / "model"
     tokenizer, stands_for = extend_tokenizer(before, texts, stage.tokens, stage.min_count, folder)
-    model = training.load_model(model_path)
+    model = training.load_model(model_path).eval()
     first = len(tokenizer) - len(stands_for)
+    few = texts[:: max(1, len(texts) // EXAMINED)][:EXAMINED]
+    loss_before = bits_per_byte(model, before, few)
     extend_model(model, first, stands_for)
+    loss = bits_per_byte(model, tokenizer, few)
     training.save_model(model, tokenizer, folder)
 
     sample = texts[:: max(1, len(texts) // 1000)]
@@ -183,6 +189,8 @@ def extend(stage: ExtendStage, model_path: str | Path, sources: Sources, draft: 
         "vocabulary": len(tokenizer),
         "bytes_per_token_before": round(size / sum(map(len, before(sample)["input_ids"])), 3),
         "bytes_per_token": round(size / sum(map(len, tokenizer(sample)["input_ids"])), 3),
+        "bits_per_byte_before": round(loss_before, 4),
+        "bits_per_byte": round(loss, 4),  # before any training of the new rows
         "longest": sorted(
             (tokenizer.decode([place]).strip() for place in range(first, len(tokenizer))), key=len, reverse=True
         )[:20],

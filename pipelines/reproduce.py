@@ -141,7 +141,9 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
         corpora = [*stage.items, *stage.medical, *stage.general, *stage.emergencies]
         inputs["corpora"] = [identity(corpus, sources) for corpus in corpora]
         inputs["models"] = [model_identity(model, recipe, sources.artifacts) for model in stage.models]
-    return {"stage": name, "config": stage.model_dump(), "seed": recipe.seed, "inputs": inputs}
+    # Where the work is done changes nothing of what is done.
+    where = {"scale": {"executor", "options"}} if hasattr(stage, "scale") else None
+    return {"stage": name, "config": stage.model_dump(exclude=where), "seed": recipe.seed, "inputs": inputs}
 
 
 def _last_of(recipe: Recipe, kind: str) -> str:

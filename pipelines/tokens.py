@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
+from corpora.curate.shards import split
 from corpora.errors import DataError
 from corpora.records import Document
-from corpora.token_files import Manifest, read_manifest, spread, tokenizer_fingerprint, verify, write_tokens
+from corpora.token_files import Manifest, read_manifest, tokenizer_fingerprint, verify, write_tokens
 from pipelines import training
 from pipelines.artifact import Draft, write_whole
 from pipelines.config import TokenizeStage
@@ -58,21 +58,24 @@ def _read(stage: TokenizeStage, seed: int, sources: Sources, folder: Path) -> di
     folder.mkdir(parents=True)
     licences: set[str] = set()
     held_out: set[str] = set()
+    documents = 0
     with (folder / HELD_OUT).open("w", encoding="utf-8") as kept:
 
         def rest() -> Iterator[Document]:
-            for document in tqdm(_documents(stage, sources), desc="reading", unit="document", disable=None):
+            nonlocal documents
+            for document in _documents(stage, sources):
                 if not _is_held_out(document, stage.held_out, seed):
+                    documents += 1
                     licences.add(document.licence)
                     yield document
                 elif document.id not in held_out:
                     held_out.add(document.id)
                     kept.write(document.model_dump_json() + "\n")
 
-        shards = spread(rest(), folder / "shards", stage.shards)
-    if not shards:
+        split(rest(), folder / "shards", stage.scale.shards)
+    if not documents:
         raise DataError(f"held_out {stage.held_out} leaves no document to train on; lower it")
-    told = {"shards": shards, "licences": sorted(licences), "held_out": len(held_out)}
+    told = {"documents": documents, "licences": sorted(licences), "held_out": len(held_out)}
     write_whole(notes, json.dumps(told))
     return told
 
@@ -94,16 +97,8 @@ def tokenize(stage: TokenizeStage, seed: int, model_path: str | Path, sources: S
     tokenizer = training.load_tokenizer(model_path)
     texts = draft.checkpoints / "texts"
     told = _read(stage, seed, sources, texts)
-    made = write_tokens(
-        texts / "shards",
-        draft.checkpoints,
-        tokenizer,
-        told["licences"],
-        told["shards"],
-        seed,
-        stage.executor,
-        stage.options,
-    )
+    scale = stage.scale.model_copy(update={"shards": min(stage.scale.shards, told["documents"])})
+    made = write_tokens(texts / "shards", draft.checkpoints, tokenizer, told["licences"], seed, scale)
     manifest = read_manifest(made)
     shutil.copytree(made, draft.folder / FOLDER, copy_function=_keep)
     _keep(texts / HELD_OUT, draft.folder / HELD_OUT)

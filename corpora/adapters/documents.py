@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from corpora.adapters.fields import LONGEST_DOCUMENT, Row, field, first_name, identifier, label, optional
 from corpora.records import Document
 
+CHINESE = re.compile("[\u4e00-\u9fff]")
 TEXT_NAMES = ("text", "contents", "content", "clean_text", "raw_content", "raw_text", "abstract", "body", "article")
 
 
@@ -34,7 +37,7 @@ def text(row: Row, dataset: str) -> Document:
 def script(content: str) -> str:
     """Language "zh" where a fifth of the first characters or more are Chinese, else "en": a guess for rows that do not say."""
     start = content[:2000]
-    return "zh" if sum("\u4e00" <= letter <= "\u9fff" for letter in start) >= len(start) / 5 else "en"
+    return "zh" if len(CHINESE.findall(start)) >= max(1, len(start)) / 5 else "en"
 
 
 def is_medline(row: Row) -> bool:

@@ -10,15 +10,16 @@ Only documents are changed or judged. Dialogues, preferences and exam items pass
 from __future__ import annotations
 
 import html
+import inspect
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
-from typing import Any
+from typing import Any, ClassVar
 
 from datatrove.data import Document as Piece
 from datatrove.pipeline.filters import GopherQualityFilter, GopherRepetitionFilter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from corpora.adapters.documents import script
 from corpora.curate.units import UnitWords
@@ -49,6 +50,7 @@ BLOCKS = {
 }
 SILENT = {"script", "style", "noscript"}
 INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff\u00ad]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # of category Cc, but for the tab and the end of a line
 SPACES = re.compile(r"[^\S\n]+")
 BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -70,6 +72,7 @@ class Cleaning(BaseModel):
     """What is cleaned; each can be switched off."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    name: ClassVar = "clean"
 
     unicode: bool = True  # NFC, no control or invisible characters, one kind of space
     markup: bool = True  # HTML and XML tags and entities
@@ -82,9 +85,21 @@ class Quality(BaseModel):
     """Arguments of datatrove's ``GopherQualityFilter`` and ``GopherRepetitionFilter``; None of either leaves it out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    name: ClassVar = "quality"
 
     quality: dict[str, Any] | None = {}
     repetition: dict[str, Any] | None = {}
+
+    @model_validator(mode="after")
+    def _arguments_exist(self) -> Quality:
+        for given, rule in ((self.quality, GopherQualityFilter), (self.repetition, GopherRepetitionFilter)):
+            known = set(inspect.signature(rule).parameters) - {"exclusion_writer", "language"}
+            unknown = sorted(set(given or {}) - known)
+            if unknown:
+                raise ValueError(
+                    f"'{unknown[0]}' is no argument of datatrove's {rule.__name__}, which has {', '.join(sorted(known))}"
+                )
+        return self
 
 
 class _Text(HTMLParser):
@@ -126,8 +141,7 @@ def without_markup(text: str) -> str:
 def one_form(text: str) -> str:
     """The text in NFC, without control and invisible characters, with plain spaces."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    text = INVISIBLE.sub("", text)
-    text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) != "Cc")
+    text = CONTROL.sub("", INVISIBLE.sub("", text))
     lines = (SPACES.sub(" ", line).strip() for line in text.split("\n"))
     return BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
 
@@ -181,11 +195,7 @@ def clean(records: Iterable[Record], what: Cleaning, step: Step) -> Iterator[Rec
 
 
 def keep_good(records: Iterable[Record], rules: Quality, step: Step) -> Iterator[Record]:
-    """The records whose texts pass the quality filters.
-
-    Raises:
-        TypeError: a filter has no such argument.
-    """
+    """The records whose texts pass the quality filters."""
     filters = {language: _filters(rules, language) for language in ("en", "zh")}
     for record in counted(records, step):
         if isinstance(record, Document):

@@ -19,14 +19,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
+from typing import IO, Any
 
 from corpora.catalog import named_records
 from corpora.curate.units import HAN, units
+from corpora.curate.waterfall import Step, counted
 from corpora.errors import DataError
-from corpora.importing import stream_file, writing
 from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 
 LONG, SHORT = 12, 5  # units; questions from LONG on are found by their 3-grams, shorter ones by their 2-grams
@@ -66,22 +64,27 @@ class Match:
 
 
 @dataclass
-class Report:
+class Contamination:
     """What was found in a corpus."""
 
-    records: int = 0
-    dropped: int = 0
+    sizes: dict[str, int]  # items of each benchmark
     by_source: collections.Counter[tuple[str, str]] = field(
         default_factory=collections.Counter
     )  # (benchmark, source) -> records
     items: dict[str, set[str]] = field(default_factory=lambda: collections.defaultdict(set))  # touched, by benchmark
-    sizes: dict[str, int] = field(default_factory=dict)  # items of each benchmark
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Counts what ``decontaminate`` wrote of the records of a shard."""
+        for record, found in itertools.groupby(map(json.loads, lines), key=lambda line: line["record"]):
+            benchmarks = set()
+            for line in found:
+                benchmarks.add(line["benchmark"])
+                self.items[line["benchmark"]].add(line["item"])
+            self.by_source.update((name, record.split("/")[0]) for name in benchmarks)
 
     def as_dict(self) -> dict[str, Any]:
         """For programs; ``touched`` is the list by which an exam gives its score on the clean rest."""
         return {
-            "records": self.records,
-            "dropped": self.dropped,
             "benchmarks": {
                 name: {
                     "items": size,
@@ -224,54 +227,35 @@ def _holds(words: list[str], answers: tuple[tuple[str, ...], ...]) -> bool:
 
 
 def decontaminate(
-    records: Iterable[Record], benchmarks: Benchmarks, report: Report, touched: Path | None = None
+    records: Iterable[Record], benchmarks: Benchmarks, step: Step, touched: IO[str] | None = None
 ) -> Iterator[Record]:
     """The records that hold no question of the benchmarks.
 
     Args:
         records: a stream; one record at a time is held.
         benchmarks: what is looked for.
-        report: counts, changed in place.
+        step: counts, changed in place.
         touched: where to write a line of JSON for each question that a record holds.
     """
-    report.sizes.update(benchmarks.sizes)
-    with writing(touched) as stream:
-        for record in records:
-            report.records += 1
-            matches = benchmarks.matches(text_of(record))
-            if not matches:
-                yield record
-                continue
-            report.dropped += 1
-            source = record.id.split("/")[0]
-            for benchmark in {match.benchmark for match in matches}:
-                report.by_source[benchmark, source] += 1
-            for match in matches:
-                report.items[match.benchmark].add(match.item)
-                if stream is not None:
-                    line = {"record": record.id, "benchmark": match.benchmark, "item": match.item, "share": match.share}
-                    stream.write(json.dumps(line, ensure_ascii=False) + "\n")
+    for record in counted(records, step):
+        matches = benchmarks.matches(text_of(record))
+        if not matches:
+            step.kept += 1
+            yield record
+            continue
+        step.dropped["holds a question of a benchmark"] += 1
+        for match in matches:
+            if touched is not None:
+                line = {"record": record.id, "benchmark": match.benchmark, "item": match.item, "share": match.share}
+                touched.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def run(files: list[Path], against: list[str], to: Path, data_dir: Path | None) -> Report:
-    """Reads the files, and writes ``clean.jsonl``, ``touched.jsonl`` and ``report.json`` to the folder ``to``.
+def benchmark_items(name: str, data_dir: Path | None) -> Iterator[ExamItem]:
+    """The items of a catalogued benchmark, or of a file of exam items.
 
     Raises:
-        DataError: a file or a benchmark is missing or cannot be read, or what is to be looked for is no exam.
+        DataError: it is missing or cannot be read, or is no exam.
     """
-    benchmarks = Benchmarks({Path(name).stem: list(_items(name, data_dir)) for name in against})
-    report = Report()
-    stream = itertools.chain.from_iterable(stream_file(file) for file in files)
-    with writing(to / "clean.jsonl") as clean:
-        shown = tqdm(stream, desc="decontaminate", unit="record", disable=None)
-        for record in decontaminate(shown, benchmarks, report, to / "touched.jsonl"):
-            assert clean is not None
-            clean.write(record.model_dump_json() + "\n")
-    (to / "report.json").write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
-    return report
-
-
-def _items(name: str, data_dir: Path | None) -> Iterator[ExamItem]:
     for record in named_records(name, data_dir):
         if not isinstance(record, ExamItem):
             raise DataError(f"{name}: holds {type(record).__name__} records; a benchmark holds exam items")

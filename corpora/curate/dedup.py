@@ -1,12 +1,12 @@
 """Leaves out records that say what another one says: exactly, and nearly (MinHash with locality-sensitive hashing).
 
-The first step reads the files one record at a time, leaves out those whose units (see ``units``) are the same as an earlier one's, and
-spreads the rest over shards. The second is datatrove's MinHash (Penedo et al. 2024, https://arxiv.org/abs/2406.17557): signatures of
-each shard, buckets, clusters, and a filter that keeps the first record of each cluster. Its executor says where it runs: in this machine's
-processes, on Slurm, or on Ray; the shards that are done are not done again. With its defaults (5-grams, 14 buckets of 8 hashes) two
-records whose n-grams are alike to 80% are found with a probability of 92%.
+Each shard's records are given a key of their units (see ``units``), and of those with one key the first is kept. The rest goes through
+datatrove's MinHash (Penedo et al. 2024, https://arxiv.org/abs/2406.17557): signatures of each shard, buckets, clusters, and a filter that
+keeps the first record of each cluster. With its defaults (5-grams, 14 buckets of 8 hashes) two records whose n-grams are alike to 80% are
+found with a probability of 92%.
 
-Supports any record type; of dialogues, the questions alone on request. Holds 16 bytes a record in memory, and no text. Raises DataError.
+Supports any record type; of dialogues, the questions alone on request. Holds 24 bytes a record in memory while keys are compared, and
+what datatrove's clusters take; no text. Raises DataError.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 from datatrove.data import Document as Piece
+from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.dedup import MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
 from datatrove.pipeline.dedup.minhash import MinhashConfig
-from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
-from tqdm import tqdm
+from pydantic import BaseModel, ConfigDict
 
 from corpora.curate.decontaminate import text_of
+from corpora.curate.executor import Scale, run_tasks
+from corpora.curate.shards import lines_in, record_of, shard_lines
 from corpora.curate.units import UnitWords, units
-from corpora.errors import DataError
-from corpora.importing import stream_file, writing
+from corpora.curate.waterfall import Step
 from corpora.records import Dialogue, Preference, Record
-from corpora.scale import Executor, run_pipeline
 
 # ``units`` has made the texts comparable. By default datatrove makes all numbers one as well, and then 5 mg and 50 mg are the same.
 AS_IT_IS = TextNormConfig(
@@ -46,27 +45,20 @@ AS_IT_IS = TextNormConfig(
     norm_weekdays=False,
     norm_monthnames=False,
 )
+# datatrove's own hash needs an older xxhash than the one that datasets needs.
+MINHASH = MinhashConfig(norm_config=AS_IT_IS, hash_config=HashConfig(hash_fc="sha1"))
+KEY = np.dtype(
+    [("high", "<u8"), ("low", "<u8")]
+)  # 16 bytes of BLAKE2: of a billion texts two have one by chance once in 10**20
 
 
-@dataclass
-class Report:
-    """What became of the records: in = kept + exact + near."""
+class Deduplication(BaseModel):
+    """What is compared: all that a model reads of a record, or the user's turns alone."""
 
-    records: int = 0
-    exact: int = 0
-    near: int = 0
-    kept: int = 0
-    near_examples: list[str] = field(default_factory=list)  # ids of records left out
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: ClassVar = "dedup"
 
-    def as_dict(self) -> dict[str, Any]:
-        """For programs."""
-        return {
-            "records": self.records,
-            "exact_duplicates": self.exact,
-            "near_duplicates": self.near,
-            "kept": self.kept,
-            "near_examples": self.near_examples,
-        }
+    by: Literal["text", "question"] = "text"
 
 
 def compared(record: Record, by: Literal["text", "question"]) -> str:
@@ -78,29 +70,41 @@ def compared(record: Record, by: Literal["text", "question"]) -> str:
     return text_of(record)
 
 
-def _shards(
-    records: Iterable[Record], folder: Path, count: int, by: Literal["text", "question"], report: Report
-) -> None:
-    """Writes the records that no earlier one equals to ``count`` files in turn."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    seen: set[bytes] = set()
-    streams = [(folder / f"{number:05d}.jsonl").open("w", encoding="utf-8") for number in range(count)]
-    try:
-        turn = itertools.cycle(streams)
-        for record in records:
-            report.records += 1
-            text = compared(record, by)
-            key = hashlib.blake2b(" ".join(units(text)).encode(), digest_size=16).digest()
-            if key in seen:
-                report.exact += 1
-                continue
-            seen.add(key)
-            line = {"id": record.id, "text": text, "metadata": {"record": record.model_dump_json()}}
-            next(turn).write(json.dumps(line, ensure_ascii=False) + "\n")
-    finally:
-        for stream in streams:
-            stream.close()
+class Keys(PipelineStep):  # type: ignore[misc]
+    """Writes the keys of a shard's records, ``[records]`` of 16 bytes."""
+
+    type, name = "🔑 - DEDUP", "keys"
+
+    def __init__(self, source: Path, target: Path, what: Deduplication) -> None:
+        super().__init__()
+        self.source, self.target, self.what = source, target, what
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> None:
+        """One shard."""
+        found = bytearray()
+        for line in shard_lines(self.source, rank):
+            said = " ".join(units(compared(record_of(line), self.what.by)))
+            found += hashlib.blake2b(said.encode(), digest_size=16).digest()
+        self.target.mkdir(parents=True, exist_ok=True)
+        np.save(self.target / f"{rank:05d}.npy", np.frombuffer(bytes(found), dtype=KEY))
+
+
+class Distinct(PipelineStep):  # type: ignore[misc]
+    """The records of a shard that no earlier one has the key of, as datatrove's documents."""
+
+    type, name = "📖 - READER", "distinct records"
+
+    def __init__(self, source: Path, repeated: Path, what: Deduplication) -> None:
+        super().__init__()
+        self.source, self.repeated, self.what = source, repeated, what
+
+    def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Piece]:
+        """One shard."""
+        left_out = np.load(self.repeated / f"{rank:05d}.npy")
+        for line, repeated in zip(shard_lines(self.source, rank), left_out, strict=True):
+            if not repeated:
+                record = record_of(line)
+                yield Piece(text=compared(record, self.what.by), id=record.id, metadata={"record": line})
 
 
 def _record_of(_: Any, piece: Piece) -> dict[str, Any]:
@@ -109,86 +113,40 @@ def _record_of(_: Any, piece: Piece) -> dict[str, Any]:
     return found
 
 
-def near_duplicates(
-    folder: Path, work: Path, shards: int, kind: Executor = "local", options: dict[str, Any] | None = None
-) -> None:
-    """Writes the records of the shards in ``folder`` that are no near duplicates to ``work/kept``, the others to ``work/near``.
+def mark_repeated(keys: Path, to: Path, shards: int) -> int:
+    """Writes for each shard which records have the key of an earlier one, ``[records]`` of bool, and returns how many."""
+    found = [np.load(keys / f"{number:05d}.npy") for number in range(shards)]
+    whole = np.concatenate(found)
+    order = np.lexsort((whole["low"], whole["high"]))  # stable: of equal keys the first record comes first
+    ordered = whole[order]
+    repeated = np.zeros(len(whole), dtype=bool)
+    repeated[order[1:]] = ordered[1:] == ordered[:-1]
+    to.mkdir(parents=True, exist_ok=True)
+    ends = itertools.accumulate(len(part) for part in found)
+    for number, (part, end) in enumerate(zip(found, ends, strict=True)):
+        np.save(to / f"{number:05d}.npy", repeated[end - len(part) : end])
+    return int(repeated.sum())
+
+
+def dedup(source: Path, target: Path, what: Deduplication, work: Path, scale: Scale) -> Step:
+    """Writes the shards of ``source`` without duplicates to ``target``; near duplicates go to ``work/near``.
 
     What an interrupted try had finished in ``work`` is not done again.
     """
-    options = options or {}
-    work.mkdir(parents=True, exist_ok=True)
-    config = MinhashConfig(norm_config=AS_IT_IS, hash_config=HashConfig(hash_fc="sha1"))
-    read = JsonlReader(str(folder), glob_pattern="*.jsonl")
+    logs, shards = work / "logs", scale.shards
+    run_tasks([Keys(source, work / "keys", what)], shards, "keys", logs, scale)
+    exact = mark_repeated(work / "keys", work / "repeated", shards)
+    distinct = Distinct(source, work / "repeated", what)
     signatures, buckets, removals = (str(work / name) for name in ("signatures", "buckets", "removals"))
-    run_pipeline(
-        [read, MinhashDedupSignature(signatures, config, UnitWords())],
-        shards,
-        "signatures",
-        work / "logs",
-        kind,
-        options,
+    run_tasks([distinct, MinhashDedupSignature(signatures, MINHASH, UnitWords())], shards, "signatures", logs, scale)
+    found = MinhashDedupBuckets(signatures, buckets, config=MINHASH)
+    run_tasks([found], MINHASH.num_buckets, "buckets", logs, scale)
+    run_tasks([MinhashDedupCluster(buckets, removals, config=MINHASH)], 1, "clusters", logs, scale)
+    near, kept = (
+        JsonlWriter(str(folder), "${rank}.jsonl", compression=None, adapter=_record_of)
+        for folder in (work / "near", target)
     )
-    found = MinhashDedupBuckets(signatures, buckets, config=config)
-    run_pipeline([found], config.num_buckets, "buckets", work / "logs", kind, options)
-    run_pipeline([MinhashDedupCluster(buckets, removals, config=config)], 1, "clusters", work / "logs", kind, options)
-    left_out = JsonlWriter(str(work / "near"), "${rank}.jsonl", compression=None, adapter=_record_of)
-    kept = JsonlWriter(str(work / "kept"), "${rank}.jsonl", compression=None, adapter=_record_of)
-    run_pipeline([read, MinhashDedupFilter(removals, left_out), kept], shards, "filter", work / "logs", kind, options)
-
-
-def _lines(folder: Path) -> Iterator[str]:
-    for path in sorted(folder.glob("*.jsonl")):
-        with path.open(encoding="utf-8") as stream:
-            yield from stream
-
-
-def dedup(
-    files: list[Path],
-    to: Path,
-    by: Literal["text", "question"] = "text",
-    shards: int = 4,
-    kind: Executor = "local",
-    options: dict[str, Any] | None = None,
-) -> Report:
-    """Reads the files and writes ``clean.jsonl``, ``near.jsonl`` (what resembled another record) and ``report.json`` to ``to``.
-
-    Raises:
-        DataError: a file cannot be read, or a row of it is no good.
-    """
-    stream = itertools.chain.from_iterable(stream_file(file) for file in files)
-    report = dedup_records(stream, to, by, shards, kind, options)
-    (to / "report.json").write_text(json.dumps(report.as_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
-    return report
-
-
-def dedup_records(
-    records: Iterable[Record],
-    to: Path,
-    by: Literal["text", "question"] = "text",
-    shards: int = 4,
-    kind: Executor = "local",
-    options: dict[str, Any] | None = None,
-) -> Report:
-    """As ``dedup``, from a stream of records; the report is returned only."""
-    if shards < 1:
-        raise DataError(f"--shards is {shards}; one at least is needed")
-    report = Report()
-    work = to / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    shown = tqdm(records, desc="exact duplicates", unit="record", disable=None)
-    _shards(shown, work / "shards", shards, by, report)
-    near_duplicates(work / "shards", work, shards, kind, options)
-    for name, folder in (("clean", work / "kept"), ("near", work / "near")):
-        with writing(to / f"{name}.jsonl") as target:
-            assert target is not None
-            for line in _lines(folder):
-                target.write(line)
-                if name == "clean":
-                    report.kept += 1
-                else:
-                    report.near += 1
-                    if len(report.near_examples) < 20:
-                        report.near_examples.append(json.loads(line)["id"])
-    shutil.rmtree(work, ignore_errors=True)
-    return report
+    run_tasks([distinct, MinhashDedupFilter(removals, near), kept], shards, "filter", logs, scale)
+    step = Step("dedup", lines_in(source, shards), lines_in(target, shards))
+    step.dropped.update({"the same as another": exact, "nearly the same as another": lines_in(work / "near", shards)})
+    return step

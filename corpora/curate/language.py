@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,6 +28,7 @@ class Languages(BaseModel):
     """Which languages are kept."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    name: ClassVar = "language"
 
     keep: list[str] = Field(default=["en", "zh"], min_length=1)  # ISO 639-1
     min_confidence: float = Field(default=0.75, gt=0, le=1)  # below it the text stays, in the language of its script

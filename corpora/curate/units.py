@@ -32,6 +32,8 @@ def simplified(text: str) -> str:
 
 def units(text: str) -> list[str]:
     """The text's units in order."""
+    if text.isascii():  # then there are no other forms and no accents
+        return UNIT.findall(APOSTROPHES.sub("", text.casefold()))
     text = unicodedata.normalize("NFKC", text).casefold()
     text = APOSTROPHES.sub("", text)
     # Accents apart, so that "Ménière" and "Meniere" are one word.

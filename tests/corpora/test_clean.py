@@ -121,7 +121,7 @@ def test_the_command_says_what_each_step_did(tmp_path: Path):
     )
     result = CliRunner().invoke(app, ["clean", str(path), "-o", str(tmp_path / "out"), "--json"])
     assert result.exit_code == 0, result.output
-    first, second = json.loads(result.stdout)
+    _, first, second = json.loads(result.stdout)["waterfall"]
     assert (first["in"], first["changed"], first["kept"], first["dropped"]) == (
         3,
         1,

@@ -9,8 +9,11 @@ import pytest
 
 from corpora.bundled.knowledge import KNOWLEDGE_DIR, load_knowledge
 from corpora.bundled.render import render
-from corpora.curate.decontaminate import Benchmarks, Report, decontaminate, run
+from corpora.curate.decontaminate import Benchmarks, benchmark_items, decontaminate
+from corpora.curate.executor import Scale
+from corpora.curate.flow import Decontamination, curate_files
 from corpora.curate.units import units
+from corpora.curate.waterfall import Step
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
 
@@ -129,16 +132,16 @@ def test_nineteen_of_twenty_lightly_edited_questions_are_found():
 
 
 def alarms(renderings: int) -> tuple[int, int]:
-    report = Report()
+    step = Step("decontaminate")
     clean = (
         record
         for seed in range(renderings)
         for name in ("bundled-dialogues", "bundled-documents", "bundled-exam")
         for record in render(name, seed=seed)
     )
-    for _ in decontaminate(clean, INDEX, report):
+    for _ in decontaminate(clean, INDEX, step):
         pass
-    return report.dropped, report.records
+    return step.received - step.kept, step.received
 
 
 def test_a_hundred_thousand_clean_rows_are_left_alone():
@@ -165,9 +168,17 @@ def test_the_report_adds_up_and_names_what_was_touched(tmp_path: Path):
     files.write_text("\n".join(record.model_dump_json() for record in records))
     exam = tmp_path / "exam.jsonl"
     exam.write_text("\n".join(one.model_dump_json() for one in ITEMS["english"][:50]))
-    report = run([files], [str(exam)], tmp_path / "out", None)
-    assert (report.records, report.dropped) == (2, 1)
-    figures = json.loads((tmp_path / "out" / "report.json").read_text())
+    wanted = Decontamination(benchmarks={"exam": list(benchmark_items(str(exam), None))})
+    curate_files([files], [wanted], tmp_path / "out", Scale())
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["waterfall"][-1] == {
+        "step": "decontaminate",
+        "in": 2,
+        "kept": 1,
+        "changed": 0,
+        "dropped": {"holds a question of a benchmark": 1},
+    }
+    figures = report["contamination"]
     assert figures["benchmarks"] == {"exam": {"items": 50, "touched": 1, "by_source": {"mine": 1}}}
     assert figures["touched"] == {"exam": [item.id]}
     assert [json.loads(line)["id"] for line in (tmp_path / "out" / "clean.jsonl").read_text().splitlines()] == [
@@ -176,4 +187,4 @@ def test_the_report_adds_up_and_names_what_was_touched(tmp_path: Path):
     touched = json.loads((tmp_path / "out" / "touched.jsonl").read_text())
     assert (touched["record"], touched["benchmark"], touched["item"]) == ("mine/2", "exam", item.id)
     with pytest.raises(DataError, match="a benchmark holds exam items"):
-        run([files], [str(files)], tmp_path / "out", None)
+        list(benchmark_items(str(files), None))

@@ -95,7 +95,7 @@ def test_the_command_keeps_one_language(tmp_path: Path):
     words = ["clean", str(rows), "--language", "en", "--no-quality", "-o", str(tmp_path / "out"), "--json"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
-    assert json.loads(result.output)[1] | {"dropped": {}} == {
+    assert json.loads(result.stdout)["waterfall"][2] | {"dropped": {}} == {
         "step": "language",
         "in": 9,
         "kept": 1,

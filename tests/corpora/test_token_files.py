@@ -11,9 +11,11 @@ import pytest
 
 import corpora.token_files
 from corpora.bundled.render import render
+from corpora.curate.executor import Scale
+from corpora.curate.shards import split
 from corpora.errors import DataError
 from corpora.records import Document
-from corpora.token_files import MANIFEST, ShardTokenizer, read_manifest, spread, verify, write_tokens
+from corpora.token_files import MANIFEST, ShardTokenizer, read_manifest, verify, write_tokens
 
 DOCUMENTS = [one for one in render("bundled-documents", seed=1) if isinstance(one, Document)][:120]
 DOCUMENTS += [Document(id=f"notes/{n}", text=f"A note on número {n}: 心电图。") for n in range(41)]
@@ -31,9 +33,9 @@ def tokenizer():
 def made(folder: Path, tokenizer, workers: int = 1, seed: int = 7) -> Path:
     texts = folder / "texts"
     if not texts.exists():
-        folder.mkdir()
-        assert spread(DOCUMENTS, texts, SHARDS) == SHARDS
-    return write_tokens(texts, folder, tokenizer, ["CC0"], SHARDS, seed, options={"workers": workers})
+        split(DOCUMENTS, texts, SHARDS)
+    scale = Scale(shards=SHARDS, options={"workers": workers})
+    return write_tokens(texts, folder, tokenizer, ["CC0"], seed, scale)
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +95,13 @@ def test_two_workers_give_the_bytes_of_one_and_another_seed_another_order(folder
 
 
 class Killed(ShardTokenizer):
-    """The worker of the second shard is killed after it has written some of it, the first time."""
+    """Notes each shard that is begun; the worker of the second is killed after it has written some of it, the first time."""
 
     def write_unshuffled(self, data, filename):
-        mark = Path(self.output_folder.resolve_paths("")).parent / "killed"
-        if filename.startswith("00001") and not mark.exists():
-            mark.touch()
+        begun = Path(self.output_folder.resolve_paths("")).parent / "begun"
+        with begun.open("a") as notes:
+            notes.write(filename[:5] + "\n")
+        if begun.read_text().split().count("00001") == 1 and filename.startswith("00001"):
             super().write_unshuffled([document for document, _ in zip(data, range(9), strict=False)], filename)
             os.kill(os.getpid(), signal.SIGKILL)
         return super().write_unshuffled(data, filename)
@@ -108,25 +111,18 @@ def test_a_worker_that_is_killed_costs_one_shard(
     folder: Path, tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(corpora.token_files, "ShardTokenizer", Killed)
-    with pytest.raises(DataError, match=r"tokenize: 1 of 3 tasks were not done \(1\)"):
-        made(tmp_path / "two", tokenizer, workers=2)
-    assert (tmp_path / "two" / "tokens" / "00001_unshuffled.ds").stat().st_size > 0
-
-    def others() -> dict[str, tuple[int, int]]:
-        files = (tmp_path / "two" / "tokens").glob("0000[02]_00000_doc_shuffled.ds*")
-        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in files}
-
-    before = others()
-    assert len(before) == 4
     assert contents(made(tmp_path / "two", tokenizer, workers=2)) == contents(folder)
-    assert others() == before
+    assert sorted((tmp_path / "two" / "begun").read_text().split()) == ["00000", "00001", "00001", "00002"]
 
 
-def test_more_shards_than_documents_make_no_empty_file(tokenizer, tmp_path: Path):
-    used = spread(DOCUMENTS[:2], tmp_path / "texts", 5)
-    assert used == 2
-    manifest = read_manifest(write_tokens(tmp_path / "texts", tmp_path, tokenizer, [], used, 0))
-    assert [shard.documents for shard in manifest.shards] == [1, 1]
+def test_shards_that_are_done_are_not_written_again(folder: Path, tokenizer, tmp_path: Path):
+    made(tmp_path / "two", tokenizer)
+    files = {path.name: path for path in (tmp_path / "two" / "tokens").glob("*.ds*")}
+    before = {name: (path.stat().st_ino, path.stat().st_mtime_ns) for name, path in files.items()}
+    (tmp_path / "two" / "logs" / "tokenize" / "completions" / "00001").unlink()  # as if it had been cut off
+    assert contents(made(tmp_path / "two", tokenizer)) == contents(folder)
+    again = {name: (path.stat().st_ino, path.stat().st_mtime_ns) for name, path in files.items()}
+    assert {name for name in files if again[name] != before[name]} == {name for name in files if name[:5] == "00001"}
 
 
 @pytest.mark.parametrize(("size", "dtype"), [(65_536, "uint16"), (65_537, "uint32")])
@@ -140,8 +136,8 @@ def test_a_token_has_two_bytes_where_every_id_fits_into_them(tmp_path: Path, siz
     words = Tokenizer(WordLevel({f"w{n}": n for n in range(size)}, unk_token="w0"))
     words.pre_tokenizer = WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token=f"w{size - 1}")
-    used = spread([Document(id="one", text="w1 w255 w65535")], tmp_path / "texts", 1)
-    folder = write_tokens(tmp_path / "texts", tmp_path, tokenizer, [], used, 0)
+    split([Document(id="one", text="w1 w255 w65535")], tmp_path / "texts", 1)
+    folder = write_tokens(tmp_path / "texts", tmp_path, tokenizer, [], 0, Scale(shards=1))
     manifest = read_manifest(folder)
     assert manifest.dtype == dtype
     assert documents_of(folder, manifest.shards[0].file, np.dtype(dtype)) == [(1, 255, 65_535, size - 1)]

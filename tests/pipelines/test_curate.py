@@ -38,7 +38,7 @@ def stage(path: Path, **more) -> CurateStage:
             {"step": "clean"},
             {"step": "language", "keep": ["en"]},
             {"step": "quality", "quality": {"min_doc_words": 20, "min_stop_words": 1}, "repetition": None},
-            {"step": "dedup", "shards": 2},
+            {"step": "dedup"},
             {"step": "decontaminate", "against": [{"name": "bundled-exam"}]},
         ],
         **more,
@@ -68,11 +68,11 @@ def test_every_record_is_accounted_for(tmp_path: Path, sources, draft):
     assert "bundled-exam" in card
 
 
-def test_a_corpus_comes_as_often_as_it_says_with_a_limit_or_without(tmp_path: Path, sources, draft):
+@pytest.mark.parametrize(("corpus", "count"), [({"repeat": 2}, 114), ({"repeat": 2, "limit": 10}, 20)])
+def test_a_corpus_comes_as_often_as_it_says(tmp_path: Path, sources, draft, corpus: dict[str, int], count: int):
     path = rows(tmp_path)
-    for corpus, count in (({"repeat": 2}, 114), ({"repeat": 2, "limit": 10}, 20)):
-        curate(stage(path, corpora=[{"name": str(path), **corpus}], steps=[{"step": "clean"}]), sources, draft)
-        assert draft.metrics["waterfall"][0]["in"] == count
+    curate(stage(path, corpora=[{"name": str(path), **corpus}], steps=[{"step": "clean"}]), sources, draft)
+    assert draft.metrics["waterfall"][0]["in"] == count
 
 
 def test_nothing_left_is_an_error_that_says_where_it_went(tmp_path: Path, sources, draft):
@@ -82,10 +82,15 @@ def test_nothing_left_is_an_error_that_says_where_it_went(tmp_path: Path, source
         curate(stage(path), sources, draft)
 
 
-def test_a_misspelt_threshold_is_named(tmp_path: Path, sources, draft):
-    made = stage(rows(tmp_path), steps=[{"step": "quality", "quality": {"min_words": 3}}])
-    with pytest.raises(DataError, match="min_words"):
-        curate(made, sources, draft)
+def test_a_misspelt_threshold_is_named_before_anything_runs(tmp_path: Path):
+    block = stage(rows(tmp_path)).model_dump(mode="json")
+    block["steps"] = [{"step": "quality", "quality": {"min_words": 3}}]
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"name": "misspelt", "stages": {"good": block}}))
+    with pytest.raises(
+        RecipeError, match=r"'min_words' is no argument of datatrove's GopherQualityFilter, which has .*min_doc_words"
+    ):
+        load_recipe(str(path))
 
 
 def test_a_later_stage_reads_the_result_by_its_name(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The extended vocabulary: merges by hand and against the tokenizers library, old text cut as before, the old model kept."""
 
 import collections
+import itertools
 import json
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from corpora.bundled.render import render
+from corpora.records import Document
+from evals.likelihood import bits_per_byte
 from pipelines import training
 from pipelines.config import Corpus, ExtendStage
 from pipelines.extend import count_words, extend, extend_model, extend_tokenizer, further_merges, merged
@@ -93,6 +96,22 @@ def test_the_stage_writes_a_model_that_is_read_again(tiny_model: Path, sources, 
     assert draft.metrics["bytes_per_token"] > 1.1 * draft.metrics["bytes_per_token_before"]
     ids = tokenizer(TEXTS[0], return_tensors="pt")["input_ids"]
     assert torch.isfinite(model(input_ids=ids).logits).all()
+
+
+def test_before_training_the_loss_is_not_worse(base_model: Path, sources, draft):
+    stage = ExtendStage(kind="extend", model="base", corpora=[Corpus(name="bundled-documents")], tokens=2000)
+    extend(stage, base_model, sources, draft)
+    # One token predicted by a mean row costs less than the several pieces that it stands for.
+    assert draft.metrics["bits_per_byte"] < 0.95 * draft.metrics["bits_per_byte_before"]
+    general = [
+        record.text for record in itertools.islice(render("bundled-general"), 60) if isinstance(record, Document)
+    ]
+    figures = []
+    for place in (base_model, draft.folder / "model"):
+        model = training.load_model(place, training=False).eval()
+        figures.append(bits_per_byte(model, training.load_tokenizer(place), general))
+    # On other text the new tokens take a little of the old ones' probability.
+    assert figures[1] < 1.01 * figures[0]
 
 
 def test_the_result_is_the_same_again(base_model: Path, tmp_path: Path):

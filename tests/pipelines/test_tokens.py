@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from transformers import default_data_collator
 
 from corpora.bundled.render import render
+from corpora.curate.executor import Scale
 from corpora.errors import DataError
 from corpora.records import Document
 from corpora.token_files import read_manifest
@@ -54,10 +55,10 @@ def fresh(folder: Path) -> Draft:
     return made
 
 
-def artifact(folder: Path, corpus: Path, model: Path, **more) -> Artifact:
+def artifact(folder: Path, corpus: Path, model: Path, shards: int = 4, **more) -> Artifact:
     """A finished tokenize stage."""
     draft = fresh(folder)
-    stage = TokenizeStage(kind="tokenize", corpora=[Corpus(name=str(corpus))], options={"workers": 1}, **more)
+    stage = TokenizeStage(kind="tokenize", corpora=[Corpus(name=str(corpus))], scale=Scale(shards=shards), **more)
     tokenize(stage, 3, model, Sources(None, 3, {}), draft)
     return Artifact(folder, {"metrics": draft.metrics, "files": {}})
 
@@ -247,6 +248,11 @@ def test_held_out_documents_are_in_no_token_and_their_bits_per_byte_are_told(
     )
 
 
+def test_more_shards_than_documents_make_no_empty_file(tiny_model: Path, tmp_path: Path):
+    few = artifact(tmp_path / "tokens", written(tmp_path / "texts.jsonl", TEXTS[:2]), tiny_model, shards=5)
+    assert [shard.documents for shard in read_manifest(few.folder / "tokens").shards] == [1, 1]
+
+
 def test_a_stage_that_was_cut_off_reads_nothing_again(tiny_model: Path, tmp_path: Path):
     corpus = written(tmp_path / "texts.jsonl", TEXTS)
     whole = artifact(tmp_path / "whole", corpus, tiny_model)
@@ -256,7 +262,7 @@ def test_a_stage_that_was_cut_off_reads_nothing_again(tiny_model: Path, tmp_path
     work = tmp_path / "cut.checkpoints"
     (work / "logs" / "tokenize" / "completions" / "00002").unlink()
     corpus.unlink()
-    again = TokenizeStage(kind="tokenize", corpora=[Corpus(name=str(corpus))], options={"workers": 1})
+    again = TokenizeStage(kind="tokenize", corpora=[Corpus(name=str(corpus))])
     tokenize(again, 3, tiny_model, Sources(None, 3, {}), Draft(tmp_path / "cut"))
     for path in (whole.folder / "tokens").iterdir():
         assert (tmp_path / "cut" / "tokens" / path.name).read_bytes() == path.read_bytes()

@@ -1,0 +1,72 @@
+"""A corpus on disk in shards: files of JSON Lines, one record a line, that tasks work on side by side."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+from tqdm import tqdm
+
+from corpora.records import Record
+
+DONE = "whole"  # this file lies beside shards that are all there
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)
+
+
+def record_of(line: str | bytes) -> Record:
+    """The record on a line of a shard."""
+    return _adapter().validate_json(line)
+
+
+def shard(folder: Path, number: int) -> Path:
+    """The file of a shard."""
+    return folder / f"{number:05d}.jsonl"
+
+
+def shard_lines(folder: Path, number: int) -> Iterator[str]:
+    """The lines of a shard; of one that nothing was left of there is no file."""
+    path = shard(folder, number)
+    if path.is_file():
+        with path.open(encoding="utf-8") as stream:
+            yield from stream
+
+
+def split(records: Iterable[Record], folder: Path, count: int) -> None:
+    """Writes the records to ``count`` shards in turn, unless that was finished before."""
+    if (folder / DONE).is_file():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        streams = [stack.enter_context(shard(folder, number).open("w", encoding="utf-8")) for number in range(count)]
+        turn = itertools.cycle(streams)
+        for record in tqdm(records, desc="read", unit="record", disable=None):
+            next(turn).write(record.model_dump_json() + "\n")
+    (folder / DONE).touch()
+
+
+def joined(folder: Path, count: int) -> Iterator[Record]:
+    """The records of all shards, one shard after the other."""
+    for number in range(count):
+        yield from map(record_of, shard_lines(folder, number))
+
+
+def lines_in(folder: Path, count: int) -> int:
+    """How many records the shards hold."""
+    return sum(_newlines(shard(folder, number)) for number in range(count))
+
+
+def _newlines(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with path.open("rb") as stream:
+        blocks: Any = iter(lambda: stream.read(1 << 20), b"")
+        return sum(block.count(b"\n") for block in blocks)
