@@ -16,6 +16,7 @@ from pipelines.config import (
     Recipe,
     RecipeError,
     SftStage,
+    SynthesiseStage,
     named_corpora,
     resolve_model,
 )
@@ -37,6 +38,7 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
     """
     check_data(recipe, data_dir)
     check_base(recipe)
+    check_teachers(recipe)
     check_disk(recipe, run_dir)
     check_memory(recipe)
 
@@ -61,12 +63,27 @@ def check_base(recipe: Recipe) -> None:
     for name, stage in recipe.stages.items():
         if isinstance(stage, SftStage) and stage.training.get("chat_template_path"):
             return  # TRL gives the model this one, and the stages after it inherit it
-        if isinstance(stage, (SftStage, PreferencesStage, DpoStage)):
+        own_teacher = isinstance(stage, SynthesiseStage) and (
+            stage.teacher.model == "base" or stage.teacher.model in recipe.stages
+        )
+        if isinstance(stage, (SftStage, PreferencesStage, DpoStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
                 "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
                 "chat_template.jinja to the model's folder"
             )
+
+
+def check_teachers(recipe: Recipe) -> None:
+    """Raises RecipeError when the key of a teacher's endpoint, or a prompt, is missing."""
+    for stage in recipe.stages.values():
+        if isinstance(stage, SynthesiseStage):
+            from pipelines.prompting import load_prompts
+            from pipelines.synthesise import endpoint_key
+
+            endpoint_key(stage)
+            for task in stage.tasks:
+                load_prompts(task)
 
 
 def _base_bytes(recipe: Recipe) -> int:

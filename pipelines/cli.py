@@ -34,7 +34,10 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 RecipeArgument = Annotated[
-    str, typer.Argument(help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`) or the path of a YAML file.")
+    str,
+    typer.Argument(
+        help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`, `nano-synthetic`) or the path of a YAML file."
+    ),
 ]
 RunOption = Annotated[
     Path | None,
@@ -162,6 +165,55 @@ def stats(
         out.print(
             f"{saved['new_tokens']:,} more tokens in the vocabulary would make it {100 * share:.1f}% shorter (recipe: a stage of kind extend)"
         )
+
+
+@corpora.command()
+def synthesise(
+    recipe: RecipeArgument,
+    stage: Annotated[
+        str | None, typer.Option(help="The stage of kind `synthesise`. Default: the recipe's last one.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Count requests, tokens and cost, and send nothing.")
+    ] = False,
+    run: RunOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a teacher write records: run RECIPE up to its `synthesise` stage, or only say what that would take.
+
+    What is done is kept: the same command goes on where an interrupted run ended. See docs/synthetic.md.
+
+    Examples: `osler corpora synthesise nano-synthetic --estimate` · `osler corpora synthesise mine.yaml --stage guidelines`
+    """
+    from pipelines.config import load_recipe
+    from pipelines.reproduce import reproduce
+    from pipelines.synthesise import estimate_stage, synthesise_stage
+
+    loaded = load_recipe(recipe)
+    folder = run or Path("runs") / loaded.name
+    if estimate:
+        name, found = estimate_stage(loaded, stage, folder, data)
+        if as_json:
+            typer.echo(json.dumps(found.as_dict()))
+            return
+        out.print(f"stages.{name}, from nothing done:", markup=False)
+        for line in found.lines():
+            out.print(f"  {line}", markup=False, soft_wrap=True)
+        return
+    name = synthesise_stage(loaded, stage)
+    metrics = reproduce(loaded, folder, data, until_stage=name)[name].metrics
+    if as_json:
+        typer.echo(json.dumps(metrics))
+        return
+    spent = metrics["spent"]
+    cost = f", cost {metrics['cost']:.4g}" if "cost" in metrics else ""
+    out.print(
+        f"{metrics['records']:,} records in {folder / name}/records.jsonl; {spent['requests']:,} requests, "
+        f"{spent['prompt_tokens']:,} + {spent['completion_tokens']:,} tokens{cost}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command("eval")

@@ -17,8 +17,11 @@ from typing import Any
 
 from tqdm import tqdm
 
+from corpora.card import Census, write_card
 from corpora.curate.decontaminate import text_of
+from corpora.curate.shards import record_of
 from corpora.errors import DataError
+from corpora.page import percent, table
 from corpora.records import Record
 from pipelines import training
 from pipelines.artifact import Draft
@@ -78,6 +81,7 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
     orders = {source.name: source.order(seed) for source in found}
     files = {source.name: source.path.open("rb") for source in found}
     open_sources = list(found)
+    census = Census()
     with (draft.folder / "records.jsonl").open("wb") as out:
         while open_sources:
             source = min(open_sources, key=lambda one: one.taken / one.share)
@@ -86,14 +90,16 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
                 open_sources.remove(source)
                 continue
             files[source.name].seek(source.starts[place])
-            out.write(files[source.name].readline())
+            line = files[source.name].readline()
+            out.write(line)
+            census.add(record_of(line))
             source.taken += source.lengths[place]
             source.records += 1
     for stream in files.values():
         stream.close()
     taken = sum(source.taken for source in found)
     draft.metrics = {
-        "records": sum(source.records for source in found),
+        **census.as_dict(),
         "tokens": taken,
         "wished_tokens": total,
         "mix": {
@@ -107,3 +113,18 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
             for source in found
         },
     }
+    names = [corpus.name for block in stage.sources.values() for corpus in block.corpora]
+    rows = [
+        [
+            name,
+            f"{one['records']:,}",
+            f"{one['tokens']:,}",
+            percent(one["share"]),
+            percent(one["wished_share"]),
+            f"{one['passes']:.2f}",
+        ]
+        for name, one in draft.metrics["mix"].items()
+    ]
+    head = ["source", "records", "tokens", "% of tokens", "% wished", "passes over the source"]
+    shares = ["## The mix", "", f"{taken:,} tokens of {total:,} wished.", "", table(head, rows), ""]
+    write_card(draft.folder, draft.folder.stem, names, draft.metrics, shares)

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import json
 from pathlib import Path
 from typing import Any
 
-from markdown_it import MarkdownIt
-
 from corpora.catalog import find_dataset, load_catalog
 from corpora.licences import consequence
+from corpora.page import percent, table, write_page
 from pipelines.artifact import Artifact, fingerprint, versions
 from pipelines.config import Recipe, training_data
-
-STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, sans-serif; color: #1c2733; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2.2rem; border-bottom: 1px solid #dbe2ea; padding-bottom: .3rem; }
-table { border-collapse: collapse; font-size: .92rem; display: block; overflow-x: auto; }
-th, td { border-bottom: 1px solid #dbe2ea; padding: .35rem .7rem; text-align: left; vertical-align: top; }
-th { background: #f2f5f8; } img { max-width: 100%; } code { background: #f2f5f8; padding: 0 .2rem; }
-blockquote { border-left: 4px solid #c0504d; margin-left: 0; padding-left: 1rem; color: #444; }
-"""
-
-
-def percent(value: float) -> str:
-    """A share as a percentage with one decimal."""
-    return f"{100 * value:.1f}"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-
-    def line(cells: list[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-    return "\n".join([line(head), line(["---"] * len(head)), *(line(row) for row in rows)])
 
 
 def exams(artifacts: dict[str, Artifact]) -> dict[str, dict[str, Any]]:
@@ -160,6 +134,30 @@ def data_section(recipe: Recipe) -> list[str]:
     return ["## Made from", "", table(head, rows), "", *said, ""]
 
 
+def teachers_section(artifacts: dict[str, Artifact]) -> list[str]:
+    """Records that teachers wrote: by whom, how many were kept, why others were not, and what they took."""
+    rows = []
+    for name, artifact in artifacts.items():
+        if artifact.manifest["given"]["config"].get("kind") != "synthesise":
+            continue
+        metrics = artifact.metrics
+        spent, cost = metrics["spent"], f"{metrics['cost']:.4g}" if "cost" in metrics else ""
+        for step in metrics["waterfall"]:
+            reasons = "; ".join(f"{count:,} {reason}" for reason, count in step["dropped"].items())
+            tokens = f"{spent['prompt_tokens'] + spent['completion_tokens']:,}"
+            who = [
+                f"{name}: {step['step']}",
+                metrics["teacher"],
+                f"{step['kept']:,} of {step['in']:,}",
+                reasons or "none",
+            ]
+            rows.append([*who, f"{spent['requests']:,}", tokens, cost])
+    if not rows:
+        return []
+    head = ["records", "teacher", "kept", "dropped", "requests of the stage", "its tokens", "its cost"]
+    return ["## Written by a teacher", "", table(head, rows), ""]
+
+
 def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
     """A curve of the loss for each stage that trains; False when there is none."""
     trained = {
@@ -266,20 +264,14 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
     if serve:
         lines += ["## Served by vLLM, asked through LangChain", "", *_serve_lines(serve)]
     lines += data_section(recipe)
+    lines += teachers_section(artifacts)
     lines += ["## The stages", "", *stages_section(artifacts)]
     if draw_losses(artifacts, run_dir / "losses.png"):
         lines += ["![loss of each stage](losses.png)", ""]
     lines += ["## The manifest", "", *_manifest_lines(recipe, artifacts)]
-    text = "\n".join(lines) + "\n"
-    (run_dir / "report.md").write_text(text, encoding="utf-8")
-    body = MarkdownIt("commonmark").enable("table").render(text)
-    page = (
-        f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-        f"<title>{html.escape(recipe.name)}</title><style>{STYLE}</style></head><body>{body}</body></html>"
-    )
-    (run_dir / "report.html").write_text(page, encoding="utf-8")
+    page = write_page(run_dir, "report", recipe.name, lines)
     target.write_text(json.dumps(figures, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
-    return run_dir / "report.md"
+    return page
 
 
 def _serve_lines(serve: dict[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ from pipelines.config import (
     ReplayStage,
     SftStage,
     Stage,
+    SynthesiseStage,
     TokenizeStage,
     named_corpora,
     resolve_model,
@@ -104,6 +105,13 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.preferences import preferences
 
         preferences(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+    elif isinstance(stage, SynthesiseStage):
+        from pipelines.synthesise import synthesise
+
+        own = stage.teacher.model
+        folder = model_folder(own, recipe, sources.artifacts) if own else None
+        identity_of_own = model_identity(own, recipe, sources.artifacts) if own else None
+        synthesise(stage, recipe.seed, folder, identity_of_own, sources, draft)
     elif isinstance(stage, DpoStage):
         from pipelines.dpo import dpo
 
@@ -135,6 +143,14 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
         inputs["prompts"] = identity(stage.prompts, sources)
     if isinstance(stage, DpoStage):
         inputs["preferences"] = identity(stage.preferences, sources)
+    if isinstance(stage, SynthesiseStage):
+        from pipelines.prompting import load_prompts
+
+        inputs["corpora"] = [identity(corpus, sources) for corpus in named_corpora(stage)]
+        inputs["prompts"] = [load_prompts(task).digests for task in stage.tasks]
+        if stage.teacher.model is not None:
+            inputs["model"] = model_identity(stage.teacher.model, recipe, sources.artifacts)
+        return {"stage": name, "config": stage.makes(), "seed": recipe.seed, "inputs": inputs}
     if isinstance(stage, MergeStage):
         inputs["models"] = [model_identity(model, recipe, sources.artifacts) for model in stage.models]
     if isinstance(stage, ExamStage):
@@ -169,7 +185,11 @@ def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: C
 
 
 def reproduce(
-    recipe: Recipe, run_dir: Path, data_dir: Path | None = None, until_kind: str | None = None
+    recipe: Recipe,
+    run_dir: Path,
+    data_dir: Path | None = None,
+    until_kind: str | None = None,
+    until_stage: str | None = None,
 ) -> dict[str, Artifact]:
     """Runs what is not yet done of ``recipe`` below ``run_dir`` and returns the artifact of each stage.
 
@@ -178,11 +198,13 @@ def reproduce(
         run_dir: folder for the artifacts and the report.
         data_dir: folder of the published datasets that the recipe names.
         until_kind: stop after the last stage of this kind; otherwise the model is served, asked and reported on as well.
+        until_stage: stop after the stage of this name.
 
     Raises:
         OslerError: with the remedy. What was finished before stays and is skipped by the next run.
     """
     check(recipe, run_dir, data_dir)
+    last = _last_of(recipe, until_kind) if until_kind is not None else until_stage
     for sentence in consequence(training_data(recipe.stages)):
         console.print(f"the result: {sentence}", markup=False)
     training.quiet()
@@ -198,7 +220,7 @@ def reproduce(
             given(name, stage, recipe, sources),
             lambda draft, name=name, stage=stage: run_stage(name, stage, recipe, sources, draft),  # type: ignore[misc]
         )
-        if until_kind is not None and name == _last_of(recipe, until_kind):
+        if name == last:
             return artifacts
     if recipe.serve is not None:
         block = recipe.serve

@@ -169,9 +169,10 @@ def run_tasks(blocks: list[PipelineStep], tasks: int, name: str, logs: Path, sca
     # datatrove tells each task's story on the screen; it is kept in a file.
     try:
         with (logs / "datatrove.log").open("a", encoding="utf-8") as told, contextlib.redirect_stderr(told):
+            setup_default_logger()
             executor.run()
     finally:
-        setup_default_logger()  # it holds on to that file otherwise, which is closed now
+        setup_default_logger()  # it writes to that file otherwise, which is closed now
     if scale.executor == "slurm":
         _wait_for(executor, name)
     left = executor.get_incomplete_ranks(skip_completed=True)

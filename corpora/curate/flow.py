@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 from datatrove.pipeline.base import PipelineStep
 from pydantic import BaseModel, ConfigDict
 
+from corpora.card import Census, write_card
 from corpora.curate.clean import Cleaning, Quality, clean, keep_good
 from corpora.curate.decontaminate import Benchmarks, Contamination, decontaminate
 from corpora.curate.dedup import Deduplication, dedup
@@ -162,7 +163,7 @@ def _contamination(made: Curated, steps: list[Settings], touched: list[Path]) ->
 
 
 def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scale) -> Curated:
-    """Reads the files and writes ``clean.jsonl``, ``report.json``, and, where there is such a step, ``touched.jsonl`` and ``near.jsonl`` to ``to``.
+    """Reads the files and writes ``clean.jsonl``, ``report.json``, a data card, and, where there is such a step, ``touched.jsonl`` and ``near.jsonl`` to ``to``.
 
     The shards are in ``to/work`` meanwhile; after an error they stay, and the same call goes on from them.
 
@@ -173,14 +174,18 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
     given = [[str(file), file.stat().st_size if file.is_file() else 0] for file in files]
     resumable(work, [given, [[step.name, step.model_dump()] for step in steps], scale.shards])
     made = curate(itertools.chain.from_iterable(stream_file(file) for file in files), steps, work, scale)
+    census = Census()
     with writing(to / "clean.jsonl") as out:
         for record in made.records():
             out.write(record.model_dump_json() + "\n")
+            census.add(record)
     for name, parts in (("touched", made.touched), ("near", made.near)):
         if any(isinstance(step, Decontamination if name == "touched" else Deduplication) for step in steps):
             gather(parts, to / f"{name}.jsonl")
     with writing(to / "report.json") as out:
         json.dump(made.as_dict(), out, ensure_ascii=False, indent=1)
+    title = ", ".join(file.name for file in files)
+    write_card(to, title, (str(file) for file in files), {**census.as_dict(), **made.as_dict()})
     shutil.rmtree(work)
     return made
 

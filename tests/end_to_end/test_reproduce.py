@@ -35,7 +35,9 @@ def test_the_report_holds_every_figure(run: Path):
     assert all(turn["answer"] for turn in figures["serve"]["turns"])
     for picture in ("losses.png", "exam-bundled-exam.png"):
         assert (run / picture).stat().st_size > 5000
-        assert picture in (run / "report.html").read_text()
+        assert picture in text
+    # The page holds its pictures, so that it can be sent as one file.
+    assert (run / "report.html").read_text().count("data:image/png;base64,") == 2
 
 
 def test_pretraining_taught_the_model_medical_text(run: Path):

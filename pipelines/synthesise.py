@@ -1,0 +1,306 @@
+"""Synthetic extension: exam answers and items, questions on passages, and patient cases, written by a teacher and checked.
+
+The three kinds and the resampling follow Fully Open Meditron (Theimer-Lienhard et al. 2026, https://arxiv.org/abs/2605.16215; its
+``data_gen`` scripts): a reply is kept when it agrees with the gold label, and sampled again otherwise, eight times at most at temperature
+0.7. Where that work keeps a written item or a guideline's question as it came, this one checks it too: an item's key must be found by
+independent answers, an answer must be borne by its quotation and its passage (see ``agreement``), and a case must lead to its condition.
+
+datatrove's ``InferenceRunner`` (0.10.1) was looked at first, and it does much of the running. It has no rate limit; on an endpoint at
+127.0.0.1 over http it sends with code of its own that reads no Retry-After; a request that fails six times, or a wrong key, ends the
+whole task without naming the item; and it writes records in the order in which they were finished, so that a resumed run differs from one
+in a piece. So the requests go through OpenAI's client (see ``teacher``), and the journal is kept here.
+
+Every finished record or drop is a line of a journal in the stage's checkpoints. A run that was killed goes on from there: what was
+finished is not asked again. Records that the endpoint failed are. The result is in the order of the sources, so that an interrupted run
+gives the bytes of one in a piece when the teacher gives the same reply to the same request and seed; vLLM does not always, because what
+shares a batch changes its rounding. Holds keys and places in memory, and no text.
+
+Writes ``records.jsonl``, ``dropped.jsonl`` and a waterfall that adds up. Raises DataError, RecipeError, TeacherError and ServerError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from tqdm import tqdm
+
+from corpora.curate.waterfall import Step
+from corpora.errors import DataError, OslerError
+from pipelines.artifact import Draft, load_artifact
+from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora, nearest
+from pipelines.data import Sources
+from pipelines.journal import Journal
+from pipelines.prompting import load_prompts
+from pipelines.reproduce import model_folder
+from pipelines.synthesis_estimate import Estimate, estimate, token_counter
+from pipelines.synthesis_tasks import Talk, made, sourced
+from pipelines.teacher import Spent, Teacher, TeacherError
+from serving.server import serving
+
+console = Console(stderr=True, highlight=False)
+
+
+class _Bar:
+    """What a person sees of a run."""
+
+    def __init__(self, journal: Journal, expected: Estimate) -> None:
+        self.counts = collections.Counter(journal.outcomes.values())
+        self.reasons: collections.Counter[str] = collections.Counter()
+        self.price = expected.stage.teacher.price_per_million
+        self.bar = tqdm(
+            total=expected.wished, initial=expected.done, desc="synthesise", unit="record", dynamic_ncols=True
+        )
+
+    def show(self, line: dict[str, Any], spent: Spent) -> None:
+        self.counts[line["outcome"]] += 1
+        if line["outcome"] != "kept":
+            self.reasons[line["reason"]] += 1
+        dropped = ", ".join(f"{count} {reason}" for reason, count in self.reasons.most_common(3))
+        told = [f"kept {self.counts['kept']:,}", f"dropped {self.counts['dropped'] + self.counts['failed']:,}"]
+        if dropped:
+            told[-1] += f" ({dropped})"
+        told.append(f"{spent.prompt_tokens + spent.completion_tokens:,} tokens")
+        if self.price is not None:
+            told.append(f"cost {spent.cost(self.price):.4g}")
+        self.bar.set_postfix_str(", ".join(told), refresh=False)
+        self.bar.update()
+
+
+async def _run(
+    stage: SynthesiseStage,
+    seed: int,
+    teacher: Teacher,
+    who: dict[str, str],
+    sources: Sources,
+    journal: Journal,
+    bar: _Bar,
+) -> None:
+    """Makes every record that is not in the journal, ``concurrency`` at once.
+
+    Raises:
+        TeacherError: the teacher cannot be used, or failed ``stop_after`` records in a row.
+    """
+    prompts = [load_prompts(task) for task in stage.tasks]
+    pending = (work for work in sourced(stage, sources) if work.key not in journal)
+    in_a_row: collections.Counter[str] = collections.Counter()
+
+    async def worker() -> None:
+        for work in pending:
+            talk = Talk(work, prompts[stage.tasks.index(work.task)], teacher, who, seed)
+            line = await made(talk, stage.max_tries)
+            journal.add(line)
+            bar.show(line, teacher.spent)
+            if line["outcome"] != "failed":
+                in_a_row.clear()
+                continue
+            in_a_row[f"{line['reason']}: {line['said']}"] += 1
+            if in_a_row.total() >= stage.stop_after:
+                told = "; ".join(f"{count} × {reason}" for reason, count in in_a_row.most_common(3))
+                raise TeacherError(
+                    f"{teacher.url} failed {in_a_row.total()} records in a row ({told}); what was done is kept: mend the endpoint, "
+                    "or raise timeout or retries, and run again"
+                )
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(stage.concurrency):
+                group.create_task(worker())
+    except* OslerError as found:
+        raise found.exceptions[0] from None
+    finally:
+        await teacher.close()
+
+
+def _own_flags(model: str, largest: int, seed: int, stage: SynthesiseStage) -> dict[str, Any]:
+    """Flags of our own vLLM: room for the largest request, as far as the model has it."""
+    config = Path(model) / "config.json"
+    room = json.loads(config.read_text()).get("max_position_embeddings", largest) if config.is_file() else largest
+    return {"max-model-len": min(largest + 8, room), "seed": seed, **stage.teacher.vllm}
+
+
+def synthesise(
+    stage: SynthesiseStage, seed: int, model: str | None, fingerprint: str | None, sources: Sources, draft: Draft
+) -> None:
+    """Writes what the teacher's replies leave to ``draft``.
+
+    Args:
+        stage: what is to be done.
+        seed: of the recipe.
+        model: folder or hub id of our own teacher; None for an endpoint.
+        fingerprint: of its weights.
+        sources: where the stage's corpora are.
+        draft: the stage's folder; the journal is in its checkpoints.
+
+    Raises:
+        DataError: a corpus cannot be used, or nothing is left.
+        RecipeError: the estimate is above ``max_cost``, a prompt cannot be made, or the key's variable is empty.
+        TeacherError: see ``Teacher.ask`` and ``_run``.
+        ServerError: our own vLLM does not start, or has stopped.
+    """
+    journal = Journal(draft.checkpoints / "journal.jsonl")
+    journal.forget_failed()
+    before = journal.spent.requests
+    expected = estimate(stage, sources, model, journal)
+    block = stage.teacher
+    name = block.name or str(block.model)
+    console.print(f"teacher: {name}" + (f" at {block.url}" if block.url else ", our own vLLM"), markup=False)
+    for told in expected.lines():
+        console.print(f"  {told}", markup=False, soft_wrap=True)
+    expected.check()
+    who = {"teacher": name, **({"teacher_fingerprint": fingerprint} if fingerprint else {})}
+    count, _ = token_counter(model)
+
+    def ask_all(url: str, served: str, key: str | None) -> Spent:
+        async def run() -> Spent:
+            teacher = Teacher(stage, url, served, key, expected.largest, count, journal.spent)
+            await _run(stage, seed, teacher, who, sources, journal, bar)
+            return teacher.spent
+
+        return asyncio.run(run())
+
+    spent = journal.spent
+    bar = _Bar(journal, expected)
+    try:
+        if expected.wished == expected.done:
+            pass
+        elif block.url is not None:
+            spent = ask_all(block.url, name, endpoint_key(stage))
+        else:
+            assert model is not None
+            with serving(model, flags=_own_flags(model, expected.largest, seed, stage)) as server:
+                try:
+                    spent = ask_all(server.url, server.model, None)
+                except TeacherError:
+                    server.check()  # the server's own reason, where it has stopped
+                    raise
+                draft.metrics |= {
+                    "vllm_start_seconds": round(server.start_seconds, 1),
+                    "vllm_memory_gib": round(server.peak_memory_gib, 2),
+                }
+    finally:
+        bar.bar.close()
+    _write(stage, expected.keys, journal, draft)
+    journal.close()
+    draft.metrics |= {
+        **who,
+        "endpoint": block.url or "our own vLLM",
+        "estimate": expected.as_dict(),
+        "spent": spent.as_dict(),
+        "requests_of_this_run": spent.requests - before,
+    }
+    if block.price_per_million is not None:
+        draft.metrics["cost"] = round(spent.cost(block.price_per_million), 6)
+
+
+def estimate_stage(recipe: Recipe, wanted: str | None, run_dir: Path, data_dir: Path | None) -> tuple[str, Estimate]:
+    """The name and the estimate of a recipe's synthesise stage, the last one by default, from nothing done. Sends nothing.
+
+    Raises:
+        RecipeError: there is no such stage, or it reads an earlier one that has not been run.
+        DataError: a corpus cannot be used.
+    """
+    name = synthesise_stage(recipe, wanted)
+    stage = recipe.stages[name]
+    assert isinstance(stage, SynthesiseStage)
+    found = {other: load_artifact(run_dir / other) for other in recipe.stages}
+    artifacts = {other: artifact for other, artifact in found.items() if artifact is not None}
+    for corpus in named_corpora(stage):
+        if corpus.name in recipe.stages and corpus.name not in artifacts:
+            raise RecipeError(
+                f"stages.{name} reads '{corpus.name}', which has not been run; run it first, without --estimate"
+            )
+    own = stage.teacher.model
+    there = own is not None and (
+        own not in recipe.stages or own in artifacts
+    )  # else the stages before it make its tokenizer
+    model = model_folder(own, recipe, artifacts) if own is not None and there else None
+    made = estimate(stage, Sources(data_dir, recipe.seed, artifacts), model)
+    made.check()
+    return name, made
+
+
+def synthesise_stage(recipe: Recipe, wanted: str | None) -> str:
+    """Name of the recipe's synthesise stage that is wanted, the last one by default.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    names = [name for name, stage in recipe.stages.items() if isinstance(stage, SynthesiseStage)]
+    if not names:
+        raise RecipeError(f"recipe '{recipe.name}' has no stage of kind 'synthesise'")
+    if wanted is not None and wanted not in names:
+        raise RecipeError(f"no synthesise stage is called '{wanted}'; {nearest(wanted, names)}")
+    return wanted or names[-1]
+
+
+def endpoint_key(stage: SynthesiseStage) -> str | None:
+    """The key for the teacher's endpoint, from the environment variable that the recipe names.
+
+    Raises:
+        RecipeError: the variable is not set.
+    """
+    variable = stage.teacher.key_env
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise RecipeError(
+            f"the environment variable {variable} is not set; it holds the key for {stage.teacher.url} (key_env)"
+        )
+    return os.environ[variable]
+
+
+def _write(stage: SynthesiseStage, keys: list[str], journal: Journal, draft: Draft) -> None:
+    """Records, drops and counts, in the order of the sources.
+
+    Raises:
+        DataError: nothing was kept.
+    """
+    steps = {task.name or task.task: Step(task.name or task.task) for task in stage.tasks}
+    gold: collections.Counter[str] = collections.Counter()
+    tries: collections.Counter[int] = collections.Counter()
+    samples: list[Any] = []
+    with (
+        (draft.folder / "records.jsonl").open("w", encoding="utf-8") as records,
+        (draft.folder / "dropped.jsonl").open("w", encoding="utf-8") as drops,
+    ):
+        for key in keys:
+            line = journal.read(key)
+            step = steps[key.split("/")[0]]
+            step.received += 1
+            if line["outcome"] != "kept":
+                step.dropped[line["reason"]] += 1
+                told = {"id": key, "reason": line["reason"], "tries": line["tries"], "said": line["said"]}
+                drops.write(json.dumps(told, ensure_ascii=False) + "\n")
+                continue
+            step.kept += 1
+            tries[line["tries"]] += 1
+            record = line["record"]
+            if record["meta"]["task"] == "exam":
+                gold[record["meta"]["gold"]] += 1
+            records.write(json.dumps(record, ensure_ascii=False) + "\n")
+            if len(samples) < 3:
+                samples.append(record)
+    counts = []
+    for step in steps.values():
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in step.dropped.most_common())
+        counts.append(f"{step.name}: {step.received:,} in, {step.kept:,} kept, dropped: {reasons or 'none'}")
+        console.print(counts[-1], markup=False, soft_wrap=True)
+    kept = sum(step.kept for step in steps.values())
+    if not kept:
+        raise DataError(
+            f"the teacher gave nothing that could be kept ({'. '.join(counts)}); what it said last of each is in {journal.path}: choose "
+            "a better teacher, mend the prompts, or raise max_tries"
+        )
+    draft.metrics |= {
+        "records": kept,
+        "waterfall": [step.as_dict() for step in steps.values()],
+        "kept_at_try": {str(number): tries[number] for number in sorted(tries)},
+        "gold_letters": dict(sorted(gold.items())),
+        "samples": samples,
+    }
