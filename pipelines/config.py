@@ -159,18 +159,39 @@ class MixStage(_Block):
     )  # passes over a source at most (Muennighoff et al. 2023: up to 4 cost little)
 
 
+class TokenizeStage(_Block):
+    """Corpora as files of tokens that training maps into memory; a cpt stage names them in ``tokens``."""
+
+    kind: Literal["tokenize"]
+    model: str = "base"  # whose tokenizer
+    corpora: list[Corpus] = Field(min_length=1)
+    held_out: float = Field(default=0.0, ge=0, lt=0.5)  # share of documents kept for bits per byte
+    scale: Scale = Scale()  # a shard is a file
+
+
 class CptStage(_Block):
     """Pretraining on running text, from random weights or going on from a model."""
 
     kind: Literal["cpt"]
     model: str
-    corpora: list[Corpus] = Field(min_length=1)
+    corpora: list[Corpus] = []  # read into memory
+    tokens: str | None = None  # or a tokenize stage's name, whose files are read as they are needed
     held_out: float = Field(default=0.0, ge=0, lt=0.5)  # share of documents kept for bits per byte
     sequence_length: int = Field(default=1024, ge=8)  # tokens
     optimizer: Literal["adamw", "muon"] = "adamw"
     muon_steps: int = Field(default=5, ge=1)  # Newton-Schulz iterations of Muon
     anchor: Anchor | None = None
     training: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> CptStage:
+        if bool(self.corpora) == (self.tokens is not None):
+            raise ValueError(
+                "a cpt stage reads either corpora or the tokens of a tokenize stage: give one of the two keys"
+            )
+        if self.tokens is not None and self.held_out:
+            raise ValueError("held_out belongs to the tokenize stage, which keeps those documents out of the tokens")
+        return self
 
 
 class ReplayStage(_Block):
@@ -413,6 +434,7 @@ Stage = Annotated[
     | CurateStage
     | MixStage
     | ExtendStage
+    | TokenizeStage
     | CptStage
     | ReplayStage
     | SftStage
@@ -429,6 +451,7 @@ STAGE_CLASSES: dict[str, type[_Block]] = {
     "curate": CurateStage,
     "mix": MixStage,
     "extend": ExtendStage,
+    "tokenize": TokenizeStage,
     "cpt": CptStage,
     "replay": ReplayStage,
     "sft": SftStage,
@@ -523,7 +546,7 @@ def _explain(error: ValidationError, raw: dict[str, Any]) -> str:
         if "tasks" in place:
             return f"{'.'.join(place)}.task: a task is one of: {', '.join(TASK_CLASSES)}"
         return f"{'.'.join(place)}.kind: a stage is one of: {', '.join(STAGE_CLASSES)}"
-    return f"{'.'.join(place)}: {first['msg']}"
+    return f"{'.'.join(place)}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def training_class(kind: str) -> Any:
@@ -579,6 +602,13 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
             if word not in earlier:
                 raise RecipeError(
                     f"{path}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}"
+                )
+        if isinstance(stage, CptStage) and stage.tokens is not None:
+            made = [one for one in earlier if isinstance(recipe.stages.get(one), TokenizeStage)]
+            if stage.tokens not in made:
+                hint = nearest(stage.tokens, made) if made else "add one"
+                raise RecipeError(
+                    f"{path}: stages.{name}.tokens: no earlier stage of kind tokenize is called '{stage.tokens}'; {hint}"
                 )
         if isinstance(stage, (CptStage, SftStage, DpoStage)):
             unknown = sorted(set(stage.training) - training_keys(stage.kind))

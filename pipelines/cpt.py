@@ -3,7 +3,8 @@
 Supports full training of any causal language model of transformers, from random weights (recipe ``nano-base``) or going on
 from a model. Documents are shuffled by seed, joined by the end-of-text token and cut into blocks of
 ``sequence_length`` tokens, so that no position is padding. A share of the documents can be held out; bits per byte on it
-is reported. An ``anchor`` keeps the model near an older one on other text. Assumes that all documents fit in memory as tokens. Raises DataError and TrainingError.
+is reported. An ``anchor`` keeps the model near an older one on other text. Documents of ``corpora`` must fit in memory as tokens; those of a
+tokenize stage (``tokens``) are read from disk as they are needed. Raises DataError and TrainingError.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 from transformers import Trainer, default_data_collator
 
@@ -22,24 +24,32 @@ from pipelines.artifact import Draft
 from pipelines.blocks import blocks
 from pipelines.config import CptStage
 from pipelines.data import Sources, records
+from pipelines.tokens import windows
 
 
 def cpt(
     stage: CptStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft, anchor_path: str | None = None
 ) -> None:
-    """Trains the model at ``model_path`` on the stage's corpora and writes it to ``draft``.
+    """Trains the model at ``model_path`` on the stage's corpora or tokens and writes it to ``draft``.
 
     ``anchor_path`` is where the model is that the stage's anchor, if it has one, holds on to.
     """
     tokenizer = training.load_tokenizer(model_path)
+    train_dataset: Any
+    if stage.tokens is not None:
+        train_dataset, held_out, told = windows(
+            sources.artifacts[stage.tokens].folder, tokenizer, stage.sequence_length
+        )
+    else:
+        documents = records(stage.corpora, sources, Document)
+        random.Random(seed).shuffle(documents)
+        kept = round(len(documents) * stage.held_out)
+        held_out, documents = documents[:kept], documents[kept:]
+        train_dataset = blocks(documents, tokenizer, stage.sequence_length)
+        licences = sorted({document.licence for document in documents})
+        told = {"documents": len(documents), "licences": licences}
+
     model = training.load_model(model_path)
-
-    documents = records(stage.corpora, sources, Document)
-    random.Random(seed).shuffle(documents)
-    kept = round(len(documents) * stage.held_out)
-    held_out, documents = documents[:kept], documents[kept:]
-    train_dataset = blocks(documents, tokenizer, stage.sequence_length)
-
     args = training.arguments("cpt", draft, seed, stage.training)
     loss = anchor_loss(stage.anchor, anchor_path, sources)
     trainer = anchored(Trainer, loss)(
@@ -53,8 +63,7 @@ def cpt(
     draft.metrics = training.run(trainer, draft, "cpt")
 
     training.save_model(model, tokenizer, draft.folder / "model")
-    licences = sorted({document.licence for document in documents})
-    draft.metrics |= {"documents": len(documents), "blocks": len(train_dataset), "licences": licences}
+    draft.metrics |= {**told, "blocks": len(train_dataset)}
     if held_out:
         with (draft.folder / "held_out.json").open("w", encoding="utf-8") as stream:
             json.dump([document.id for document in held_out], stream, indent=1)

@@ -120,6 +120,24 @@ def one_by_one(corpus: Corpus, sources: Sources) -> Iterator[Record]:
         yield from filtered(corpus, sources)
 
 
+def checked(record: Record, corpus: Corpus, kind: type[R]) -> R:
+    """The record, of the type that is needed here.
+
+    Raises:
+        DataError: it is of another type.
+    """
+    if not isinstance(record, kind):
+        raise DataError(f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed")
+    return record
+
+
+def empty(corpus: Corpus) -> DataError:
+    """The error of a corpus that has no record, which names what may have left them out."""
+    filters = [name for name in ("part", "max_characters", "exclude") if getattr(corpus, name) not in (None, "all")]
+    hint = f" after {', '.join(filters)}; loosen them" if filters else "; an empty corpus cannot be used"
+    return DataError(f"corpus '{corpus.name}' is empty{hint}")
+
+
 def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
     """All records of ``corpora``, each of the type ``kind``.
 
@@ -128,19 +146,9 @@ def records(corpora: list[Corpus], sources: Sources, kind: type[R]) -> list[R]:
     """
     found: list[R] = []
     for corpus in corpora:
-        part: list[R] = []
-        for record in filtered(corpus, sources):
-            if not isinstance(record, kind):
-                raise DataError(
-                    f"corpus '{corpus.name}' holds {type(record).__name__} records; here {kind.__name__} is needed"
-                )
-            part.append(record)
+        part = [checked(record, corpus, kind) for record in filtered(corpus, sources)]
         if not part:
-            filters = [
-                name for name in ("part", "max_characters", "exclude") if getattr(corpus, name) not in (None, "all")
-            ]
-            hint = f" after {', '.join(filters)}; loosen them" if filters else "; an empty corpus cannot be used"
-            raise DataError(f"corpus '{corpus.name}' is empty{hint}")
+            raise empty(corpus)
         if corpus.limit is not None and corpus.limit < len(part):
             part = random.Random(f"{sources.seed}/{corpus.name}").sample(part, corpus.limit)
         found.extend(part * corpus.repeat)

@@ -27,6 +27,7 @@ from pipelines.config import (
     SftStage,
     Stage,
     SynthesiseStage,
+    TokenizeStage,
     named_corpora,
     resolve_model,
     training_data,
@@ -78,6 +79,10 @@ def run_stage(name: str, stage: Stage, recipe: Recipe, sources: Sources, draft: 
         from pipelines.extend import extend
 
         extend(stage, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
+    elif isinstance(stage, TokenizeStage):
+        from pipelines.tokens import tokenize
+
+        tokenize(stage, recipe.seed, model_folder(stage.model, recipe, sources.artifacts), sources, draft)
     elif isinstance(stage, CptStage):
         from pipelines.cpt import cpt
 
@@ -123,10 +128,14 @@ def given(name: str, stage: Stage, recipe: Recipe, sources: Sources) -> dict[str
     inputs: dict[str, Any] = {}
     if isinstance(stage, (InitStage, ExtendStage, CptStage, SftStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in stage.corpora]
-    if isinstance(stage, (CurateStage, MixStage)):
+    if isinstance(stage, (CurateStage, MixStage, TokenizeStage)):
         inputs["corpora"] = [identity(corpus, sources) for corpus in named_corpora(stage)]
-    if isinstance(stage, (MixStage, ExtendStage, CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)):
+    if isinstance(
+        stage, (MixStage, ExtendStage, TokenizeStage, CptStage, ReplayStage, SftStage, PreferencesStage, DpoStage)
+    ):
         inputs["model"] = model_identity(stage.model, recipe, sources.artifacts)
+    if isinstance(stage, CptStage) and stage.tokens is not None:
+        inputs["tokens"] = sources.artifacts[stage.tokens].output
     if isinstance(stage, (CptStage, SftStage)) and stage.anchor is not None:
         inputs["anchor"] = [identity(corpus, sources) for corpus in stage.anchor.corpora]
         inputs["anchor_model"] = model_identity(stage.anchor.model, recipe, sources.artifacts)

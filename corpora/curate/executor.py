@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -42,6 +43,12 @@ class Scale(BaseModel):
     shards: int = Field(default=4, ge=1)
     executor: Literal["local", "slurm", "ray"] = "local"
     options: dict[str, Any] = {}  # arguments of datatrove's executor: workers; for slurm time and partition; …
+
+
+def _end_with(parent: Any) -> None:
+    """Ends this process when its parent is gone, so that a run that is begun again is alone with its files."""
+    parent.join()
+    os._exit(1)
 
 
 class WatchedExecutor(LocalPipelineExecutor):  # type: ignore[misc]
@@ -107,6 +114,9 @@ class WatchedExecutor(LocalPipelineExecutor):  # type: ignore[misc]
 
     def _told(self, rank: int) -> None:
         """Runs a task in a process of its own; what went wrong is left in a file for the one that started it."""
+        # The tasks are what runs at once: without this each has a thread for every processor in the tokenizer as well.
+        os.environ.setdefault("RAYON_NUM_THREADS", "1")
+        threading.Thread(target=_end_with, args=(multiprocess.parent_process(),), daemon=True).start()
         try:
             self._run_for_rank(rank, OFF_SCREEN)
         except Exception as error:

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from threading import Thread
@@ -251,3 +253,37 @@ def test_other_input_or_other_steps_begin_anew(rows: Path, tmp_path: Path):
     made = curate_files([bad], [Cleaning()], tmp_path / "out", Scale())
     assert made.waterfall[0].received == 1
     assert len((tmp_path / "out" / "clean.jsonl").read_text().splitlines()) == 1
+
+
+class Slow(PipelineStep):
+    """Says that it has begun, and takes a minute."""
+
+    name, type = "slow", "test"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def run(self, data, rank: int = 0, world_size: int = 1):
+        (self.folder / f"begun-{rank}").touch()
+        time.sleep(60)
+        yield from ()
+
+
+def test_the_workers_of_a_run_that_was_killed_end_with_it(tmp_path: Path):
+    code = (
+        "import sys; from pathlib import Path; from corpora.curate.executor import Scale, run_tasks; "
+        "from tests.corpora.test_scale import Slow; folder = Path(sys.argv[1]); "
+        "run_tasks([Slow(folder)], 2, 'slow', folder / 'logs', Scale(shards=2, options={'workers': 2}))"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2])
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "begun-1").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children = psutil.Process(run.pid).children(recursive=True)
+    run.kill()
+    run.wait()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert children
+    assert not alive
