@@ -88,7 +88,7 @@ CHINESE_SHORT_DAY = re.compile(rf"(?:于|日期|时间)[: ]{{0,2}}(?P<d>{MONTH_N
 UNIT = r"(?:years?[ -]?(?:old|of age)?|yrs?\.?(?:[ -]?old)?|y[/.]?o\.?|y/o)"
 AGE = re.compile(
     rf"(?<![\d./-])(?P<a>9\d|1[0-3]\d)(?P<u>[ -]?{UNIT})(?![A-Za-z])"
-    rf"|(?:(?<![A-Za-z])(?:aged?|turn(?:ed|ing|s)?|age of|age is|age was|years of age)(?: at \w{{1,20}})?[ :=]{{1,3}}(?:of |is |was |about |approximately |nearly )?|年龄[: 为是约]{{0,3}}|现年|享年|终年|年)(?P<b>9\d|1[0-3]\d)(?![\d.%]| ?(?:mg|mm|cm|kg|%|minutes|days|weeks|months|hours|天|个月|月|例|版|级|代))"
+    rf"|(?:(?<![A-Za-z])(?:aged?|turn(?:ed|ing|s)?|age of|age is|age was|years of age)(?: at \w{{1,20}})?[ :=]{{1,3}}(?:of |is |was |about |approximately |nearly )?|年龄[: 为是约]{{0,3}}|现年|享年|终年|年)(?P<b>9\d|1[0-3]\d)(?!\d|\.\d|%| ?(?:mg|mm|cm|kg|%|minutes|days|weeks|months|hours|天|个月|月|例|版|级|代))"
     rf"|(?<![\d.-])(?P<c>9\d|1[0-3]\d) ?(?:周岁|虚岁|岁)"
     rf"|(?<![A-Za-z])(?P<w>(?:ninety|one hundred|a hundred)(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)[- ]years?[- ](?:old|of age)"
     r"|(?<![一二三四五六七八])(?P<h>九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)(?:多|余|有余)?(?:周岁|虚岁|岁)",

@@ -134,9 +134,9 @@ COUNTRIES = frozenset(
     " hungarian romania latin hispanic latino latina caucasian christian muslim jewish catholic protestant hindu buddhist islam islamic christianity buddhism hinduism judaism"
     " caribbean mediterranean pacific atlantic antarctic arctic scandinavian ashkenazi amish navajo native alaska alabama arizona arkansas california colorado connecticut delaware"
     " florida hawaii idaho illinois indiana iowa kansas kentucky louisiana maine maryland massachusetts michigan minnesota mississippi missouri montana nebraska nevada hampshire"
-    " jersey ohio oklahoma oregon pennsylvania rhode carolina dakota tennessee texas utah vermont virginia washington wisconsin wyoming puerto rico filipino philippines"
-    " singapore taiwan malaysia indonesia nepal sri lanka afghanistan god jesus bible quran internet english facebook google medicare medicaid covid ebola zika wikipedia wikimedia youtube openstax"
-    " ontario quebec alberta manitoba saskatchewan queensland tasmania punjab gujarat kerala tamil nadu maharashtra karnataka rajasthan bihar assam odisha haryana bengal".split()
+    " jersey ohio oklahoma oregon pennsylvania carolina dakota tennessee texas utah vermont virginia washington wisconsin wyoming filipino philippines"
+    " singapore taiwan malaysia indonesia nepal afghanistan god jesus bible quran internet english facebook google medicare medicaid covid ebola zika wikipedia wikimedia youtube openstax"
+    " ontario quebec alberta manitoba saskatchewan queensland tasmania punjab gujarat kerala tamil maharashtra karnataka rajasthan bihar assam odisha haryana bengal".split()
 )
 # Words of forms and headings, and those that begin sentences; no names though the lists have them.
 NEVER = frozenset(

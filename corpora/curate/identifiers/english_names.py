@@ -83,7 +83,7 @@ def _sort(word: str) -> str:
     first, last = lower in words("first_names.txt"), lower in words("surnames.txt")
     if shout and len(word) <= 4:
         return "S" if first or last else "C"
-    ordinary = lower in words("words.txt.gz") or (lower.endswith("s") and lower[:-1] in words("words.txt.gz"))
+    ordinary = lower in words("words.txt.gz")
     if ordinary and lower not in cues.SURE:
         return "A" if first or last or PINYIN.fullmatch(lower) else "N"
     if title in words("cities.txt"):
@@ -139,6 +139,9 @@ def _before(text: str, start: int) -> tuple[str, bool]:
         if ends == "\n" and bare.rstrip().endswith(","):
             return ("strong", True) if last in cues.GREETINGS or last in cues.LABELS else ("", True)
         return ("strong", True) if last in cues.LABELS or last in cues.PEOPLE else ("", True)
+    if ends == "-" and left[-1] == " " and bare[-2:-1] == " ":
+        last = (re.findall(r"[A-Za-z]+", bare) or [""])[-1].lower()
+        return ("strong", True) if last in cues.LABELS or last in cues.PEOPLE or last in cues.GREETINGS else ("maybe", True)
     if ends in ".!?\n;":
         return ("some", True) if ends == "\n" and re.search(r"\n\s*[-~]\s*$", left) else ("", True)
     if ends in ",-~/&" or ends == "，":
@@ -204,6 +207,18 @@ def _shouts(word: Word) -> bool:
     return word.text.isupper() and len(word.text) > 1
 
 
+def _goes_on(text: str, part: list[Word], word: Word, titled: bool, first: bool) -> bool:
+    """Whether an English word or acronym is the end of a name: "Upasna Lad", "MARY KO"."""
+    if word.sort == "C":
+        return _shouts(part[-1])
+    lower = word.text.lower()
+    if lower in cues.NEVER or lower in cues.MONTHS or lower in cues.COUNTRIES or lower in cues.EPONYMIC or MEDICAL.search(lower) or _shouts(word) != _shouts(part[-1]):
+        return False
+    if titled or part[0].sort == "F" and len(part) < 3:
+        return True
+    return first and _before(text, part[0].start)[0] in ("strong", "some") and part[0].sort in "ULFE"
+
+
 def _is_told(text: str, word: Word, titled: bool, place: int) -> bool:
     """Whether a title or label says of any word at all that it is a name: "Dr. Short", but not "Patient: Stable"."""
     if titled:
@@ -221,7 +236,7 @@ def _piece(run: list[Word], text: str) -> Iterator[tuple[list[Word], bool, bool]
                 yield part, titled, first
             part, titled, first = [], True, False
         elif word.sort in "NC" and not (not part and word.text.lower() not in cues.NEVER and _is_told(text, word, titled, place)):
-            if word.sort == "C" and part and _shouts(part[-1]):
+            if part and _goes_on(text, part, word, titled, first):
                 part.append(word)
                 continue
             if part:

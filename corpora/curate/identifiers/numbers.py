@@ -21,7 +21,7 @@ from corpora.curate.identifiers.found import Found, Kind
 BETWEEN = (
     r"(?:[\s:#=.,;*_|\"'\[\]()/-]|(?<![A-Za-z])(?:numbers?|num|nbr|nr|no|nos|id|ids|identifier|identification|code|card|value|is|was|are|as|of|on|at|to|the|his|her|my|their|our|it|which|reads?"
     r"|recorded|listed|given|assigned|issued|registered|entered|documented|shown|verified|printed|found|used|noted|being|ending|under|with|by|for|patient|member|primary|hospital|home|work|office|or|and)(?![A-Za-z])"
-    r"|号码?|编码|编号|代码|数字|为|是|系|的|码|[:：、，；「」【】《》“”]|（|）|如下|登记|本人|患者|填写|记录|显示)*"
+    r"|号码?|编码|编号|代码|数字|为|是|系|的|码|至|到|在|给|及|和|或|被|[:：、，；「」【】《》“”]|（|）|如下|登记|本人|患者|填写|记录|显示)*"
 )
 
 # In the order in which they are tried: "licence plate" before "licence".
@@ -78,6 +78,7 @@ _LABEL = re.compile(
     ),
     re.IGNORECASE,
 )
+_ORDER = list(LABELS)
 _BETWEEN = re.compile(rf"(?:{BETWEEN}(?P<lead>(?<![A-Za-z])[A-Z]{{1,4}}[ -]?)?)", re.IGNORECASE)
 # Said between a label and its number, this makes even a short number one's own.
 _MARKED = re.compile(
@@ -93,11 +94,16 @@ _FREE = re.compile(
     r"(?:[ -]?(?:no\.?|number|id|code|identifier|accession|codes?))?[\s:#.=()-]*$",
     re.IGNORECASE,
 )
+# Never an identifier: DOIs, genes and their variants, trials, diseases, pressures, decimals, times, years.
 _FREE_FORM = re.compile(
-    r"(?:10\.\d{4,9}/.*|[cgpmnr]\.\(?[A-Za-z]{0,3}\d.*|rs\d{3,12}|(?:NM|NP|NC|NG|NR|XM|XP)_\d+.*|NCT\d{8}|PMC\d+|ENS[GTP]\d+.*|GS[EM]\d+|ISRCTN\d+|chr\d.*|H\d+N\d+.*|CD\d+.*|[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
-    r"|(?:BMS|PF|LY|GSK|MK|AZD|ABT|ABBV|RO|RG|BI|TAK|AMG|CNTO|MEDI|SAR|JNJ|BAY|SB|SCH|CP|DSM|ICD|LHRH|FDG|COVID|SARS|HLA|IL|TNF|VEGF|HER|PD|CTLA|BRCA)-?\d[\w-]*"
+    r"(?:10\.\d{4,9}/.*|[cgpmnr]\.\(?[A-Za-z]{0,3}\d.*|rs\d{3,12}|(?:NM|NP|NC|NG|NR|XM|XP)_\d+.*|NCT\d{8}|PMC\d+|ENS[GTP]\d+.*|GS[EM]\d+|ISRCTN\d+|chr\d.*|H\d{1,2}N\d{1,2}.{0,6}|CD\d{1,3}[a-z]?|[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
+    r"|\d{2,3}/\d{2,3}|\d+\.\d+|\d{1,2}:\d{2}(?::\d{2})?|(?:1[89]|20)\d\d(?:[-/](?:(?:1[89]|20)?\d\d))?|\d{1,4}\.\d+-\d{1,4}\.\d+)"
+)
+# None without a label: amounts with their unit, names of substances and tests, lists of small figures, round numbers.
+_FREE_ALONE = re.compile(
+    r"(?:(?:BMS|PF|LY|GSK|MK|AZD|ABT|ABBV|RO|RG|BI|TAK|AMG|CNTO|MEDI|SAR|JNJ|BAY|SB|SCH|CP|DSM|ICD|LHRH|FDG|COVID|SARS|HLA|IL|TNF|VEGF|HER|PD|CTLA|BRCA)-?\d[\w-]*"
     r"|\d+(?:\.\d+)?[-/]?\d*(?:st|nd|rd|th|s|x|mg|mcg|ug|g|kg|ml|mL|L|dL|cm|mm|m|IU|U|iu|u|units?|mmol|mol|mEq|meq|kcal|kJ|Hz|bpm|h|hr|hrs|min|days?|d|w|wk|weeks?|y|yr|yo|F|C|bid|tid|qd|k|K|bp|kb|Da|kDa|Gy|Fr|G|W|V|mA|nm|um|ppm|mmHg)(?:/\w+)*"
-    r"|\d{2,3}/\d{2,3}|\d+\.\d+|\d{1,2}:\d{2}(?::\d{2})?|(?:1[89]|20)\d\d(?:[-/](?:(?:1[89]|20)?\d\d))?|\d{1,4}\.\d+-\d{1,4}\.\d+|\d{1,3}(?:[/-]\d{1,3}){2,}|[1-9]\d{0,2}0{4,})"
+    r"|\d{1,3}(?:[/-]\d{1,3}){2,}|[1-9]\d{0,2}0{4,})"
 )
 _UNIT = re.compile(
     r" ?(?:mg|mcg|µg|μg|ug|ng|pg|g|kg|mL|ml|L|dL|IU|iu|units?|U|cells?|copies|/ ?(?:mm|µ|μ|u|mL|ml|L|HP|hp|d|cu)|mm|cm|mmol|mol|mEq|×|x ?10|bpm|%|kcal|cal|calories|kJ|Hz|per|patients?|people|persons?|cases?|deaths?|children|women|men|participants?|individuals?|infants|births|adults|subjects"
@@ -116,7 +122,7 @@ EXTENSION = r"(?:[ ,]{0,2}(?:ext\.?|x|extension|转|分机|#)[ :.]?\d{1,6})?"
 PHONE = re.compile(
     r"(?<![A-Za-z0-9.+])(?<!\d[-/])(?:"
     r"(?:\+|00)\d{1,3}[ .()-]{0,3}(?:\(0\)[ ]?)?\d{1,5}(?:[ .()-]{1,2}\d{2,5}){1,4}"
-    r"|\+\d{7,15}"
+    r"|(?:\+|00)\d{1,3}[ .()-]{0,3}(?:\(0\) ?)?\d{7,12}|\+\d{7,15}"
     r"|(?:(?:001|\+?1)[ .-]?)?(?:\(\d{3}\)[ .-]{0,2}|\d{3}[-. /]{1,2})\d{3}[-. ]\d{4}"
     r"|\(0\d{2,5}\) ?\d{3,4} ?\d{3,4}"
     r"|0\d{2,4}[ -]\d{3,4}[ -]\d{3,4}|0\d{4} \d{5,6}|07\d{3}[ -]\d{3} ?\d{3}|0\d{2,3}[-. ]{1,3}\d{7,8}(?:-\d{1,6})?"
@@ -144,6 +150,10 @@ LETTERS = re.compile(
 )
 
 
+# Kinds whose labels say little else: a number after "MRN" is one even without "no." between.
+_OWN = ("record", "plan", "vehicle", "fax", "national_id", "biometric")
+
+
 def _label(left: str) -> tuple[Kind | None, bool, int]:
     """The kind that the words at the end of ``left`` say, whether they say it plainly, and how many letters of the number stand before it."""
     best: Kind | None = None
@@ -151,9 +161,9 @@ def _label(left: str) -> tuple[Kind | None, bool, int]:
     for match in _LABEL.finditer(left):
         between = _BETWEEN.fullmatch(left, match.end())
         if between is not None:
-            kind = match.lastgroup
-            if best is None or kind not in ("other", "phone"):
-                best = kind  # type: ignore[assignment]
+            kind: Kind = match.lastgroup  # type: ignore[assignment]
+            if best is None or _ORDER.index(kind) < _ORDER.index(best):
+                best = kind
             marked = marked or bool(_MARKED.search(left, match.start()))
             lead = len(between["lead"] or "")
     return best, marked, lead
@@ -226,7 +236,7 @@ def numbers(text: str) -> Iterator[Found]:
         if len(value) < 3:
             continue
         digits = "".join(letter for letter in value if letter.isdecimal())
-        if len(digits) < 3:
+        if len(digits) < 3 and not value.isupper():
             continue
         found = _judged(text, match.start(), match.end(), value, digits)
         if found is not None:
@@ -244,23 +254,22 @@ def numbers(text: str) -> Iterator[Found]:
 
 def _judged(text: str, start: int, end: int, value: str, digits: str) -> Found | None:
     left = text[max(0, start - 64) : start]
-    free = _FREE_FORM.fullmatch(value) is not None
-    if _FREE.search(left) or (free and not _MARKED.search(left[-6:])):
+    if _FREE_FORM.fullmatch(value) or _FREE.search(left):
         return None
     kind, marked, lead = _label(left)
     if kind is None and _ANY_LABEL.search(left):
         kind, marked = "other", True
     measured = _UNIT.match(text, end) is not None
-    if kind is not None and not measured:
+    alone = _FREE_ALONE.fullmatch(value) is not None
+    if kind is not None and not measured and not (alone and not (marked or kind in _OWN) or alone and len(digits) < 4):
+        more = _MORE.match(text, end)
+        if more is None and kind in ("vehicle", "place", "licence"):
+            more = _PLATE_MORE.match(text, end)
         mixed = len(value) > len(digits) + sum(letter in "-/.:·_*" for letter in value) or lead > 0 or value[0] == "0"
-        if free and not (marked and kind in ("record", "account", "plan", "device", "vehicle") and value.isalnum() and len(digits) >= 4):
-            return None
-        if len(digits) >= (3 if mixed else 4 if marked else 5):
-            more = _MORE.match(text, end)
-            if more is None and kind in ("vehicle", "place", "licence"):
-                more = _PLATE_MORE.match(text, end)
+        needed = 1 if kind == "vehicle" and (mixed or more) else 3 if mixed else 4 if marked or kind in _OWN else 5
+        if len(digits) >= needed:
             return Found(start - lead, more.end() if more else end, kind)
-    if free or (measured and len(digits) < 11):
+    if alone or len(digits) < 4 or (measured and len(digits) < 11):
         return None
     kind = _by_form(value, digits)
     return Found(start, end, kind) if kind else None

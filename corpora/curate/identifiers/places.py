@@ -15,7 +15,7 @@ from corpora.curate.identifiers.chinese_names import HAN
 from corpora.curate.identifiers.found import Found, words
 
 STREET = (
-    r"(?:Street|St|Avenue|Ave|Av|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|Hwy|Route|Trail|Trl|Alley|Aly|Loop|Crescent|Cres|Close|Mews|Row|Walk|Grove|Gardens|Gdns|Hill|Hills|Park|Plaza|Path|Pike|Pass|Point|Ridge|Run|View|Vista|Wharf|Quay|Turnpike|Tpke|Expressway|Freeway|Causeway|Crossing|Xing|Cove|Creek|Brook|Canyon|Center|Cliff|Cliffs|Club|Common|Commons|Corner|Corners|Course|Curve|Dale|Dam|Divide|Estate|Estates|Extension|Falls|Ferry|Field|Fields|Flat|Flats|Ford|Fords|Forest|Forge|Forges|Fork|Forks|Fort|Freeway|Garden|Gateway|Glen|Glens|Green|Greens|Harbor|Harbors|Haven|Heights|Hollow|Inlet|Island|Islands|Isle|Junction|Junctions|Key|Keys|Knoll|Knolls|Lake|Lakes|Land|Landing|Light|Lights|Loaf|Lock|Locks|Lodge|Mall|Manor|Manors|Meadow|Meadows|Mill|Mills|Mission|Motorway|Mount|Mountain|Mountains|Neck|Orchard|Oval|Overpass|Parks|Parkways|Passage|Pine|Pines|Plain|Plains|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapid|Rapids|Rest|Ridges|River|Roads|Rue|Shoal|Shoals|Shore|Shores|Skyway|Spring|Springs|Spur|Spurs|Squares|Station|Stravenue|Stream|Streets|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Union|Unions|Valley|Valleys|Via|Viaduct|Views|Village|Villages|Ville|Well|Wells|Ways|Chowk|Marg|Nagar|Colony|Ganj|Zila|Bazaar|Broadway|Esplanade|Parade|Promenade|Strand|Embankment)"
+    r"(?:Street|St|Avenue|Ave|Av|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|Hwy|Route|Trail|Trl|Alley|Aly|Loop|Crescent|Cres|Close|Mews|Row|Walk|Grove|Gardens|Gdns|Hill|Hills|Park|Plaza|Path|Pike|Pass|Point|Ridge|Run|View|Vista|Wharf|Quay|Turnpike|Tpke|Expressway|Freeway|Causeway|Crossing|Xing|Cove|Creek|Brook|Canyon|Center|Cliff|Cliffs|Club|Common|Commons|Corner|Corners|Course|Curve|Dale|Dam|Divide|Estate|Estates|Extension|Falls|Ferry|Field|Fields|Flat|Flats|Ford|Fords|Forest|Forge|Forges|Fork|Forks|Fort|Freeway|Garden|Gateway|Glen|Glens|Green|Greens|Harbor|Harbors|Haven|Heights|Hollow|Inlet|Island|Islands|Isle|Junction|Junctions|Key|Keys|Knoll|Knolls|Lake|Lakes|Land|Landing|Light|Lights|Loaf|Lock|Locks|Lodge|Mall|Manor|Manors|Meadow|Meadows|Mill|Mills|Mission|Motorway|Mount|Mountain|Mountains|Neck|Orchard|Oval|Overpass|Parks|Parkways|Passage|Pine|Pines|Plain|Plains|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapid|Rapids|Rest|Ridges|River|Roads|Rue|Shoal|Shoals|Shore|Shores|Skyway|Spring|Springs|Spur|Spurs|Squares|Station|Stravenue|Stream|Streets|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Union|Unions|Valley|Valleys|Via|Viaduct|Views|Village|Villages|Ville|Well|Wells|Ways|Chowk|Marg|Nagar|Colony|Ganj|Zila|Bazaar|Burg|Burgs|Bypass|Groves|Bridge|Branch|Bluff|Bluffs|Bend|Beach|Bayou|Annex|Arcade|Camp|Cape|Circles|Coves|Drives|Fall|Mount|Orchards|Bottom|Brooks|Centers|Courts|Crest|Crossroad|Crossroads|Broadway|Esplanade|Parade|Promenade|Strand|Embankment)"
 )
 STATES = (
     "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|D\\.C\\.|Ontario|Quebec|Alberta|British Columbia|Manitoba|Saskatchewan|Nova Scotia|New South Wales|Queensland|Tasmania|Maharashtra|Karnataka|Kerala|Tamil Nadu|Gujarat|Punjab|Rajasthan|Uttar Pradesh|West Bengal|Bihar|Telangana|Haryana|England|Scotland|Wales|Ireland|UK|USA|India|Mexico|Canada|Australia|China"
@@ -72,7 +72,7 @@ CHINESE_ADDRESS = re.compile(
     r"(?:\d{1,5}(?:-\d{1,5}){1,3})?(?:[\d]{3,4}(?:室|房)?)?(?: ?\d{6}(?!\d))?"
 )
 _CUE = r"(?:住址|地址|家住|现住址|现住|住在|居住地|居住于|居住在|居住|户籍地|户籍所在地|户籍|户口所在地|户口|籍贯|出生地|出生于|来自|住于|常住|暂住|寄往|送至|寄到|邮寄|收货地址|单位地址|家庭住址|通讯地址|联系地址|通信地址|现居|老家(?:在|是)?|家在|工作于|搬到|搬至|位于|务工于|途经|到过|去过|住|祖籍|回到|返回|发生在|前往)"
-AFTER_CUE = re.compile(rf"{_CUE}(?:地|处)?(?: ?[:：]| ?(?:为|是|在|于))?[ \t]{{0,3}}(?P<p>[一-鿿A-Za-z0-9·\- （）()#]{{2,60}})")
+AFTER_CUE = re.compile(rf"{_CUE}(?:地址|地|处)?(?: ?[:：]| ?(?:为|是|在|于))?[ \t]{{0,3}}(?P<p>[一-鿿A-Za-z0-9·\- （）()#]{{2,60}})")
 CHINESE_STREET = re.compile(
     rf"(?:(?:{PROVINCES})(?:省|市|自治区)?)?(?:{_PART}{{1,6}}?(?:市|区|县|镇|乡|街道))*{_PART}{{1,8}}?(?:大街|大道|胡同|路|街|巷|弄|里) ?[\d一二三四五六七八九十]{{1,6}}(?:-\d{{1,4}})?(?:号|弄)(?:院|楼)?(?:{_PART}{{1,8}}?(?:小区|花园|苑|大厦|公寓|家园))?(?:[A-Za-z\d一二三四五六七八九十]{{1,5}}(?:号楼|栋|幢|座|单元|室|层|楼|号)){{0,4}}(?:\d{{3,4}}(?:室)?)?"
 )
@@ -192,7 +192,7 @@ def _is_chinese_town(name: str) -> bool:
 def _towns() -> re.Pattern[str]:
     """The names of towns and counties, with their 市 or 县 and, where that is no word, without."""
     names = {name for name in words("chinese_places.txt") if len(name) > 2}
-    names |= {name[:-1] for name in names if name[-1] in "市县" and len(name) == 3 and name[:-1] not in WORDS}
+    names |= {name[:-1] for name in names if name[-1] == "市" and len(name) == 3 and name[:-1] not in WORDS}
     by_first: dict[str, list[str]] = {}
     for name in names:
         by_first.setdefault(name[0], []).append(name[1:])
