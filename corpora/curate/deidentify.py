@@ -27,7 +27,7 @@ from corpora.curate.identifiers.places import places
 from corpora.curate.waterfall import Step, counted
 from corpora.records import Record
 
-FINDERS = (addresses, dates, ages, numbers, places, english_names, chinese_names)
+FINDERS = (dates, ages, numbers, places, english_names, chinese_names)
 # Fields of records that are no text of a person: names of what the record is and where it is from.
 KEPT_FIELDS = frozenset({"id", "source", "licence", "language", "role"})
 
@@ -47,8 +47,11 @@ def identifiers(text: str, kinds: Iterable[Kind] = KINDS) -> list[Found]:
     """
     wanted = set(kinds)
     bare = plain(text)
-    found = [one for finder in FINDERS for one in finder(bare) if one.kind in wanted and one.end > one.start]
-    return apart(found)
+    found = list(addresses(bare))
+    for one in found:  # what a URL is made of is neither a name nor a number
+        bare = f"{bare[: one.start]}{'~' * (one.end - one.start)}{bare[one.end :]}"
+    found += [one for finder in FINDERS for one in finder(bare)]
+    return apart(one for one in found if one.kind in wanted)
 
 
 def redacted(text: str, kinds: Iterable[Kind] = KINDS) -> tuple[str, collections.Counter[str]]:

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from corpora.curate.identifiers.found import Found
+from corpora.curate.identifiers.found import Found, near
 
 EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+'-])[A-Za-z0-9._%+'-]{1,64}(?: ?@ ?| ?[\[(] ?(?:at|AT) ?[\])] ?)"
@@ -51,6 +51,14 @@ DATA_URI = re.compile(r"data:(?:image|video|application)/[\w.+-]{1,40};base64,[A
 PICTURE_NUMBER = re.compile(r"(?<![A-Za-z])(?:IMG|DSC|DSCN|DSCF|PXL|MVIMG|WP|Photo)[_-]\d{3,}[\w-]{0,20}", re.IGNORECASE | re.ASCII)
 
 
+# Where these match, the costlier patterns above are tried.
+AT = re.compile(r"@|[\[(] ?(?:at|AT) ?[\])]")
+OCTET = re.compile(r"\d\.\d{1,3}\.\d")
+EXTENSION = re.compile(r"\.(?:jpe?g|png|gif|bmp|tiff?|hei[cf]|webp|dcm|raw|mp4|mov)", re.IGNORECASE)
+HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}")
+COLON = re.compile(r"[0-9A-Fa-f]::?[0-9A-Fa-f]|::")
+
+
 def _is_ip(text: str) -> bool:
     try:
         ipaddress.ip_interface(text.split("%")[0])
@@ -62,7 +70,7 @@ def _is_ip(text: str) -> bool:
 def addresses(text: str) -> Iterator[Found]:
     """Mail addresses, URLs, IP and MAC addresses, handles, and files of pictures in a plain text."""
     if "@" in text or "[at]" in text.lower() or "(at)" in text.lower():
-        for match in EMAIL.finditer(text):
+        for match in near(AT, EMAIL, text, 72, 200):
             yield Found(match.start(), match.end(), "email")
         for match in HANDLE.finditer(text):
             yield Found(match.start(), match.end(), "other")
@@ -75,16 +83,16 @@ def addresses(text: str) -> Iterator[Found]:
             while text[end - 1] in ".,;:!?":
                 end -= 1
             yield Found(match.start(), end, "url")
-        for match in IPV4.finditer(text):
+        for match in near(OCTET, IPV4, text, 4, 24):
             if not VERSION.search(text[max(0, match.start() - 10) : match.start()]):
                 yield Found(match.start(), match.end(), "ip")
-        for match in PICTURE.finditer(text):
+        for match in near(EXTENSION, PICTURE, text, 130, 8):
             yield Found(match.start(), match.end(), "photo")
     if ":" in text or "-" in text or "." in text:
-        for match in MAC.finditer(text):
+        for match in near(HEX_PAIR, MAC, text, 6, 24):
             yield Found(match.start(), match.end(), "device")
     if ":" in text:
-        for match in HEX.finditer(text):
+        for match in near(COLON, HEX, text, 6, 60):
             if _is_ip(match[0]):
                 yield Found(match.start(), match.end(), "ip")
     for match in NAMED_ACCOUNT.finditer(text):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpora.curate.identifiers.found import Found, words
+from corpora.curate.identifiers.found import Found, near, words
 
 HAN = "[一-鿿㐀-䶿]"
 # The commonest surnames of the name report of the Ministry of Public Security (2020) and of the Hundred Family Surnames.
@@ -25,7 +25,7 @@ TRADITIONAL = "張劉陳楊趙黃吳孫馬羅鄭謝韓馮蕭鄧許傅沈盧蔣�
 FAMILY = f"(?:{COMPOUND}|[{SURNAMES}{TRADITIONAL}])"
 # Characters that given names are made of.
 GIVEN = (
-    "伟芳娜秀英敏静丽强磊军洋勇艳杰涛明超霞平刚桂兰玉红志华建国文辉力鹏飞燕玲海波宁宇浩凯健俊帆雪荣丹萍梅琳欣晨博婷云倩瑞龙晶颖佳雷斌岩东莉凤洁春梦璐淑珍瑜雨婧阳丹利慧兵成坤琴桃翠芬莲彬峰林鑫宏"
+    "想伟芳娜秀英敏静丽强磊军洋勇艳杰涛明超霞平刚桂兰玉红志华建国文辉力鹏飞燕玲海波宁宇浩凯健俊帆雪荣丹萍梅琳欣晨博婷云倩瑞龙晶颖佳雷斌岩东莉凤洁春梦璐淑珍瑜雨婧阳丹利慧兵成坤琴桃翠芬莲彬峰林鑫宏"
     "亮晓小大子天思嘉怡诗涵梓轩萱宸泽沐雅琪瑶瑾萌茜薇岚岳凡帅乐立庆振兴旺福贵富财德忠义仁礼智信孝诚良善贤才学书贞淑惠婉清香芝蓉菊荷竹松柏杨柳枫桐楠樱莹璇珊珠玥玮珂琦琳瑛瑄璟昊昕晖晗晴晔旭旻昱景曦"
     "朝阳星辰月冰霜露泉江河湖海涵润泊洪源淼鸿雁鹤鹰虎豹骏驰腾跃远近长永久恒安康泰和祥吉庆喜欢悦愉怀恩念爱情心慈悲亚非美欧洲中华夏汉唐宋元明清秦汉楚燕赵魏韩齐鲁川蜀京津沪渝生民兵农工商根本正直公"
     "光耀辉煌灿烂炎焱炜烨熙煜然燃铁钢铜银金鑫锋锐铭钧钊锦绣绮绪维纲纪继绍承祖宗先世代家声鸣凤凰麟龙鹏鲲翔羽翼振宇宙寰坤乾元亨利贞启开发达成功业绩伦理论语诗书画琴棋彤彩虹霓霏霖雯霄云霞雪露迪"
@@ -65,6 +65,9 @@ _LATIN = re.compile(
 _FOREIGN = "帕金森|阿尔茨海默|克罗恩|艾迪生|阿狄森|威尔逊|霍奇金|库欣|桥本|格雷夫斯|唐|马凡|雷诺|梅尼埃|川崎|白塞|贝赫切特|干燥|吉兰|巴雷|格林|巴利|夏科|亨廷顿|图雷特|特纳|透纳|美尼尔|贝尔|韦格纳|伯基特|尤文|卡波西|佩吉特|杜兴|科克|巴宾斯基|阿普加|格拉斯哥|史密斯|约翰逊|琼斯|布朗|戴维斯|米勒"
 _FOREIGNER = re.compile(rf"(?P<n>{_FOREIGN})(?:先生|女士|医生|博士|教授|小姐|太太|大夫)")
 _THINGS = re.compile(r"(?:病|综合征|综合症|征|氏|症|瘤|试验|评分|量表|反射|染色|法|术|杆菌|球菌|菌|细胞|体|管|孔|线|现象|定律|公式|指数|分级|分期|分型|麻痹|舞蹈|淋巴瘤|甲状腺炎|紫癜|贫血|导管|手术|肉瘤|溃疡|骨折)")
+
+
+_MIXED = re.compile(r"[一-鿿:] ?[A-Z][a-z]|[A-Z][a-z]+ ?[一-鿿]")
 
 
 def _is_word(name: str) -> bool:
@@ -149,7 +152,7 @@ def chinese_names(text: str) -> Iterator[Found]:
                 if head and head.end() < match["n"].find("·"):
                     start += head.end()
                 yield Found(start, match.end(), "name")
-    for match in _LATIN.finditer(text):
+    for match in near(_MIXED, _LATIN, text, 24, 60):
         group = "n" if match["n"] else "m"
         name = match[group]
         if name in words("medicines.txt") or name.isupper() and len(name) <= 5 or name.lower() in words("words.txt.gz"):

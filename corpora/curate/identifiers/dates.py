@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpora.curate.identifiers.found import Found
+from corpora.curate.identifiers.found import Found, near
 
 YEAR = r"(?:1[89]\d\d|20\d\d)"
 MONTH_NUMBER = r"(?:1[0-2]|0?[1-9])"
@@ -98,35 +98,47 @@ GROUP = re.compile(r"^ ?(?:and|or|及|或|以)? ?(?:older|over|above|上)|^\+|^(
 NINETIES = re.compile(r"(?:his|her|their|the) (?:mid|late|early)?[- ]?nineties|(?:年逾|年近|年过)?(?:九旬|百岁)(?=老|男|女|患|高|[ ,，。])", re.IGNORECASE)
 
 
+DIGIT = re.compile(r"\d+")
+SLASHED = re.compile(r"\d{1,2}[/.-]\d{1,2}")
+THREE = re.compile(r"\d[-/. ]{1,3}(?:\d|[A-Za-z]{3})|\d{8}")
+MONTH_NAME = re.compile(FULL_MONTH, re.IGNORECASE)
+CAPITAL_MONTH = re.compile(FULL_MONTH)
+HAN_PIVOT = re.compile(r"[月日号]")
+OVER_89 = re.compile(r"(?<!\d)(?:9\d|1[0-3]\d)(?!\d)|ninety|hundred|九十|一百")
+CAPITAL_FEAST = re.compile(r"Christmas|New Year|Thanksgiving|Day|Halloween|Easter")
+
+
 def dates(text: str) -> Iterator[Found]:
     """Dates more exact than a year in a plain text."""
-    if any(letter in text for letter in "0123456789"):
-        for pattern in (NUMERIC, WRITTEN, DOTTED_SHORT, YEAR_AND_MONTH):
-            for match in pattern.finditer(text):
-                yield Found(match.start(), match.end(), "date")
-        for pattern in (SHORT, CHINESE_SHORT_DAY):
-            for match in pattern.finditer(text):
-                yield Found(match.start("d"), match.end(), "date")
+    for pattern in (NUMERIC, DOTTED_SHORT, YEAR_AND_MONTH):
+        for match in near(THREE, pattern, text, 6, 40):
+            yield Found(match.start(), match.end(), "date")
+    for match in near(DIGIT, WRITTEN, text, 24, 40):
+        yield Found(match.start(), match.end(), "date")
+    for pattern in (SHORT, CHINESE_SHORT_DAY):
+        for match in near(SLASHED, pattern, text, 40, 30):
+            yield Found(match.start("d"), match.end(), "date")
+    if "on the " in text:
         for match in DAY_ALONE.finditer(text):
             yield Found(match.start("d"), match.end("d"), "date")
-    if "月" in text or "日" in text or "号" in text:
-        for match in CHINESE.finditer(text):
-            start = match.start("only") if match["only"] else match.start()
-            while text[start] in "于自从至到在":
-                start += 1
-            yield Found(start, match.end(), "date")
-    for match in MONTH_ALONE.finditer(text):
+    for match in near(HAN_PIVOT, CHINESE, text, 16, 40):
+        start = match.start("only") if match["only"] else match.start()
+        while text[start] in "于自从至到在":
+            start += 1
+        yield Found(start, match.end(), "date")
+    for match in near(CAPITAL_MONTH, MONTH_ALONE, text, 30, 24):
         yield Found(match.start("m"), match.end("m"), "date")
-    for pattern in (SPELT, FEAST):
-        for match in pattern.finditer(text):
-            yield Found(match.start(), match.end(), "date")
+    for match in near(MONTH_NAME, SPELT, text, 40, 60):
+        yield Found(match.start(), match.end(), "date")
+    for match in near(CAPITAL_FEAST, FEAST, text, 20, 30):
+        yield Found(match.start(), match.end(), "date")
 
 
 def ages(text: str) -> Iterator[Found]:
     """Ages over 89 of single people in a plain text; "people of 90 and older" are the group that the rule itself allows."""
-    for match in AGE.finditer(text):
+    for match in near(OVER_89, AGE, text, 48, 32):
         group = next(name for name in "abcwh" if match[name])
         if not GROUP.match(text[match.end() : match.end() + 12]):
             yield Found(match.start(group), match.end(group), "age")
-    for match in NINETIES.finditer(text):
+    for match in NINETIES.finditer(text) if "nineties" in text or "旬" in text or "百岁" in text else ():
         yield Found(match.start(), match.end(), "age")

@@ -8,7 +8,7 @@ TITLES = frozenset(
     " doctor don doña dr dra drs father fr frau grandma grandpa herr hon imam judge justice kumari lady lord lt "
     " madam master midwife miss mister mme monsieur mr mrs ms mx nurse officer paramedic pastor patient pharmacist "
     " physician president prof professor psychologist pt rabbi registrar rev reverend senator senor senora señor "
-    " señora señorita sgt shri sir sister smt sr sra sri srta surgeon technician therapist uncle".split()
+    " señora señorita sgt shri sir sister smt sra sri srta surgeon technician therapist uncle".split()
 )
 # Words that open a letter or a greeting: "Dear Grace".
 OPENINGS = frozenset("dear hi hello hey thanks hiya".split())

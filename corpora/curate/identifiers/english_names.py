@@ -209,10 +209,12 @@ def _shouts(word: Word) -> bool:
 
 def _goes_on(text: str, part: list[Word], word: Word, titled: bool, first: bool) -> bool:
     """Whether an English word or acronym is the end of a name: "Upasna Lad", "MARY KO"."""
+    lower = word.text.lower()
+    if lower in ("ii", "iii", "iv", "jr", "sr"):
+        return True
     if word.sort == "C":
         return _shouts(part[-1])
-    lower = word.text.lower()
-    if lower in cues.NEVER or lower in cues.MONTHS or lower in cues.COUNTRIES or lower in cues.EPONYMIC or MEDICAL.search(lower) or _shouts(word) != _shouts(part[-1]):
+    if (lower in cues.NEVER and lower not in ("long", "case", "key", "may", "will", "high", "early", "new", "hand", "low", "people")) or lower in cues.MONTHS or lower in cues.COUNTRIES or lower in cues.EPONYMIC or MEDICAL.search(lower) or _shouts(word) != _shouts(part[-1]):
         return False
     if titled or part[0].sort == "F" and len(part) < 3:
         return True

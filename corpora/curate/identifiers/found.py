@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import gzip
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -78,6 +78,22 @@ def apart(found: Iterable[Found]) -> list[Found]:
             joined.append(one)
             longest = size
     return joined
+
+
+def near(pivot: re.Pattern[str], pattern: re.Pattern[str], text: str, before: int, after: int) -> Iterator[re.Match[str]]:
+    """The matches of a costly pattern, looked for only so many letters before and after where a cheap one matches."""
+    first = last = -1
+    for match in pivot.finditer(text):
+        start, end = max(0, match.start() - before), match.end() + after
+        if first < 0:
+            first, last = start, end
+        elif start <= last:
+            last = end
+        else:
+            yield from pattern.finditer(text, first, last)
+            first, last = start, end
+    if first >= 0:
+        yield from pattern.finditer(text, first, last)
 
 
 @functools.cache

@@ -8,6 +8,7 @@ identifies as well. What names a publication, a disease, a gene or a product (PM
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -15,12 +16,12 @@ import phonenumbers
 from stdnum import luhn
 from stdnum.cn import ric
 
-from corpora.curate.identifiers.found import Found, Kind
+from corpora.curate.identifiers.found import Found, Kind, near
 
 # What may stand between a label and its number.
 BETWEEN = (
     r"(?:[\s:#=.,;*_|\"'\[\]()/-]|(?<![A-Za-z])(?:numbers?|num|nbr|nr|no|nos|id|ids|identifier|identification|code|card|value|is|was|are|as|of|on|at|to|the|his|her|my|their|our|it|which|reads?"
-    r"|recorded|listed|given|assigned|issued|registered|entered|documented|shown|verified|printed|found|used|noted|being|ending|under|with|by|for|patient|member|primary|hospital|home|work|office|or|and)(?![A-Za-z])"
+    r"|recorded|listed|given|assigned|issued|registered|entered|documented|shown|verified|printed|found|used|noted|being|ending|under|with|by|for|patient|member|primary|hospital|home|work|office|or|and|in)(?![A-Za-z])"
     r"|号码?|编码|编号|代码|数字|为|是|系|的|码|至|到|在|给|及|和|或|被|[:：、，；「」【】《》“”]|（|）|如下|登记|本人|患者|填写|记录|显示)*"
 )
 
@@ -154,10 +155,43 @@ LETTERS = re.compile(
 _OWN = ("record", "plan", "vehicle", "fax", "national_id", "biometric")
 
 
+_NO_LETTERS = " \t\n:#=.,;*_|\"'[]()/-+0123456789，；、。（）「」【】《》“”~$@&"
+_LAST = re.compile(r"(?:[A-Za-z/']+|[\u4e00-\u9fff]{1,4})$")
+
+
+def _may_be_labelled(left: str) -> bool:
+    """Whether the last word before a number, or the one before that where it may be the number's own letters, belongs to a label."""
+    for _ in range(2):
+        left = left.rstrip(_NO_LETTERS)
+        word = _LAST.search(left[-24:])
+        if word is None:
+            return False
+        if _may_label(word[0].lower()):
+            return True
+        if len(word[0]) > 4 or not word[0].isupper():
+            return False
+        left = left[: -len(word[0])]
+    return False
+
+
+@functools.lru_cache(maxsize=100_000)
+def _may_label(word: str) -> bool:
+    """Whether a label, or what stands between one and its number, can end with this word."""
+    if not word.isascii():
+        return _LABEL.search(word) is not None or word[-1] in "号码为是系的至到在给及和或被下记人者写录示"
+    return (
+        _LABEL.search(word) is not None
+        or _BETWEEN.fullmatch(word) is not None
+        or word in ("security", "sec", "cross", "shield", "express", "geometry", "ending", "in")
+    )
+
+
 def _label(left: str) -> tuple[Kind | None, bool, int]:
     """The kind that the words at the end of ``left`` say, whether they say it plainly, and how many letters of the number stand before it."""
     best: Kind | None = None
     marked, lead = False, 0
+    if not _may_be_labelled(left):
+        return None, False, 0
     for match in _LABEL.finditer(left):
         between = _BETWEEN.fullmatch(left, match.end())
         if between is not None:
@@ -198,10 +232,13 @@ def _by_form(value: str, digits: str) -> Kind | None:
     return "other" if letters >= 2 and len(digits) >= 4 and len(value) >= 8 and not re.search("[a-z]{3}|[.]", value) else None
 
 
+_LONG = re.compile(r"\d[\d ().*-]{2,}|[*xX]{3,}|[A-Z0-9]{5,}|[\u4e00-\u9fff] ?[A-Z] ?.? ?[A-Z0-9]{4}|[A-Z]{2} ?\d\d ")
+
+
 def _shaped(text: str) -> Iterator[Found]:
     """Numbers whose form alone says what they are."""
     for kind, pattern in _FORMS:
-        for match in pattern.finditer(text):
+        for match in near(_LONG, pattern, text, 30, 60):
             if pattern is PHONE and _FREE.search(text[max(0, match.start() - 24) : match.start()]):
                 continue
             if pattern is PHONE and re.search(r"(?:fax|facsimile|传真)\W{0,4}\w{0,6}\W{0,4}$", text[max(0, match.start() - 24) : match.start()], re.IGNORECASE):
@@ -238,6 +275,9 @@ def numbers(text: str) -> Iterator[Found]:
         digits = "".join(letter for letter in value if letter.isdecimal())
         if len(digits) < 3 and not value.isupper():
             continue
+        if value.isdecimal() and len(value) == 3 and not text[match.start() - 2 : match.start() - 1].isupper():
+            if not _PLATE_MORE.match(text, match.end()) and not _MORE.match(text, match.end()):
+                continue
         found = _judged(text, match.start(), match.end(), value, digits)
         if found is not None:
             yield found
@@ -254,22 +294,22 @@ def numbers(text: str) -> Iterator[Found]:
 
 def _judged(text: str, start: int, end: int, value: str, digits: str) -> Found | None:
     left = text[max(0, start - 64) : start]
-    if _FREE_FORM.fullmatch(value) or _FREE.search(left):
+    measured = _UNIT.match(text, end) is not None
+    if (measured and len(digits) < 11) or _FREE_FORM.fullmatch(value) or _FREE.search(left[-32:]):
         return None
     kind, marked, lead = _label(left)
-    if kind is None and _ANY_LABEL.search(left):
+    if kind is None and _ANY_LABEL.search(left[-32:]):
         kind, marked = "other", True
-    measured = _UNIT.match(text, end) is not None
     alone = _FREE_ALONE.fullmatch(value) is not None
     if kind is not None and not measured and not (alone and not (marked or kind in _OWN) or alone and len(digits) < 4):
         more = _MORE.match(text, end)
         if more is None and kind in ("vehicle", "place", "licence"):
             more = _PLATE_MORE.match(text, end)
         mixed = len(value) > len(digits) + sum(letter in "-/.:·_*" for letter in value) or lead > 0 or value[0] == "0"
-        needed = 1 if kind == "vehicle" and (mixed or more) else 3 if mixed else 4 if marked or kind in _OWN else 5
+        needed = 1 if kind in ("vehicle", "licence") and (mixed or more) else 3 if mixed else 4 if marked or kind in _OWN else 5
         if len(digits) >= needed:
             return Found(start - lead, more.end() if more else end, kind)
-    if alone or len(digits) < 4 or (measured and len(digits) < 11):
+    if alone or len(digits) < 4:
         return None
     kind = _by_form(value, digits)
     return Found(start, end, kind) if kind else None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from corpora.curate.identifiers import english_cues as cues
 from corpora.curate.identifiers.chinese_names import HAN
-from corpora.curate.identifiers.found import Found, words
+from corpora.curate.identifiers.found import Found, near, words
 
 STREET = (
     r"(?:Street|St|Avenue|Ave|Av|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|Hwy|Route|Trail|Trl|Alley|Aly|Loop|Crescent|Cres|Close|Mews|Row|Walk|Grove|Gardens|Gdns|Hill|Hills|Park|Plaza|Path|Pike|Pass|Point|Ridge|Run|View|Vista|Wharf|Quay|Turnpike|Tpke|Expressway|Freeway|Causeway|Crossing|Xing|Cove|Creek|Brook|Canyon|Center|Cliff|Cliffs|Club|Common|Commons|Corner|Corners|Course|Curve|Dale|Dam|Divide|Estate|Estates|Extension|Falls|Ferry|Field|Fields|Flat|Flats|Ford|Fords|Forest|Forge|Forges|Fork|Forks|Fort|Freeway|Garden|Gateway|Glen|Glens|Green|Greens|Harbor|Harbors|Haven|Heights|Hollow|Inlet|Island|Islands|Isle|Junction|Junctions|Key|Keys|Knoll|Knolls|Lake|Lakes|Land|Landing|Light|Lights|Loaf|Lock|Locks|Lodge|Mall|Manor|Manors|Meadow|Meadows|Mill|Mills|Mission|Motorway|Mount|Mountain|Mountains|Neck|Orchard|Oval|Overpass|Parks|Parkways|Passage|Pine|Pines|Plain|Plains|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapid|Rapids|Rest|Ridges|River|Roads|Rue|Shoal|Shoals|Shore|Shores|Skyway|Spring|Springs|Spur|Spurs|Squares|Station|Stravenue|Stream|Streets|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Union|Unions|Valley|Valleys|Via|Viaduct|Views|Village|Villages|Ville|Well|Wells|Ways|Chowk|Marg|Nagar|Colony|Ganj|Zila|Bazaar|Burg|Burgs|Bypass|Groves|Bridge|Branch|Bluff|Bluffs|Bend|Beach|Bayou|Annex|Arcade|Camp|Cape|Circles|Coves|Drives|Fall|Mount|Orchards|Bottom|Brooks|Centers|Courts|Crest|Crossroad|Crossroads|Broadway|Esplanade|Parade|Promenade|Strand|Embankment)"
@@ -94,18 +94,34 @@ def _town_of(place: str) -> bool:
     return place in words("cities.txt")
 
 
+# Where these match, the costlier patterns above are tried.
+_HOUSE = re.compile(r"\d[\w/-]*,? [A-Z\d]|\d ?[A-Z]{2}(?![A-Za-z])|[A-Z]\d[A-Z] ?\d[A-Z]\d|(?:No\.?|Box|Flat|Apt|Apartment|Suite|Ste|Studio|House|Unit)\.? ?#? ?\d")
+_FIVE = re.compile(r"(?<!\d)\d{5}(?!\d)")
+_ADDRESS_WORD = re.compile(r"(?:[Aa]ddr|ADDR|[Rr]esidence|[Dd]omicile)")
+_CITY_WORD = re.compile(r"[A-Za-z] ?[:=] ?[A-Z]")
+_COUNTY_WORD = re.compile(r"(?:County|Parish|Township|Borough|Precinct|Municipality|Shire|Hundred|City|Town|Village) ?(?:of )?|(?:[Pp]recinct|PRECINCT|[Ww]ard|[Cc]ensus tract|[Ss]chool district) (?=[\dn#])")
+_STATE = re.compile(rf"[A-Za-z.'],? ?(?<=[ ,])(?:(?:{CODES})(?![A-Za-z.])|(?=[A-Z])(?:{STATES})(?![A-Za-z]))")
+_LIVES_WORD = re.compile(
+    r"(?<![A-Za-z])(?:[Ll]iv(?:es?|ing|ed)|[Rr]esid(?:es?|ing|ed|ent)|[Ss]tay(?:s|ing)?|[Dd]well|house[sd]?|[Mm]oved|relocated|located|home|[Bb]ased|[Rr]aised|grew|[Bb]orn|settled|transferred|travel|flew|driv|drove|commut|[Ww]ork|practice|[Hh]ometown|seen|employed|visit|vacation|return|native|citizen|town|city|village|suburb|outskirts|municipality|district|county|parish|precinct|township|borough"
+    r"|[Oo]riginally|[Cc]omes?|came|hails|from|near|downtown)"
+)
+
+
 def _english(text: str) -> Iterator[tuple[int, int]]:
     digits = any(letter in text for letter in "0123456789")
     if digits:
         for pattern in (ADDRESS, BOX, UNIT, POSTCODE):
-            for match in pattern.finditer(text):
+            for match in near(_HOUSE, pattern, text, 24, 200):
                 yield match.start(), match.end()
-        for match in ZIP.finditer(text):
+        for match in near(_FIVE, ZIP, text, 24, 8):
             yield match.span("z") if match["z"] else match.span("y")
-    for pattern in (LABELLED, CITY_LABEL, COUNTY):
-        for match in pattern.finditer(text):
-            yield match.span("p")
-    for match in CITY_STATE.finditer(text):
+    for match in near(_ADDRESS_WORD, LABELLED, text, 24, 200):
+        yield match.span("p")
+    for match in near(_CITY_WORD, CITY_LABEL, text, 24, 100):
+        yield match.span("p")
+    for match in near(_COUNTY_WORD, COUNTY, text, 60, 60):
+        yield match.span("p")
+    for match in near(_STATE, CITY_STATE, text, 60, 16):
         towns = match["p"]
         first = re.split("[ -]", towns)[0].lower()
         if first in cues.NEVER or first in cues.MONTHS or towns in STATES.split("|") or towns.isupper() and len(towns) < 4:
@@ -119,7 +135,7 @@ def _english(text: str) -> Iterator[tuple[int, int]]:
         yield match.span("p")
         if match["zip"]:
             yield match.span("zip")
-    for match in LIVES.finditer(text):
+    for match in near(_LIVES_WORD, LIVES, text, 24, 140):
         place = match["p"]
         whole = place.split(",")[0]
         first = re.split("[ -]", whole)[0].lower()
@@ -170,8 +186,8 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
         start = skip.end() if skip and not found[skip.end() :].startswith("市") else 0
         if found[start:].strip() and not _COMMON.fullmatch(found[start:]):
             yield match.start("p") + start, match.start("p") + len(found)
-    for pattern in (CHINESE_STREET, CHINESE_HOME):
-        for match in pattern.finditer(text):
+    for pivot, pattern in ((_STREET_NUMBER, CHINESE_STREET), (_HOME, CHINESE_HOME)):
+        for match in near(pivot, pattern, text, 40, 40):
             skip = re.match(rf"(?:{PROVINCES})(?:省|壮族自治区|回族自治区|维吾尔自治区|自治区)", match[0])
             yield match.start() + (skip.end() if skip else 0), match.end()
     for pattern in (CHINESE_TOWN, CHINESE_VILLAGE):
@@ -182,6 +198,10 @@ def _chinese(text: str) -> Iterator[tuple[int, int]]:
         yield match.span()
     for match in ZIP_CHINESE.finditer(text):
         yield match.span("z")
+
+
+_STREET_NUMBER = re.compile(r"[路街巷弄里道同] ?[\d一二三四五六七八九十]")
+_HOME = re.compile(r"(?:小区|花园|家园|公寓|新村|苑|家属院)[A-Za-z\d一二三四五六七八九十]")
 
 
 def _is_chinese_town(name: str) -> bool:
@@ -199,7 +219,8 @@ def _towns() -> re.Pattern[str]:
     rests = "|".join(
         f"{first}(?:{'|'.join(sorted(rest, key=len, reverse=True))})" for first, rest in sorted(by_first.items())
     )
-    return re.compile(f"(?=[{''.join(sorted(by_first))}])(?:{rests})(?!大学|医科|医院|学院|中医|[病肺脑]|综合)")
+    seconds = "".join(sorted({rest[0] for group in by_first.values() for rest in group}))
+    return re.compile(f"(?=[{''.join(sorted(by_first))}][{seconds}])(?:{rests})(?!大学|医科|医院|学院|中医|[病肺脑]|综合)")
 
 
 def places(text: str) -> Iterator[Found]:
