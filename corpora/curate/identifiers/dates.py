@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from corpora.curate.identifiers.found import Found, near
+from corpora.curate.identifiers.found import Found, around, near, within
 
 YEAR = r"(?:1[89]\d\d|20\d\d)"
 MONTH_NUMBER = r"(?:1[0-2]|0?[1-9])"
@@ -101,22 +101,26 @@ NINETIES = re.compile(r"(?:his|her|their|the) (?:mid|late|early)?[- ]?nineties|(
 DIGIT = re.compile(r"\d+")
 SLASHED = re.compile(r"\d{1,2}[/.-]\d{1,2}")
 THREE = re.compile(r"\d[-/. ]{1,3}(?:\d|[A-Za-z]{3})|\d{8}")
-MONTH_NAME = re.compile(FULL_MONTH, re.IGNORECASE)
+MONTH_NAME = re.compile(
+    r"[Jj](?:anuary|une|uly)|[Ff]ebruary|[Mm](?:arch|ay)|[Aa](?:pril|ugust)|[Ss]eptember|[Oo]ctober|[Nn]ovember|[Dd]ecember"
+)
 CAPITAL_MONTH = re.compile(FULL_MONTH)
 HAN_PIVOT = re.compile(r"[月日号]")
-OVER_89 = re.compile(r"(?<!\d)(?:9\d|1[0-3]\d)(?!\d)|ninety|hundred|九十|一百")
+OVER_89 = re.compile(r"(?:9\d|1[0-3]\d)(?!\d)|ninety|hundred|九十|一百")
 CAPITAL_FEAST = re.compile(r"Christmas|New Year|Thanksgiving|Day|Halloween|Easter")
 
 
 def dates(text: str) -> Iterator[Found]:
     """Dates more exact than a year in a plain text."""
+    stretches = around(THREE, text, 6, 40)
     for pattern in (NUMERIC, DOTTED_SHORT, YEAR_AND_MONTH):
-        for match in near(THREE, pattern, text, 6, 40):
+        for match in within(stretches, pattern, text):
             yield Found(match.start(), match.end(), "date")
     for match in near(DIGIT, WRITTEN, text, 24, 40):
         yield Found(match.start(), match.end(), "date")
+    stretches = around(SLASHED, text, 40, 30)
     for pattern in (SHORT, CHINESE_SHORT_DAY):
-        for match in near(SLASHED, pattern, text, 40, 30):
+        for match in within(stretches, pattern, text):
             yield Found(match.start("d"), match.end(), "date")
     if "on the " in text:
         for match in DAY_ALONE.finditer(text):

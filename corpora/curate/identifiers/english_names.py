@@ -218,7 +218,22 @@ def _goes_on(text: str, part: list[Word], word: Word, titled: bool, first: bool)
         return False
     if titled or part[0].sort == "F" and len(part) < 3:
         return True
-    return first and _before(text, part[0].start)[0] in ("strong", "some") and part[0].sort in "ULFE"
+    if part[0].sort not in "ULFE" or len(part) > 2:
+        return False
+    return _after(text, word.end) == "some" or (first and _before(text, part[0].start)[0] in ("strong", "some"))
+
+
+def _may_begin(run: list[Word], place: int) -> bool:
+    """Whether an English word may be the first name of a name that ends the run: "Peace Akinwale"."""
+    lower = run[place].text.lower()
+    return (
+        place + 2 == len(run)
+        and run[place + 1].sort in "UL"
+        and len(run[place].text) > 2
+        and lower not in cues.NEVER | cues.MONTHS | cues.COUNTRIES | cues.EPONYMIC
+        and not MEDICAL.search(lower)
+        and not _shouts(run[place])
+    )
 
 
 def _is_told(text: str, word: Word, titled: bool, place: int) -> bool:
@@ -244,6 +259,8 @@ def _piece(run: list[Word], text: str) -> Iterator[tuple[list[Word], bool, bool]
             if part:
                 yield part, titled, first
             part, titled, first = [], False, False
+            if word.sort == "N" and _may_begin(run, place):
+                part, first = [Word(word.start, word.end, word.text, "A")], place == 0
         else:
             if not part:
                 first = place == 0
@@ -291,6 +308,8 @@ def _taken(part: list[Word], titled: bool, first: bool, text: str) -> bool:
     if sorts[0] == "A":
         listed = _is_first(part[0].text)
         return (listed and not begins and any(sort in "LU" for sort in sorts[1:])) or (listed and spoken) or before == "some" or after == "some"
+    if sorts[-1] == "A" and set(full) <= set("ULA"):
+        return spoken
     if set(full) <= {"E"}:
         return before == "some" or after == "some"
     if set(full) <= {"P", "E"}:

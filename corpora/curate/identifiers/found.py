@@ -80,20 +80,31 @@ def apart(found: Iterable[Found]) -> list[Found]:
     return joined
 
 
-def near(pivot: re.Pattern[str], pattern: re.Pattern[str], text: str, before: int, after: int) -> Iterator[re.Match[str]]:
-    """The matches of a costly pattern, looked for only so many letters before and after where a cheap one matches."""
+def around(pivot: re.Pattern[str], text: str, before: int, after: int) -> list[tuple[int, int]]:
+    """The stretches of a text so many letters before and after where a cheap pattern matches; costly ones are tried there alone."""
+    found: list[tuple[int, int]] = []
     first = last = -1
     for match in pivot.finditer(text):
-        start, end = max(0, match.start() - before), match.end() + after
-        if first < 0:
-            first, last = start, end
-        elif start <= last:
-            last = end
-        else:
-            yield from pattern.finditer(text, first, last)
-            first, last = start, end
-    if first >= 0:
-        yield from pattern.finditer(text, first, last)
+        start = match.start() - before
+        if start > last:
+            if last >= 0:
+                found.append((max(0, first), last))
+            first = start
+        last = match.end() + after
+    if last >= 0:
+        found.append((max(0, first), last))
+    return found
+
+
+def within(stretches: list[tuple[int, int]], pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches of a pattern in these stretches of a text."""
+    for start, end in stretches:
+        yield from pattern.finditer(text, start, end)
+
+
+def near(pivot: re.Pattern[str], pattern: re.Pattern[str], text: str, before: int, after: int) -> Iterator[re.Match[str]]:
+    """The matches of a costly pattern around those of a cheap one."""
+    return within(around(pivot, text, before, after), pattern, text)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ import phonenumbers
 from stdnum import luhn
 from stdnum.cn import ric
 
-from corpora.curate.identifiers.found import Found, Kind, near
+from corpora.curate.identifiers.found import Found, Kind, around, within
 
 # What may stand between a label and its number.
 BETWEEN = (
@@ -97,7 +97,7 @@ _FREE = re.compile(
 )
 # Never an identifier: DOIs, genes and their variants, trials, diseases, pressures, decimals, times, years.
 _FREE_FORM = re.compile(
-    r"(?:10\.\d{4,9}/.*|[cgpmnr]\.\(?[A-Za-z]{0,3}\d.*|rs\d{3,12}|(?:NM|NP|NC|NG|NR|XM|XP)_\d+.*|NCT\d{8}|PMC\d+|ENS[GTP]\d+.*|GS[EM]\d+|ISRCTN\d+|chr\d.*|H\d{1,2}N\d{1,2}.{0,6}|CD\d{1,3}[a-z]?|[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
+    r"(?:10\.\d{4,9}/.*|[cgpmnr]\.\(?[A-Za-z]{0,3}\d.*|rs\d{3,12}|(?:NM|NP|NC|NG|NR|XM|XP)_\d+.*|NCT\d{8}|PMC\d+|ENS[GTP]\d+.*|GS[EM]\d+|ISRCTN\d+|chr\d.*|H\d{1,2}N\d{1,2}(?:v|pdm09)?|CD\d{1,3}[a-z]?|[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
     r"|\d{2,3}/\d{2,3}|\d+\.\d+|\d{1,2}:\d{2}(?::\d{2})?|(?:1[89]|20)\d\d(?:[-/](?:(?:1[89]|20)?\d\d))?|\d{1,4}\.\d+-\d{1,4}\.\d+)"
 )
 # None without a label: amounts with their unit, names of substances and tests, lists of small figures, round numbers.
@@ -115,7 +115,7 @@ VALUE = re.compile(
     r"(?<![A-Za-z0-9_])(?:[A-Za-z0-9_]{1,20}[-/._·]){0,6}[A-Za-z0-9_]{0,60}?[0-9][A-Za-z0-9_]*(?:[-/._·:*][A-Za-z0-9_*]+)*"
 )
 # The pieces of a spaced number that go on after its first one.
-_MORE = re.compile(r"(?:[ -](?:\d{2,8}|[A-Z]{0,3}\d[A-Z0-9]{0,5})(?![A-Za-z0-9.%/]|,\d| ?(?:mg|mcg|mL|kg|years?|days?|hours?|weeks?|months?|mm|cm)))+")
+_MORE = re.compile(r"(?:[ -](?:\d{2,8}[A-Z]{0,3}|[A-Z]{0,3}\d[A-Z0-9]{0,5})(?![A-Za-z0-9.%/]|,\d| ?(?:mg|mcg|mL|kg|years?|days?|hours?|weeks?|months?|mm|cm)))+")
 _PLATE_MORE = re.compile(r"(?:[ -][A-Z]{1,4}(?![A-Za-z0-9]))")
 SEQUENCE = re.compile(r"(?<![A-Za-z0-9.,])[+(]{0,2}\d(?:[ ().-]{0,3}\d){5,18}(?![\d%])(?! ?(?:mg|mcg|mmHg)(?![A-Za-z]))")
 
@@ -152,11 +152,14 @@ LETTERS = re.compile(
 
 
 # Kinds whose labels say little else: a number after "MRN" is one even without "no." between.
-_OWN = ("record", "plan", "vehicle", "fax", "national_id", "biometric")
+_OWN = ("record", "plan", "vehicle", "licence", "fax", "national_id", "biometric")
 
 
 _NO_LETTERS = " \t\n:#=.,;*_|\"'[]()/-+0123456789，；、。（）「」【】《》“”~$@&"
 _LAST = re.compile(r"(?:[A-Za-z/']+|[\u4e00-\u9fff]{1,4})$")
+
+
+_OWN_LETTERS = re.compile(r"(?<![A-Za-z])[A-Z]{2,4}[ -]$")
 
 
 def _may_be_labelled(left: str) -> bool:
@@ -192,6 +195,11 @@ def _label(left: str) -> tuple[Kind | None, bool, int]:
     marked, lead = False, 0
     if not _may_be_labelled(left):
         return None, False, 0
+    own = _OWN_LETTERS.search(left)
+    if own is not None and _MARKED.search(left[: own.start()][-8:]):
+        kind, marked, lead = _label(left[: own.start()])
+        if kind is not None:
+            return kind, True, len(own[0]) + lead
     for match in _LABEL.finditer(left):
         between = _BETWEEN.fullmatch(left, match.end())
         if between is not None:
@@ -237,8 +245,9 @@ _LONG = re.compile(r"\d[\d ().*-]{2,}|[*xX]{3,}|[A-Z0-9]{5,}|[\u4e00-\u9fff] ?[A
 
 def _shaped(text: str) -> Iterator[Found]:
     """Numbers whose form alone says what they are."""
+    stretches = around(_LONG, text, 30, 60)
     for kind, pattern in _FORMS:
-        for match in near(_LONG, pattern, text, 30, 60):
+        for match in within(stretches, pattern, text):
             if pattern is PHONE and _FREE.search(text[max(0, match.start() - 24) : match.start()]):
                 continue
             if pattern is PHONE and re.search(r"(?:fax|facsimile|传真)\W{0,4}\w{0,6}\W{0,4}$", text[max(0, match.start() - 24) : match.start()], re.IGNORECASE):
@@ -301,11 +310,11 @@ def _judged(text: str, start: int, end: int, value: str, digits: str) -> Found |
     if kind is None and _ANY_LABEL.search(left[-32:]):
         kind, marked = "other", True
     alone = _FREE_ALONE.fullmatch(value) is not None
-    if kind is not None and not measured and not (alone and not (marked or kind in _OWN) or alone and len(digits) < 4):
+    if kind is not None and not measured and not (alone and not (marked or kind in _OWN) or alone and len(digits) < 4 and kind not in ("vehicle", "licence")):
         more = _MORE.match(text, end)
         if more is None and kind in ("vehicle", "place", "licence"):
             more = _PLATE_MORE.match(text, end)
-        mixed = len(value) > len(digits) + sum(letter in "-/.:·_*" for letter in value) or lead > 0 or value[0] == "0"
+        mixed = len(value) > len(digits) + sum(letter in "-/.:·_*" for letter in value) or lead > 0 or value[0] == "0" or (more is not None and more[0].isupper())
         needed = 1 if kind in ("vehicle", "licence") and (mixed or more) else 3 if mixed else 4 if marked or kind in _OWN else 5
         if len(digits) >= needed:
             return Found(start - lead, more.end() if more else end, kind)

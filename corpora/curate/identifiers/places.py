@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from corpora.curate.identifiers import english_cues as cues
 from corpora.curate.identifiers.chinese_names import HAN
-from corpora.curate.identifiers.found import Found, near, words
+from corpora.curate.identifiers.found import Found, around, near, within, words
 
 STREET = (
     r"(?:Street|St|Avenue|Ave|Av|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|Hwy|Route|Trail|Trl|Alley|Aly|Loop|Crescent|Cres|Close|Mews|Row|Walk|Grove|Gardens|Gdns|Hill|Hills|Park|Plaza|Path|Pike|Pass|Point|Ridge|Run|View|Vista|Wharf|Quay|Turnpike|Tpke|Expressway|Freeway|Causeway|Crossing|Xing|Cove|Creek|Brook|Canyon|Center|Cliff|Cliffs|Club|Common|Commons|Corner|Corners|Course|Curve|Dale|Dam|Divide|Estate|Estates|Extension|Falls|Ferry|Field|Fields|Flat|Flats|Ford|Fords|Forest|Forge|Forges|Fork|Forks|Fort|Freeway|Garden|Gateway|Glen|Glens|Green|Greens|Harbor|Harbors|Haven|Heights|Hollow|Inlet|Island|Islands|Isle|Junction|Junctions|Key|Keys|Knoll|Knolls|Lake|Lakes|Land|Landing|Light|Lights|Loaf|Lock|Locks|Lodge|Mall|Manor|Manors|Meadow|Meadows|Mill|Mills|Mission|Motorway|Mount|Mountain|Mountains|Neck|Orchard|Oval|Overpass|Parks|Parkways|Passage|Pine|Pines|Plain|Plains|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapid|Rapids|Rest|Ridges|River|Roads|Rue|Shoal|Shoals|Shore|Shores|Skyway|Spring|Springs|Spur|Spurs|Squares|Station|Stravenue|Stream|Streets|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Union|Unions|Valley|Valleys|Via|Viaduct|Views|Village|Villages|Ville|Well|Wells|Ways|Chowk|Marg|Nagar|Colony|Ganj|Zila|Bazaar|Burg|Burgs|Bypass|Groves|Bridge|Branch|Bluff|Bluffs|Bend|Beach|Bayou|Annex|Arcade|Camp|Cape|Circles|Coves|Drives|Fall|Mount|Orchards|Bottom|Brooks|Centers|Courts|Crest|Crossroad|Crossroads|Broadway|Esplanade|Parade|Promenade|Strand|Embankment)"
@@ -32,7 +32,7 @@ ADDRESS = re.compile(
     rf"|(?:H\.? ?No\.?|House No\.?|Plot No\.?|Flat No\.?|Door No\.?|Flat|Studio|House|Unit|Apartment|Apt\.?) ?#? ?\d{{1,5}}[A-Za-z]?(?:/\d{{1,4}})?,? ?(?:\n|,| )?{TOWN}?(?:\n{CAP}[^\n]{{0,40}}){{0,3}})"
     rf"{UNITS}{REST}"
 )
-BOX = re.compile(rf"(?<![A-Za-z])(?:P\.? ?O\.? ?Box|Post Office Box|PO BOX|PSC|Unit) \d{{1,6}}(?:,? Box \d{{1,5}})?{REST}")
+BOX = re.compile(rf"(?:(?:USS|USNS|USNV|USCGC) [A-Z]\w+, ?)?(?:FPO|APO|DPO),? (?:AA|AE|AP)(?: \d{{5}}(?:-\d{{4}})?)?|(?<![A-Za-z])(?:P\.? ?O\.? ?Box|Post Office Box|PO BOX|PSC|Unit) \d{{1,6}}(?:,? Box \d{{1,5}})?{REST}")
 UNIT = re.compile(r"(?<![A-Za-z])(?:Apt|Apartment|Suite|Ste|Flat)\.? ?#? ?\d{1,5}[A-Za-z]?(?![\w.])")
 LABELLED = re.compile(
     rf"(?<![A-Za-z])(?i:(?:home |mailing |street |postal |residential |permanent |current |billing |work |shipping )?address(?: on file)?|residence|domicile|addr)(?i: (?:is|was|changed to|listed as|on file is|of record is))? ?(?::|(?<=is)|(?<=was)|(?<=to)|(?<=as))[ \t]{{0,3}}(?P<p>(?=[^\n;|]{{0,60}}(?:\d|,|[A-Z]))[^\n;|。]{{4,120}}?)(?=\.(?:\s|$)|[\n;|。]|$|,? (?:[Pp]hone|[Tt]el|DOB|MRN|[Ee]mail|SSN|[Ff]ax|and (?:his|her|the|their)|who|she|he)\b)"
@@ -95,7 +95,7 @@ def _town_of(place: str) -> bool:
 
 
 # Where these match, the costlier patterns above are tried.
-_HOUSE = re.compile(r"\d[\w/-]*,? [A-Z\d]|\d ?[A-Z]{2}(?![A-Za-z])|[A-Z]\d[A-Z] ?\d[A-Z]\d|(?:No\.?|Box|Flat|Apt|Apartment|Suite|Ste|Studio|House|Unit)\.? ?#? ?\d")
+_HOUSE = re.compile(r"\d[\w/-]*,? [A-Z\d]|\d ?[A-Z]{2}(?![A-Za-z])|[A-Z]\d[A-Z] ?\d[A-Z]\d|(?:FPO|APO|DPO),? A|(?:No\.?|Box|Flat|Apt|Apartment|Suite|Ste|Studio|House|Unit)\.? ?#? ?\d")
 _FIVE = re.compile(r"(?<!\d)\d{5}(?!\d)")
 _ADDRESS_WORD = re.compile(r"(?:[Aa]ddr|ADDR|[Rr]esidence|[Dd]omicile)")
 _CITY_WORD = re.compile(r"[A-Za-z] ?[:=] ?[A-Z]")
@@ -110,8 +110,9 @@ _LIVES_WORD = re.compile(
 def _english(text: str) -> Iterator[tuple[int, int]]:
     digits = any(letter in text for letter in "0123456789")
     if digits:
+        stretches = around(_HOUSE, text, 40, 200)
         for pattern in (ADDRESS, BOX, UNIT, POSTCODE):
-            for match in near(_HOUSE, pattern, text, 24, 200):
+            for match in within(stretches, pattern, text):
                 yield match.start(), match.end()
         for match in near(_FIVE, ZIP, text, 24, 8):
             yield match.span("z") if match["z"] else match.span("y")
