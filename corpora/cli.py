@@ -240,6 +240,57 @@ def clean(
 
 
 @app.command()
+def deidentify(
+    files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
+    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the records and the report.")],
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Only identifiers of this kind, as name or phone; repeatable. Default: all."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take names, places, dates, numbers and other identifiers of people out of records, in English and Chinese.
+
+    Writes to OUT `clean.jsonl`, where a tag as [NAME] stands for each piece, and `report.json`, which counts them by kind. It is no legal
+    de-identification: have an expert look before you share data of real patients.
+
+    Example: `osler corpora deidentify notes.jsonl -o without` · `osler corpora deidentify chats.jsonl --kind phone --kind email -o without`
+    """
+    import collections
+    import itertools
+
+    from pydantic import ValidationError
+
+    from corpora.curate.deidentify import Deidentification
+    from corpora.curate.deidentify import deidentify as deidentified
+    from corpora.curate.identifiers.found import KINDS
+    from corpora.curate.waterfall import Step
+    from corpora.errors import DataError
+    from corpora.importing import stream_file, writing
+
+    try:
+        options = Deidentification.model_validate({"kinds": kinds} if kinds else {})
+    except ValidationError as error:
+        raise DataError(f"--kind is one of: {', '.join(KINDS)}") from error
+    step = Step("deidentify")
+    removed: collections.Counter[str] = collections.Counter()
+    stream = itertools.chain.from_iterable(stream_file(file) for file in files)
+    with writing(to / "clean.jsonl") as target:
+        assert target is not None
+        for record in deidentified(stream, options, step, removed):
+            target.write(record.model_dump_json() + "\n")
+    figures = {**step.as_dict(), "identifiers": dict(removed.most_common())}
+    (to / "report.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(figures))
+        return
+    out.print(f"{step.received:,} records, {step.changed:,} changed, {sum(removed.values()):,} identifiers removed")
+    for kind, count in removed.most_common():
+        out.print(f"  {count:>9,}  {kind}", markup=False)
+    err.print("This is no legal de-identification: see docs/deidentification.md", style="dim")
+
+
+@app.command()
 def decontaminate(
     files: Annotated[list[Path], typer.Argument(help="Files of any shape that `osler corpora import` reads.")],
     against: Annotated[

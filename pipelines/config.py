@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from corpora.curate.identifiers.found import KINDS, Kind
 from corpora.errors import OslerError
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -107,6 +108,13 @@ class QualityStep(_Block):
     repetition: dict[str, Any] | None = {}
 
 
+class DeidentifyStep(_Block):
+    """Identifying pieces of every text replaced by tags (``corpora.curate.deidentify.Deidentification``)."""
+
+    step: Literal["deidentify"]
+    kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
+
+
 class DedupStep(_Block):
     """Exact and near duplicates left out, by datatrove's MinHash."""
 
@@ -124,7 +132,9 @@ class DecontaminateStep(_Block):
     against: list[Corpus] = Field(min_length=1)
 
 
-CurationStep = Annotated[CleanStep | QualityStep | DedupStep | DecontaminateStep, Field(discriminator="step")]
+CurationStep = Annotated[
+    CleanStep | QualityStep | DeidentifyStep | DedupStep | DecontaminateStep, Field(discriminator="step")
+]
 
 
 class CurateStage(_Block):

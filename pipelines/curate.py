@@ -19,12 +19,21 @@ from corpora.catalog import find_dataset, load_catalog
 from corpora.curate.clean import Cleaning, Quality, clean, keep_good
 from corpora.curate.decontaminate import Benchmarks, Report, decontaminate
 from corpora.curate.dedup import dedup_records
+from corpora.curate.deidentify import Deidentification, deidentify
 from corpora.curate.waterfall import Step, counted
 from corpora.errors import DataError
 from corpora.licences import consequence
 from corpora.records import ExamItem, Record
 from pipelines.artifact import Draft
-from pipelines.config import CleanStep, CurateStage, CurationStep, DecontaminateStep, DedupStep, QualityStep
+from pipelines.config import (
+    CleanStep,
+    CurateStage,
+    CurationStep,
+    DecontaminateStep,
+    DedupStep,
+    DeidentifyStep,
+    QualityStep,
+)
 from pipelines.data import Sources, one_by_one, records
 
 
@@ -42,6 +51,10 @@ def applied(
             raise DataError(
                 f"steps: quality: {error}; the keys are the arguments of datatrove's Gopher filters"
             ) from error
+    elif isinstance(step, DeidentifyStep):
+        removed: collections.Counter[str] = collections.Counter()
+        yield from deidentify(stream, Deidentification(**settings), count, removed)
+        draft.metrics["identifiers"] = dict(removed.most_common())
     elif isinstance(step, DedupStep):
         yield from _deduplicated(step, stream, count, draft.checkpoints / f"step-{number}")
     elif isinstance(step, DecontaminateStep):
@@ -108,7 +121,7 @@ def curate(stage: CurateStage, sources: Sources, draft: Draft) -> None:
 
 
 def card(stage: CurateStage, metrics: dict[str, Any]) -> str:
-    """The data card: sources and licences, counts at each step, contamination, samples."""
+    """The data card: sources and licences, counts at each step, identifiers removed, contamination, samples."""
     lines = [
         "# Data card",
         "",
@@ -134,6 +147,10 @@ def card(stage: CurateStage, metrics: dict[str, Any]) -> str:
     for step in metrics["waterfall"]:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in step["dropped"].items() if count)
         lines.append(f"| {step['step']} | {step['in']:,} | {step['kept']:,} | {step['changed']:,} | {reasons or '—'} |")
+    if "identifiers" in metrics:
+        lines += ["", "## Identifiers removed", "", "| kind | pieces |", "| --- | --- |"]
+        lines += [f"| {kind} | {count:,} |" for kind, count in metrics["identifiers"].items()]
+        lines += ["", "This is no legal de-identification: see docs/deidentification.md."]
     if "contamination" in metrics:
         lines += ["", "## Contamination", "", "| benchmark | items | touched |", "| --- | --- | --- |"]
         for name, found in metrics["contamination"]["benchmarks"].items():

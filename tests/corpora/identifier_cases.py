@@ -12,7 +12,20 @@ from faker import Faker
 from stdnum import luhn
 from stdnum.iso7064 import mod_11_2
 
-STRUCTURED = {"phone", "fax", "email", "national_id", "record", "plan", "account", "licence", "vehicle", "device", "url", "ip"}
+STRUCTURED = {
+    "phone",
+    "fax",
+    "email",
+    "national_id",
+    "record",
+    "plan",
+    "account",
+    "licence",
+    "vehicle",
+    "device",
+    "url",
+    "ip",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,10 @@ class Values:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        self.fakers = {name: Faker(name) for name in ("en_US", "en_GB", "en_IN", "en_NG", "es_MX", "fr_FR", "de_DE", "pl_PL", "zh_CN", "tr_TR")}
+        self.fakers = {
+            name: Faker(name)
+            for name in ("en_US", "en_GB", "en_IN", "en_NG", "es_MX", "fr_FR", "de_DE", "pl_PL", "zh_CN", "tr_TR")
+        }
         for number, faker in enumerate(self.fakers.values()):
             faker.seed_instance(seed + number)
 
@@ -69,7 +85,9 @@ class Values:
 
         def spelt(number: int) -> str:
             tens, ones = divmod(number, 10)
-            return ("" if not tens else "十" if tens == 1 else "一二三"[tens - 1] + "十") + ("一二三四五六七八九"[ones - 1] if ones else "")
+            return ("" if not tens else "十" if tens == 1 else "一二三"[tens - 1] + "十") + (
+                "一二三四五六七八九"[ones - 1] if ones else ""
+            )
 
         form = self.pick(
             f"{day:%Y}年{day.month}月{day.day}日", f"{day.month}月{day.day}日", f"{day:%Y-%m-%d}", f"{day:%Y/%m/%d}", f"{day:%Y}.{day.month}.{day.day}",
@@ -80,7 +98,11 @@ class Values:
 
     def resident(self) -> str:
         day = self.fakers["zh_CN"].date_between("-90y", "-1y")
-        body = self.pick("110105", "310104", "440106", "330106", "420106", "510107", "370202") + f"{day:%Y%m%d}" + self.pattern("###")
+        body = (
+            self.pick("110105", "310104", "440106", "330106", "420106", "510107", "370202")
+            + f"{day:%Y%m%d}"
+            + self.pattern("###")
+        )
         return body + mod_11_2.calc_check_digit(body)
 
     def card(self) -> str:
@@ -88,7 +110,7 @@ class Values:
         return body + luhn.calc_check_digit(body)
 
 
-PROVINCES = ["新疆维吾尔自治区", "内蒙古自治区", "广西壮族自治区", "宁夏回族自治区", "西藏自治区", "香港特别行政区", "澳门特别行政区", "黑龙江省", *(name + "省" for name in "河北 山西 辽宁 吉林 江苏 浙江 安徽 福建 江西 山东 河南 湖北 湖南 广东 海南 四川 贵州 云南 陕西 甘肃 青海 台湾".split()), *(name + "市" for name in "北京 上海 天津 重庆".split())]  # fmt: skip
+PROVINCES = ["新疆维吾尔自治区", "内蒙古自治区", "广西壮族自治区", "宁夏回族自治区", "西藏自治区", "香港特别行政区", "澳门特别行政区", "黑龙江省", *(name + "省" for name in ["河北", "山西", "辽宁", "吉林", "江苏", "浙江", "安徽", "福建", "江西", "山东", "河南", "湖北", "湖南", "广东", "海南", "四川", "贵州", "云南", "陕西", "甘肃", "青海", "台湾"]), *(name + "市" for name in ["北京", "上海", "天津", "重庆"])]  # fmt: skip
 
 # A sentence around a value: "{}" is its place. The first list is for English, the second for Chinese.
 FRAMES: dict[str, tuple[list[str], list[str]]] = {
@@ -174,8 +196,27 @@ FRAMES: dict[str, tuple[list[str], list[str]]] = {
     ),
 }  # fmt: skip
 
-BEFORE = ["", "", "", "Past history of hypertension. ", "BP 120/80, pulse 72. ", "Follow-up in 2 weeks. ", "Note: ", "* ", "Afebrile, SpO2 97%. "]
-AFTER = ["", "", "", " Continue metformin 500 mg bid.", " No known drug allergies.", " WBC 12.3, Hgb 13.5.", "\nPlan: repeat labs in 3 months.", " Thank you."]
+BEFORE = [
+    "",
+    "",
+    "",
+    "Past history of hypertension. ",
+    "BP 120/80, pulse 72. ",
+    "Follow-up in 2 weeks. ",
+    "Note: ",
+    "* ",
+    "Afebrile, SpO2 97%. ",
+]
+AFTER = [
+    "",
+    "",
+    "",
+    " Continue metformin 500 mg bid.",
+    " No known drug allergies.",
+    " WBC 12.3, Hgb 13.5.",
+    "\nPlan: repeat labs in 3 months.",
+    " Thank you.",
+]
 BEFORE_CHINESE = ["", "", "", "既往高血压病史10年。", "体温36.5℃，血压120/80mmHg。", "备注：", "1. ", "无药物过敏史。"]
 AFTER_CHINESE = ["", "", "", " 继续口服二甲双胍0.5g。", " 建议3个月后复查。", "\n白细胞12.3×10^9/L。", " 谢谢！"]
 
@@ -190,7 +231,12 @@ def values(made: Values, kind: str, language: str) -> tuple[str, tuple[str, ...]
         if chinese:
             address = zh.address().split(" ")[0]
             return address, tuple(province for province in PROVINCES if address.startswith(province))
-        made_up = made.pick(us.address().replace("\n", ", "), us.street_address(), gb.street_address().replace("\n", ", "), f"{us.street_address()}, {us.city()}")
+        made_up = made.pick(
+            us.address().replace("\n", ", "),
+            us.street_address(),
+            gb.street_address().replace("\n", ", "),
+            f"{us.street_address()}, {us.city()}",
+        )
         return made_up, ()
     if kind == "date":
         return made.chinese_date() if chinese else made.date()
@@ -198,47 +244,129 @@ def values(made: Values, kind: str, language: str) -> tuple[str, tuple[str, ...]
         return str(made.random.randint(90, 109)), ()
     if kind in ("phone", "fax"):
         form = (
-            made.pick(zh.phone_number(), made.pattern("1##-####-####").replace("1", "13", 1)[:13], made.pattern("0##-########"), made.pattern("0###-#######"), made.pattern("138 #### ####"), made.pattern("+86 139########"), made.pattern("(0##) ########"))
+            made.pick(
+                zh.phone_number(),
+                made.pattern("1##-####-####").replace("1", "13", 1)[:13],
+                made.pattern("0##-########"),
+                made.pattern("0###-#######"),
+                made.pattern("138 #### ####"),
+                made.pattern("+86 139########"),
+                made.pattern("(0##) ########"),
+            )
             if chinese
-            else made.pick(us.phone_number(), gb.phone_number(), india.phone_number(), made.pattern("(###) 555-01##"), made.pattern("555-01##"), made.pattern("###.555.01##"), made.pattern("+44 20 7946 0###"), made.pattern("+1 ### 555 01##"))
+            else made.pick(
+                us.phone_number(),
+                gb.phone_number(),
+                india.phone_number(),
+                made.pattern("(###) 555-01##"),
+                made.pattern("555-01##"),
+                made.pattern("###.555.01##"),
+                made.pattern("+44 20 7946 0###"),
+                made.pattern("+1 ### 555 01##"),
+            )
         )
         return form, ()
     if kind == "email":
-        return made.pick(us.email(), us.company_email(), zh.email(), us.ascii_free_email(), f"{us.user_name()}+lab@{us.domain_name()}"), ()
+        return made.pick(
+            us.email(),
+            us.company_email(),
+            zh.email(),
+            us.ascii_free_email(),
+            f"{us.user_name()}+lab@{us.domain_name()}",
+        ), ()
     if kind == "national_id":
         if chinese:
             number = made.resident()
-            return made.pick(number, number, number.lower(), f"{number[:6]} {number[6:14]} {number[14:]}", number[:6] + number[8:17]), ()
+            return made.pick(
+                number, number, number.lower(), f"{number[:6]} {number[6:14]} {number[14:]}", number[:6] + number[8:17]
+            ), ()
         number = us.ssn()
         return made.pick(number, number.replace("-", " "), number.replace("-", "")), ()
     if kind == "record":
-        return made.pattern(made.pick("#######", "##-##-##", "@######", "##########", "#####", "MR######", "###-###-###", "Z########")), ()
+        return made.pattern(
+            made.pick("#######", "##-##-##", "@######", "##########", "#####", "MR######", "###-###-###", "Z########")
+        ), ()
     if kind == "plan":
-        return made.pattern(made.pick("@@@#########", "#@@#-@@#-@@##", "#########", "@########", "###-##-####-@", "##########", "@@@ ### ### ###")), ()
+        return made.pattern(
+            made.pick(
+                "@@@#########",
+                "#@@#-@@#-@@##",
+                "#########",
+                "@########",
+                "###-##-####-@",
+                "##########",
+                "@@@ ### ### ###",
+            )
+        ), ()
     if kind == "account":
         card = made.card()
-        return made.pick(card, f"{card[:4]} {card[4:8]} {card[8:12]} {card[12:]}", made.pattern("##########"), made.pattern("####-####-##"), made.pattern("########"), us.iban()), ()
+        return made.pick(
+            card,
+            f"{card[:4]} {card[4:8]} {card[8:12]} {card[12:]}",
+            made.pattern("##########"),
+            made.pattern("####-####-##"),
+            made.pattern("########"),
+            us.iban(),
+        ), ()
     if kind == "licence":
-        return made.pattern(made.pick("@#######", "@@#######", "########", "@###-####-####", "@@######", "##########", "@########")), ()
+        return made.pattern(
+            made.pick("@#######", "@@#######", "########", "@###-####-####", "@@######", "##########", "@########")
+        ), ()
     if kind == "vehicle":
         if chinese:
-            return made.pattern(made.pick("京A#@###", "沪B·#####", "粤AD#####", "苏E·@#@##", "川A#####", "浙B F####", "鲁@##@##")), ()
+            return made.pattern(
+                made.pick("京A#@###", "沪B·#####", "粤AD#####", "苏E·@#@##", "川A#####", "浙B F####", "鲁@##@##")
+            ), ()
         return made.pick(us.license_plate(), us.vin(), us.vin(), gb.license_plate(), made.pattern("@@@-####")), ()
     if kind == "device":
-        return made.pattern(made.pick("SN########", "@@@######@", "##@@-#####", "(01)##############(21)@####", "###############", "@#####-##")), ()
+        return made.pattern(
+            made.pick(
+                "SN########", "@@@######@", "##@@-#####", "(01)##############(21)@####", "###############", "@#####-##"
+            )
+        ), ()
     if kind == "url":
-        return made.pick(us.url(), us.uri(), f"www.{us.domain_name()}/{us.user_name()}", us.domain_name() + "/" + us.uri_path(), zh.url()), ()
+        return made.pick(
+            us.url(),
+            us.uri(),
+            f"www.{us.domain_name()}/{us.user_name()}",
+            us.domain_name() + "/" + us.uri_path(),
+            zh.url(),
+        ), ()
     if kind == "ip":
         return made.pick(us.ipv4(), us.ipv4_public(), us.ipv6(), us.mac_address(), us.ipv4_private()), ()
     if kind == "biometric":
         return made.pattern(made.pick("FP-######", "@@######", "########", "BIO-####-@@", "@#@#@#@#")), ()
     if kind == "photo":
-        name = made.pick(us.file_name(extension=made.pick("jpg", "png", "jpeg", "tiff", "heic")), made.pattern("IMG_########.JPG"), made.pattern("face_@@_###.png"), f"{us.user_name()}-portrait.jpg")
+        name = made.pick(
+            us.file_name(extension=made.pick("jpg", "png", "jpeg", "tiff", "heic")),
+            made.pattern("IMG_########.JPG"),
+            made.pattern("face_@@_###.png"),
+            f"{us.user_name()}-portrait.jpg",
+        )
         return name, ()
     return made.pattern(made.pick("S######", "@@-####-###", "########", "A##-#####", "@########", "####-####")), ()
 
 
-KINDS = ["name", "place", "date", "phone", "fax", "email", "national_id", "record", "plan", "account", "licence", "vehicle", "device", "url", "ip", "biometric", "photo", "other"]
+KINDS = [
+    "name",
+    "place",
+    "date",
+    "phone",
+    "fax",
+    "email",
+    "national_id",
+    "record",
+    "plan",
+    "account",
+    "licence",
+    "vehicle",
+    "device",
+    "url",
+    "ip",
+    "biometric",
+    "photo",
+    "other",
+]
 
 
 def cases(seed: int, each: int = 100) -> Iterator[Case]:
@@ -255,18 +383,133 @@ def cases(seed: int, each: int = 100) -> Iterator[Case]:
                 yield Case(kind, language, text, value, kept)
 
 
-EPONYMS = "Parkinson Addison Wilson Crohn Hodgkin Alzheimer Huntington Hashimoto Graves Cushing Bell Kawasaki Marfan Turner Down Paget Raynaud Sjögren Behçet Wegener Ewing Kaposi Burkitt Meckel Ménière Tourette Duchenne Becker Fabry Gaucher Barrett Bowen Bright Whipple Still Lyme Chagas Hirschsprung Klinefelter Reiter".split()
+EPONYMS = [
+    "Parkinson",
+    "Addison",
+    "Wilson",
+    "Crohn",
+    "Hodgkin",
+    "Alzheimer",
+    "Huntington",
+    "Hashimoto",
+    "Graves",
+    "Cushing",
+    "Bell",
+    "Kawasaki",
+    "Marfan",
+    "Turner",
+    "Down",
+    "Paget",
+    "Raynaud",
+    "Sjögren",
+    "Behçet",
+    "Wegener",
+    "Ewing",
+    "Kaposi",
+    "Burkitt",
+    "Meckel",
+    "Ménière",
+    "Tourette",
+    "Duchenne",
+    "Becker",
+    "Fabry",
+    "Gaucher",
+    "Barrett",
+    "Bowen",
+    "Bright",
+    "Whipple",
+    "Still",
+    "Lyme",
+    "Chagas",
+    "Hirschsprung",
+    "Klinefelter",
+    "Reiter",
+]
 THINGS = ["disease", "syndrome"]
 SIGNS = ["Babinski sign", "Glasgow Coma Scale", "Apgar score", "Foley catheter", "Murphy sign", "Romberg test", "Trendelenburg position", "Holter monitor", "Gram stain", "Wells score", "Child-Pugh class B", "Mantoux test", "Rinne test", "Weber test", "Tinel sign", "Phalen test", "Kernig sign", "Brudzinski sign", "McBurney point", "Swan-Ganz catheter", "Gleason score", "Ranson criteria", "Killip class II", "Valsalva maneuver", "Heimlich maneuver", "Ringer's lactate", "Bence Jones protein", "Guillain-Barré syndrome", "Charcot-Marie-Tooth disease", "Stevens-Johnson syndrome", "Epstein-Barr virus", "Helicobacter pylori", "Salmonella typhi", "Listeria monocytogenes", "Purkinje fibers", "Langerhans cells"]  # fmt: skip
-DRUGS = "Allegra Ativan Lasix Valium Augmentin Januvia Lipitor Zoloft Prozac Xanax Coumadin Plavix Nexium Singulair Synthroid Lantus Humira Keppra Lamictal Zyprexa Abilify Celebrex Cymbalta Lyrica Neurontin Metformin Lisinopril Amlodipine Atorvastatin Warfarin Prednisone Amoxicillin Yasmin Camila Sonata Ultram Zestril Bactrim Cipro Flagyl".split()
+DRUGS = [
+    "Allegra",
+    "Ativan",
+    "Lasix",
+    "Valium",
+    "Augmentin",
+    "Januvia",
+    "Lipitor",
+    "Zoloft",
+    "Prozac",
+    "Xanax",
+    "Coumadin",
+    "Plavix",
+    "Nexium",
+    "Singulair",
+    "Synthroid",
+    "Lantus",
+    "Humira",
+    "Keppra",
+    "Lamictal",
+    "Zyprexa",
+    "Abilify",
+    "Celebrex",
+    "Cymbalta",
+    "Lyrica",
+    "Neurontin",
+    "Metformin",
+    "Lisinopril",
+    "Amlodipine",
+    "Atorvastatin",
+    "Warfarin",
+    "Prednisone",
+    "Amoxicillin",
+    "Yasmin",
+    "Camila",
+    "Sonata",
+    "Ultram",
+    "Zestril",
+    "Bactrim",
+    "Cipro",
+    "Flagyl",
+]
 SPARED = [
     "The patient has {e} {t}.", "Family history of {e}'s disease.", "She was diagnosed with {e} {t} in 2015.", "{e} {t} is rare.", "What are the symptoms of {e} {t}?", "Treatment of {e}'s {t} with medication.", "He has a positive {s}.", "The {s} was noted on examination.", "{s} was normal.",
     "Started {d} 5 mg daily.", "Patient takes {d} 20 mg bid for 10-12 days.", "{d} was stopped because of nausea.", "Side effects of {d} include rash.", "Allergic to {d} and penicillin.", "Increase {d} to 40 mg.",
     "BP 130/85, HR 72, RR 16, temp 98.6 F.", "Sodium 138, potassium 4.1, creatinine 0.9 mg/dL.", "ICD-10 code E11.9, CPT 99213.", "PMID: 31234567; doi: 10.1001/jama.2019.1234", "Take 1/2 tablet 3 times a day, 24/7.", "GCS 15/15, pain 3/10, ejection fraction 55-60%.", "The variant c.1521_1523del was found in 2012.", "Platelets 250,000; viral load 1200000 copies/mL.",
     "患有{z}病多年。", "{z}病的治疗方法有哪些？", "诊断为{z}综合征。", "口服{m}100mg，每日两次。", "{m}有哪些副作用？", "血压130/85mmHg，心率72次/分，体温36.8℃。", "服药3个月后复查，每次1/2片。", "血红蛋白120g/L，血小板250×10^9/L。", "考虑{z}病，给予{m}治疗。",
 ]  # fmt: skip
-CHINESE_EPONYMS = "帕金森 克罗恩 阿尔茨海默 霍奇金 威尔逊 艾迪生 库欣 格雷夫斯 川崎 马凡 雷诺 白塞 亨廷顿 唐氏 贝赫切特 梅尼埃".split()
-MEDICINES = "阿司匹林 二甲双胍 阿莫西林 布洛芬 氨氯地平 奥美拉唑 左旋多巴 华法林 头孢克肟 甲硝唑 安宫牛黄丸 黄连素 胡黄连 白芍总苷 金匮肾气丸".split()
+CHINESE_EPONYMS = [
+    "帕金森",
+    "克罗恩",
+    "阿尔茨海默",
+    "霍奇金",
+    "威尔逊",
+    "艾迪生",
+    "库欣",
+    "格雷夫斯",
+    "川崎",
+    "马凡",
+    "雷诺",
+    "白塞",
+    "亨廷顿",
+    "唐氏",
+    "贝赫切特",
+    "梅尼埃",
+]
+MEDICINES = [
+    "阿司匹林",
+    "二甲双胍",
+    "阿莫西林",
+    "布洛芬",
+    "氨氯地平",
+    "奥美拉唑",
+    "左旋多巴",
+    "华法林",
+    "头孢克肟",
+    "甲硝唑",
+    "安宫牛黄丸",
+    "黄连素",
+    "胡黄连",
+    "白芍总苷",
+    "金匮肾气丸",
+]
 
 
 def spared(seed: int, count: int = 500) -> Iterator[str]:
@@ -274,7 +517,12 @@ def spared(seed: int, count: int = 500) -> Iterator[str]:
     chance = random.Random(seed)
     for number in range(count):
         yield SPARED[number % len(SPARED)].format(
-            e=chance.choice(EPONYMS), t=chance.choice(THINGS), s=chance.choice(SIGNS), d=chance.choice(DRUGS), z=chance.choice(CHINESE_EPONYMS), m=chance.choice(MEDICINES)
+            e=chance.choice(EPONYMS),
+            t=chance.choice(THINGS),
+            s=chance.choice(SIGNS),
+            d=chance.choice(DRUGS),
+            z=chance.choice(CHINESE_EPONYMS),
+            m=chance.choice(MEDICINES),
         )
 
 
@@ -299,4 +547,3 @@ def _split(value: str) -> list[str]:
             parts.append(run)
             run = ""
     return [*parts, run] if run else parts
-

@@ -26,8 +26,12 @@ URL = re.compile(
     r"(?<![A-Za-z0-9])(?:(?:https?|hxxps?|s?ftp)://[^\s<>\"'，。；、！？（）()\[\]{}一-鿿]{3,2000}|www\.[A-Za-z0-9-]{1,63}\.[^\s<>\"'，。；、！？（）()\[\]{}一-鿿]{2,2000})"
     rf"|(?<![A-Za-z0-9@._-])(?:[A-Za-z0-9-]{{1,63}}\.){{1,6}}{DOMAINS}(?![A-Za-z0-9-])(?::\d{{2,5}})?(?:[/?#][^\s<>\"'，。；、！？（）()\[\]{{}}一-鿿]{{0,2000}})?"
 )
-IPV4 = re.compile(r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.]?\d)(?:/\d{1,2}|:\d{2,5})?")
-HEX = re.compile(r"(?<![A-Za-z0-9.])(?<![0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}|(?=::))(?::{1,2}[0-9A-Fa-f]{0,4}){2,8}(?:%\w{1,10}|/\d{1,3})?(?![A-Za-z0-9:])")
+IPV4 = re.compile(
+    r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.]?\d)(?:/\d{1,2}|:\d{2,5})?"
+)
+HEX = re.compile(
+    r"(?<![A-Za-z0-9.])(?<![0-9A-Fa-f]:)(?:[0-9A-Fa-f]{1,4}|(?=::))(?::{1,2}[0-9A-Fa-f]{0,4}){2,8}(?:%\w{1,10}|/\d{1,3})?(?![A-Za-z0-9:])"
+)
 MAC = re.compile(
     r"(?<![A-Za-z0-9])(?<![0-9A-Fa-f][:-])(?:(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})(?![A-Za-z0-9:-])"
 )
@@ -45,10 +49,13 @@ NAMED_ACCOUNT = re.compile(
 )
 
 PICTURE = re.compile(
-    r"(?:[A-Za-z]:\\|/)?(?<![\w-])[\w\\/.()%-]{1,120}\.(?:jpe?g|png|gif|bmp|tiff?|heic|heif|webp|dcm|raw|mp4|mov)(?![A-Za-z0-9])", re.IGNORECASE
+    r"(?:[A-Za-z]:\\|/)?(?<![\w-])[\w\\/.()%-]{1,120}\.(?:jpe?g|png|gif|bmp|tiff?|heic|heif|webp|dcm|raw|mp4|mov)(?![A-Za-z0-9])",
+    re.IGNORECASE,
 )
 DATA_URI = re.compile(r"data:(?:image|video|application)/[\w.+-]{1,40};base64,[A-Za-z0-9+/=\s]{8,}")
-PICTURE_NUMBER = re.compile(r"(?<![A-Za-z])(?:IMG|DSC|DSCN|DSCF|PXL|MVIMG|WP|Photo)[_-]\d{3,}[\w-]{0,20}", re.IGNORECASE | re.ASCII)
+PICTURE_NUMBER = re.compile(
+    r"(?<![A-Za-z])(?:IMG|DSC|DSCN|DSCF|PXL|MVIMG|WP|Photo)[_-]\d{3,}[\w-]{0,20}", re.IGNORECASE | re.ASCII
+)
 
 
 # Where these match, the costlier patterns above are tried.
@@ -97,8 +104,14 @@ def addresses(text: str) -> Iterator[Found]:
                 yield Found(match.start(), match.end(), "ip")
     for match in NAMED_ACCOUNT.finditer(text):
         value = match["value"]
-        stated = text[match.end() - len(value) - 1] in ":@=/ \t" and re.search(r"[:@=/]\s*@?$", text[: match.start("value")][-4:])
-        if stated or any(letter.isdigit() or letter in "_.-" for letter in value[:-1]) or match.start("value") and "一" <= text[match.start("value") - 1] <= "鿿":
+        stated = text[match.end() - len(value) - 1] in ":@=/ \t" and re.search(
+            r"[:@=/]\s*@?$", text[: match.start("value")][-4:]
+        )
+        if (
+            stated
+            or any(letter.isdigit() or letter in "_.-" for letter in value[:-1])
+            or (match.start("value") and "一" <= text[match.start("value") - 1] <= "鿿")
+        ):
             yield Found(match.start("value"), match.end("value"), "other")
     if "base64," in text:
         for match in DATA_URI.finditer(text):

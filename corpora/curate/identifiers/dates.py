@@ -56,7 +56,9 @@ SPELT = re.compile(
 MONTH_ALONE = re.compile(
     rf"(?<![A-Za-z])(?:in|since|until|till|by|during|from|through|last|next|this|late|early|mid|end of|beginning of|mid-)[ -](?:late |early |mid[- ]?)?(?P<m>{FULL_MONTH})(?: of (?:this|last|next) year)?(?![A-Za-z])"
 )
-DAY_ALONE = re.compile(r"(?<![A-Za-z])on the (?P<d>(?:3[01]|[12]?\d)(?:st|nd|rd|th))(?! (?:day|floor|week|postop|hospital|visit|attempt|percentile|time|[a-z]+ day))")
+DAY_ALONE = re.compile(
+    r"(?<![A-Za-z])on the (?P<d>(?:3[01]|[12]?\d)(?:st|nd|rd|th))(?! (?:day|floor|week|postop|hospital|visit|attempt|percentile|time|[a-z]+ day))"
+)
 FEAST = re.compile(
     r"(?<![A-Za-z])(?:Christmas(?: Eve| Day)?|New Year's(?: Eve| Day)?|Thanksgiving(?: Day)?|Independence Day|Labor Day|Memorial Day|Halloween|Boxing Day|Valentine's Day|Easter Sunday)(?:,? (?:of )?(?:19|20)\d\d)?(?![A-Za-z])"
 )
@@ -73,8 +75,10 @@ SHORT = re.compile(
 HAN_DIGIT = "[〇零○一二三四五六七八九十两]"
 HAN_YEAR = r"(?:(?:19|20)\d\d|[一二][〇零○九一二三四五六七八]{3}|'?\d\d)"
 HAN_MONTH = r"(?:1[0-2]|0?[1-9]|十[一二]?|[一二三四五六七八九正冬腊])"
-HAN_DAY = rf"(?:3[01]|[12]\d|0?[1-9]|三十一?|二?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|[一二三四五六七八九]|初[一二三四五六七八九十])"
-HAN_TIME = r"(?:[ ,，]?(?:上午|下午|凌晨|早上|晚上|中午|晚|夜)?[ ]?\d{1,2}(?::\d{2}(?::\d{2})?|[时点](?:\d{1,2}分?|半|许)?))?"
+HAN_DAY = r"(?:3[01]|[12]\d|0?[1-9]|三十一?|二?十[一二三四五六七八九]?|廿[一二三四五六七八九]?|[一二三四五六七八九]|初[一二三四五六七八九十])"
+HAN_TIME = (
+    r"(?:[ ,，]?(?:上午|下午|凌晨|早上|晚上|中午|晚|夜)?[ ]?\d{1,2}(?::\d{2}(?::\d{2})?|[时点](?:\d{1,2}分?|半|许)?))?"
+)
 CHINESE = re.compile(
     rf"(?:{HAN_YEAR} ?年 ?|(?:今|去|前|明|本|同|当|次|农历|阴历|公历|阳历)年? ?)(?:{HAN_MONTH} ?月 ?(?:{HAN_DAY} ?[日号](?!线|楼|院)|{HAN_DAY}(?![\d个天年月周]))?(?:份|初|底|末|[上中下]旬)?{HAN_TIME})(?:(?:至|到|-|~|—)(?:{HAN_MONTH} ?月 ?)?{HAN_DAY} ?[日号])?"
     rf"|(?<![\d一二三四五六七八九十]){HAN_MONTH} ?月 ?{HAN_DAY} ?[日号](?!线|楼|院){HAN_TIME}(?:(?:至|到|-|~|—)(?:{HAN_MONTH} ?月 ?)?{HAN_DAY} ?[日号])?"
@@ -83,7 +87,9 @@ CHINESE = re.compile(
     rf"|(?:(?:本|上|下|当|同)个?月|于|自|从){HAN_DAY} ?[日号](?![间内前后龄线])"
     rf"|(?:于|自|从|至|到|在)(?P<only>{HAN_MONTH} ?月)(?=[^\d龄个经前后余多内间份]|$)"
 )
-CHINESE_SHORT_DAY = re.compile(rf"(?:于|日期|时间)[: ]{{0,2}}(?P<d>{MONTH_NUMBER}[-./]{DAY_NUMBER})(?![\d%./-]| ?(?:mg|mm|cm|mmol|g|ml|级|分|度|岁|次|天))")
+CHINESE_SHORT_DAY = re.compile(
+    rf"(?:于|日期|时间)[: ]{{0,2}}(?P<d>{MONTH_NUMBER}[-./]{DAY_NUMBER})(?![\d%./-]| ?(?:mg|mm|cm|mmol|g|ml|级|分|度|岁|次|天))"
+)
 
 UNIT = r"(?:years?[ -]?(?:old|of age)?|yrs?\.?(?:[ -]?old)?|y[/.]?o\.?|y/o)"
 AGE = re.compile(
@@ -94,8 +100,14 @@ AGE = re.compile(
     r"|(?<![一二三四五六七八])(?P<h>九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)(?:多|余|有余)?(?:周岁|虚岁|岁)",
     re.IGNORECASE,
 )
-GROUP = re.compile(r"^ ?(?:and|or|及|或|以)? ?(?:older|over|above|上)|^\+|^(?:及|或)?以上|^ ?-? ?(?:and|or) (?:older|over|above)")
-NINETIES = re.compile(r"(?:his|her|their|the) (?:mid|late|early)?[- ]?nineties|(?:年逾|年近|年过)?(?:九旬|百岁)(?=老|男|女|患|高|[ ,，。])", re.IGNORECASE)
+GROUP = re.compile(
+    r"^ ?(?:and|or|及|或|以)? ?(?:older|over|above|上)|^\+|^(?:及|或)?以上|^ ?-? ?(?:and|or) (?:older|over|above)"
+)
+LIMIT = re.compile(r"(?<![A-Za-z])(?:to|over|under|than|above|below|past|least|through)(?: the)? $|[过超逾]$")
+NINETIES = re.compile(
+    r"(?:his|her|their|the) (?:mid|late|early)?[- ]?nineties|(?:年逾|年近|年过)?(?:九旬|百岁)(?=老|男|女|患|高|[ ,，。])",
+    re.IGNORECASE,
+)
 
 
 DIGIT = re.compile(r"\d+")
@@ -142,7 +154,7 @@ def ages(text: str) -> Iterator[Found]:
     """Ages over 89 of single people in a plain text; "people of 90 and older" are the group that the rule itself allows."""
     for match in near(OVER_89, AGE, text, 48, 32):
         group = next(name for name in "abcwh" if match[name])
-        if not GROUP.match(text[match.end() : match.end() + 12]):
+        if not GROUP.match(text[match.end() : match.end() + 12]) and not LIMIT.search(text[: match.start()][-12:]):
             yield Found(match.start(group), match.end(group), "age")
     for match in NINETIES.finditer(text) if "nineties" in text or "旬" in text or "百岁" in text else ():
         yield Found(match.start(), match.end(), "age")

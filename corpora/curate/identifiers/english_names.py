@@ -18,9 +18,7 @@ from corpora.curate.identifiers.found import Found, words
 UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŮŰŲŹŻŽȘȚ"
 LETTER = r"[^\W\d_一-鿿]"
 CAPITAL = re.compile(rf"(?<![A-Za-z0-9_'@/\\])[{UPPER}]{LETTER}*(?:(?:['](?![sS](?!{LETTER}))|-){LETTER}+)*")
-PARTICLES = (
-    "van der|van den|van de|van|von der|von|de la|de las|de los|de|del|della|di|da|dos|das|do|du|des|le|la|bin|ibn|binti|bint|abu|al|el|ter|ten|y|ap"
-)
+PARTICLES = "van der|van den|van de|van|von der|von|de la|de las|de los|de|del|della|di|da|dos|das|do|du|des|le|la|bin|ibn|binti|bint|abu|al|el|ter|ten|y|ap"
 GAP = re.compile(rf"\.? {{1,2}}(?:(?:{PARTICLES}) )?|\.")
 COMMA = re.compile(r", ?")
 CREDENTIALS = re.compile(
@@ -29,18 +27,22 @@ CREDENTIALS = re.compile(
 AGED = re.compile(
     r",? ?(?:\(?(?:age[d]?:? ?)?\d{1,3} ?(?:,|\)|y|M\b|F\b|m\b|f\b|岁|-year)|\(?(?:DOB|D\.O\.B|MRN|born|b\.|NHS|SSN|ID\b|M/|F/)|(?:an?|the|our|my|is an?|was an?) (?:\w+ ){0,2}\d{1,3}[- ]?(?:year|y/?o|month|week|day))"
 )
-RELATED = re.compile(r"'s? (?:mother|father|wife|husband|daughter|son|brother|sister|family|mom|dad|chart|record|room|appointment|parents?|caregiver|partner|care|medications?|blood pressure|condition|history|symptoms|phone|number|email|house|home|insurance|nurse|doctor|sibling|friend|child|children|spouse|aunt|uncle|case|test|results?|labs?|surgery|file|visit|temperature|pain|birthday|last|next|first)\b")
+RELATED = re.compile(
+    r"'s? (?:mother|father|wife|husband|daughter|son|brother|sister|family|mom|dad|chart|record|room|appointment|parents?|caregiver|partner|care|medications?|blood pressure|condition|history|symptoms|phone|number|email|house|home|insurance|nurse|doctor|sibling|friend|child|children|spouse|aunt|uncle|case|test|results?|labs?|surgery|file|visit|temperature|pain|birthday|last|next|first)\b"
+)
 MEDICAL = re.compile(
     r"(?:itis|osis|[aei]emia|[a-z]{4}oma|omas|pathy|ectomy|plasty|scopy|ology|ologist|gram|graphy|cillin|mycin|micin|cycline|azole|statin|sartan|olol|april|pril|dipine|mab|nib|ciclib|[^aeiou]vir|parin|gliptin|gliflozin|glutide|zepam|zolam"
     r"|barbital|caine|oxacin|setron|triptan|tidine|afil|lukast|profen|coxib|thiazide|semide|isone|olone|terol|tropium|phylline|azine|apine|done|amide|oxetine|ipramine|triptyline|idone|piprazole|prost|dronate|quine|kinase|toxin|globulin"
-    r"|coccus|cocci|bacter|bacterium|virus|viridae|aceae|ella typh|formin|ide|ium|amine|idine|phrine|zine|tidin|xaban|grel|platin|rubicin|taxel|mycetes|sporium|plasma|sone)$"
+    r"|coccus|cocci|bacter|bacterium|virus|viridae|aceae|ella typh|formin|ide|ium|amine|idine|phrine|zine|tidin|psia|paresis|betes|cele|aptic|philia|plegia|algia|uria|emesis|pnea|rrhea|rrhoea|trophy|stasis|lysis|ptysis|phagia|phasia|kinesia|[a-z]{3}gen|cytes?|[a-z]{4}ase|icus|oides|tomy|genic|tropic|mectin|statins|izers|xaban|grel|platin|rubicin|taxel|mycetes|sporium|plasma|sone)$"
 )
 NAMED = re.compile(r"(?:\bname\b|\bsurname\b|signed|signature)[^a-z]{0,8}$", re.IGNORECASE)
 LOWER = re.compile(
     r"(?:(?i:\bmy name is|\bmy name's|\bname is|\bi am called|\bcall me|\bname ?:|\bpatient name ?:|\bi'm|\bim|\bthis is) +)(?P<n>[a-z]{2,15}(?:[ -][a-z]{2,15})?)(?![A-Za-z])"
 )
 # Given names of one or two syllables in Hanyu Pinyin.
-PINYIN = re.compile(r"(?:(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])(?:i?ang?|i?ong|[iu]?an|u?ai|i?ao|e?ng?|ing?|uo|ui|un|ua|ia|ie|iu|ei|ou|[aeiou])'?){1,2}")
+PINYIN = re.compile(
+    r"(?:(?:zh|ch|sh|[bpmfdtnlgkhjqxrzcsyw])(?:i?ang?|i?ong|[iu]?an|u?ai|i?ao|e?ng?|ing?|uo|ui|un|ua|ia|ie|iu|ei|ou|[aeiou])'?){1,2}"
+)
 
 _known: dict[str, str] = {}
 
@@ -67,7 +69,25 @@ def _sort(word: str) -> str:
     if len(word) == 1:
         return "I"
     if lower in cues.MONTHS or lower in cues.COUNTRIES:
-        return "N" if lower not in ("april", "june", "may", "august", "jordan", "chad", "virginia", "georgia", "carolina", "israel", "sun", "jan") else "A"
+        return (
+            "N"
+            if lower
+            not in (
+                "april",
+                "june",
+                "may",
+                "august",
+                "jordan",
+                "chad",
+                "virginia",
+                "georgia",
+                "carolina",
+                "israel",
+                "sun",
+                "jan",
+            )
+            else "A"
+        )
     if lower in cues.NEVER:
         return "N"
     if "-" in word:
@@ -94,7 +114,7 @@ def _sort(word: str) -> str:
         return "L"
     if shout and (len(word) <= 6 or not any(letter in "AEIOUY" for letter in word)):
         return "C"
-    if MEDICAL.search(lower) or sum(letter.isupper() for letter in word) > 2 and not shout:
+    if MEDICAL.search(lower) or (sum(letter.isupper() for letter in word) > 2 and not shout):
         return "N"
     return "U"
 
@@ -138,10 +158,19 @@ def _before(text: str, start: int) -> tuple[str, bool]:
         last = label[-1].lower().rstrip(".") if label else ""
         if ends == "\n" and bare.rstrip().endswith(","):
             return ("strong", True) if last in cues.GREETINGS or last in cues.LABELS else ("", True)
-        return ("strong", True) if last in cues.LABELS or last in cues.PEOPLE else ("", True)
+        if last == "by":
+            last = last if len(label) > 1 and label[-2].lower() in cues.DONE_BY else ""
+            return ("strong" if last and "\n" not in left[len(bare) :] else "", True)
+        if last in cues.PEOPLE and last not in ("called", "named"):
+            return "strong", True
+        return ("strong", True) if last in cues.LABELS else ("", True)
     if ends == "-" and left[-1] == " " and bare[-2:-1] == " ":
         last = (re.findall(r"[A-Za-z]+", bare) or [""])[-1].lower()
-        return ("strong", True) if last in cues.LABELS or last in cues.PEOPLE or last in cues.GREETINGS else ("maybe", True)
+        return (
+            ("strong", True)
+            if last in cues.LABELS or last in cues.PEOPLE or last in cues.GREETINGS
+            else ("maybe", True)
+        )
     if ends in ".!?\n;":
         return ("some", True) if ends == "\n" and re.search(r"\n\s*[-~]\s*$", left) else ("", True)
     if ends in ",-~/&" or ends == "，":
@@ -180,8 +209,23 @@ def _after(text: str, end: int) -> str:
         return ""
     one, two, three = said[1], said[2] or "", said[3] or ""
     if one in ("was", "is", "has", "were", "had", "will", "be", "been", "being", "got"):
-        if two in ("been", "be", "then", "later", "also", "first", "recently", "initially", "not", "now", "subsequently", "again"):
+        if two in (
+            "been",
+            "be",
+            "then",
+            "later",
+            "also",
+            "first",
+            "recently",
+            "initially",
+            "not",
+            "now",
+            "subsequently",
+            "again",
+        ):
             two = three
+        if two in ("diagnosed", "treated"):
+            return "some" if re.search(rf"{two} with\b", right) else "maybe"
         return "some" if two in cues.VERBS else "maybe"
     if one in cues.VERBS:
         return "some"
@@ -199,7 +243,11 @@ def _is_eponym(text: str, end: int) -> bool:
         return False
     for place, word in enumerate(following):
         if word.rstrip("'s") in cues.EPONYMIC or word in cues.EPONYMIC:
-            return all(between not in cues.MAYBE_BEFORE and between not in ("in", "of", "on", "to") for between in following[:place] if between != "and")
+            return all(
+                between not in cues.MAYBE_BEFORE and between not in ("in", "of", "on", "to")
+                for between in following[:place]
+                if between != "and"
+            )
     return False
 
 
@@ -214,9 +262,19 @@ def _goes_on(text: str, part: list[Word], word: Word, titled: bool, first: bool)
         return True
     if word.sort == "C":
         return _shouts(part[-1])
-    if (lower in cues.NEVER and lower not in ("long", "case", "key", "may", "will", "high", "early", "new", "hand", "low", "people")) or lower in cues.MONTHS or lower in cues.COUNTRIES or lower in cues.EPONYMIC or MEDICAL.search(lower) or _shouts(word) != _shouts(part[-1]):
+    if (
+        (
+            lower in cues.NEVER
+            and lower not in ("long", "case", "key", "may", "will", "high", "early", "new", "hand", "low", "people")
+        )
+        or lower in cues.MONTHS
+        or lower in cues.COUNTRIES
+        or lower in cues.EPONYMIC
+        or MEDICAL.search(lower)
+        or _shouts(word) != _shouts(part[-1])
+    ):
         return False
-    if titled or part[0].sort == "F" and len(part) < 3:
+    if titled or (part[0].sort == "F" and len(part) < 3):
         return True
     if part[0].sort not in "ULFE" or len(part) > 2:
         return False
@@ -227,8 +285,9 @@ def _may_begin(run: list[Word], place: int) -> bool:
     """Whether an English word may be the first name of a name that ends the run: "Peace Akinwale"."""
     lower = run[place].text.lower()
     return (
-        place + 2 == len(run)
-        and run[place + 1].sort in "UL"
+        run[place + 1 :] != []
+        and run[-1].sort in "UL"
+        and all(word.sort == "I" for word in run[place + 1 : -1])
         and len(run[place].text) > 2
         and lower not in cues.NEVER | cues.MONTHS | cues.COUNTRIES | cues.EPONYMIC
         and not MEDICAL.search(lower)
@@ -239,8 +298,14 @@ def _may_begin(run: list[Word], place: int) -> bool:
 def _is_told(text: str, word: Word, titled: bool, place: int) -> bool:
     """Whether a title or label says of any word at all that it is a name: "Dr. Short", but not "Patient: Stable"."""
     if titled:
-        return True
-    return place == 0 and word.sort == "N" and _before(text, word.start)[0] == "strong" and NAMED.search(text[max(0, word.start - 24) : word.start]) is not None
+        title = re.search(r"([A-Za-z]+)\.? *$", text[max(0, word.start - 20) : word.start])
+        return title is None or title[1].lower() not in cues.NOUNS
+    return (
+        place == 0
+        and word.sort == "N"
+        and _before(text, word.start)[0] == "strong"
+        and NAMED.search(text[max(0, word.start - 24) : word.start]) is not None
+    )
 
 
 def _piece(run: list[Word], text: str) -> Iterator[tuple[list[Word], bool, bool]]:
@@ -252,7 +317,9 @@ def _piece(run: list[Word], text: str) -> Iterator[tuple[list[Word], bool, bool]
             if part:
                 yield part, titled, first
             part, titled, first = [], True, False
-        elif word.sort in "NC" and not (not part and word.text.lower() not in cues.NEVER and _is_told(text, word, titled, place)):
+        elif word.sort in "NC" and not (
+            not part and word.text.lower() not in cues.NEVER and _is_told(text, word, titled, place)
+        ):
             if part and _goes_on(text, part, word, titled, first):
                 part.append(word)
                 continue
@@ -286,28 +353,38 @@ def _taken(part: list[Word], titled: bool, first: bool, text: str) -> bool:
     if len(full) == 1:
         sort = full[0]
         spoken = before == "some" or after == "some"
-        if eponym and not before == "some":
+        if eponym or (sort == "U" and f" {part[-1].text.lower()}" in text):
             return False
         if len(sorts) > 1 and sorts[0] == "I" and sort in "FLUEA":
             return text[part[0].end : part[0].end + 1] == "." or spoken or before == "maybe"
         if sort == "F":
-            return True
+            return spoken or not (_shouts(part[-1]) or len(part[-1].text) < 3)
         if sort == "A":
-            listed = _is_first(part[-1].text) or spoken and not begins
+            listed = _is_first(part[-1].text) or (spoken and not begins)
             return listed and (before == "some" or (after == "some" and (not begins or _is_first(part[-1].text))))
         if sort == "E":
-            return before == "some" and not _is_thing(part[-1].text) or (after == "some" and before != "maybe")
+            return (before == "some" and not _is_thing(part[-1].text)) or (after == "some" and before != "maybe")
         if sort == "P":
             return after == "some"
         return spoken or (before == "maybe" and after != "" and sort in "LU")
     if eponym and before != "some" and not (sorts[0] == "F" and sorts[-1] != "E"):
+        return False
+    if len({word.text.lower() for word in part}) == 1 or (
+        all(sort == "U" for sort in sorts) and f" {part[0].text.lower()}" in text
+    ):
         return False
     if "F" in sorts:
         return True
     spoken = before in ("some", "maybe") or after != ""
     if sorts[0] == "A":
         listed = _is_first(part[0].text)
-        return (listed and not begins and any(sort in "LU" for sort in sorts[1:])) or (listed and spoken) or before == "some" or after == "some"
+        return (
+            (listed and not begins and any(sort in "LU" for sort in sorts[1:]))
+            or (listed and spoken)
+            or before == "some"
+            or after == "some"
+            or (before != "" and after != "")
+        )
     if sorts[-1] == "A" and set(full) <= set("ULA"):
         return spoken
     if set(full) <= {"E"}:
@@ -327,7 +404,11 @@ def _is_thing(word: str) -> bool:
 
 def _given_after_comma(text: str, part: list[Word], following: list[Word] | None) -> int | None:
     """The end of "John A." in "Smith, John A."; None where no such thing follows."""
-    if following is None or not COMMA.fullmatch(text, part[-1].end, following[0].start) or part[-1].sort not in "LUAEFC":
+    if (
+        following is None
+        or not COMMA.fullmatch(text, part[-1].end, following[0].start)
+        or part[-1].sort not in "LUAEFC"
+    ):
         return None
     if following[0].sort not in "FAULC" or following[0].text.lower() in cues.NEVER:
         return None
@@ -351,7 +432,9 @@ def english_names(text: str) -> Iterator[Found]:
             if part[-1] is run[-1] and (following is not None) and text[part[-1].end : part[-1].end + 1] == ",":
                 end = _given_after_comma(text, part, following)
                 sure = following[0].sort == "F" and len(part) == 1 and part[0].sort in "LUAE"
-                if end is not None and (sure or (taken and len(part) == 1 and _before(text, part[0].start)[0] == "strong")):
+                if end is not None and (
+                    sure or (taken and len(part) == 1 and _before(text, part[0].start)[0] == "strong")
+                ):
                     found.append((part[0].start, end))
                     continue
             if taken:
@@ -383,6 +466,10 @@ def _lower_name(said: str) -> int:
     listed = parts[0] in words("first_names.txt") and parts[0] not in cues.NEVER
     if not listed and parts[0] in words("words.txt.gz"):
         return 0
-    if len(parts) > 1 and (parts[1] in words("surnames.txt") or parts[1] not in words("words.txt.gz")) and parts[1] not in cues.NEVER:
+    if (
+        len(parts) > 1
+        and (parts[1] in words("surnames.txt") or parts[1] not in words("words.txt.gz"))
+        and parts[1] not in cues.NEVER
+    ):
         return len(said)
     return len(parts[0])

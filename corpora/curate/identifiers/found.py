@@ -102,7 +102,9 @@ def within(stretches: list[tuple[int, int]], pattern: re.Pattern[str], text: str
         yield from pattern.finditer(text, start, end)
 
 
-def near(pivot: re.Pattern[str], pattern: re.Pattern[str], text: str, before: int, after: int) -> Iterator[re.Match[str]]:
+def near(
+    pivot: re.Pattern[str], pattern: re.Pattern[str], text: str, before: int, after: int
+) -> Iterator[re.Match[str]]:
     """The matches of a costly pattern around those of a cheap one."""
     return within(around(pivot, text, before, after), pattern, text)
 

@@ -83,7 +83,8 @@ _ORDER = list(LABELS)
 _BETWEEN = re.compile(rf"(?:{BETWEEN}(?P<lead>(?<![A-Za-z])[A-Z]{{1,4}}[ -]?)?)", re.IGNORECASE)
 # Said between a label and its number, this makes even a short number one's own.
 _MARKED = re.compile(
-    r"[:#=]|(?<![A-Za-z])(?:no|num|numbers?|nr|id|ids|identifier|code|card|ending|last (?:four|4)|is|reads?)(?![A-Za-z])|号|码|编号|为|是|尾|末", re.IGNORECASE
+    r"[:#=]|(?<![A-Za-z])(?:no|num|numbers?|nr|id|ids|identifier|code|card|ending|last (?:four|4)|is|reads?)(?![A-Za-z])|号|码|编号|为|是|尾|末",
+    re.IGNORECASE,
 )
 _ANY_LABEL = re.compile(
     r"(?:(?<![A-Za-z])[A-Za-z]{2,20}(?:'s)? ?(?:no\.?|numbers?|num\.?|nr\.?|id|identifier|#)|[\u4e00-\u9fff]{1,6}(?:编号|号码|代码|编码|证号|卡号|单号|ID|号))(?: ?(?:is|was|为|是))?[ :#.(\[]{0,4}$",
@@ -98,13 +99,13 @@ _FREE = re.compile(
 # Never an identifier: DOIs, genes and their variants, trials, diseases, pressures, decimals, times, years.
 _FREE_FORM = re.compile(
     r"(?:10\.\d{4,9}/.*|[cgpmnr]\.\(?[A-Za-z]{0,3}\d.*|rs\d{3,12}|(?:NM|NP|NC|NG|NR|XM|XP)_\d+.*|NCT\d{8}|PMC\d+|ENS[GTP]\d+.*|GS[EM]\d+|ISRCTN\d+|chr\d.*|H\d{1,2}N\d{1,2}(?:v|pdm09)?|CD\d{1,3}[a-z]?|[A-TV-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?"
-    r"|\d{2,3}/\d{2,3}|\d+\.\d+|\d{1,2}:\d{2}(?::\d{2})?|(?:1[89]|20)\d\d(?:[-/](?:(?:1[89]|20)?\d\d))?|\d{1,4}\.\d+-\d{1,4}\.\d+)"
+    r"|\d{2,3}/\d{2,3}|\d+\.\d+|\d{1,2}:\d{2}(?::\d{2})?|(?:1[89]|20)\d\d|\d{1,4}\.\d+-\d{1,4}\.\d+)"
 )
 # None without a label: amounts with their unit, names of substances and tests, lists of small figures, round numbers.
 _FREE_ALONE = re.compile(
     r"(?:(?:BMS|PF|LY|GSK|MK|AZD|ABT|ABBV|RO|RG|BI|TAK|AMG|CNTO|MEDI|SAR|JNJ|BAY|SB|SCH|CP|DSM|ICD|LHRH|FDG|COVID|SARS|HLA|IL|TNF|VEGF|HER|PD|CTLA|BRCA)-?\d[\w-]*"
     r"|\d+(?:\.\d+)?[-/]?\d*(?:st|nd|rd|th|s|x|mg|mcg|ug|g|kg|ml|mL|L|dL|cm|mm|m|IU|U|iu|u|units?|mmol|mol|mEq|meq|kcal|kJ|Hz|bpm|h|hr|hrs|min|days?|d|w|wk|weeks?|y|yr|yo|F|C|bid|tid|qd|k|K|bp|kb|Da|kDa|Gy|Fr|G|W|V|mA|nm|um|ppm|mmHg)(?:/\w+)*"
-    r"|\d{1,3}(?:[/-]\d{1,3}){2,}|[1-9]\d{0,2}0{4,})"
+    r"|(?:1[89]|20)\d\d[-/](?:1[89]|20)?\d\d|\d{1,3}(?:[/-]\d{1,3}){2,}|[1-9]\d{0,2}0{4,})"
 )
 _UNIT = re.compile(
     r" ?(?:mg|mcg|µg|μg|ug|ng|pg|g|kg|mL|ml|L|dL|IU|iu|units?|U|cells?|copies|/ ?(?:mm|µ|μ|u|mL|ml|L|HP|hp|d|cu)|mm|cm|mmol|mol|mEq|×|x ?10|bpm|%|kcal|cal|calories|kJ|Hz|per|patients?|people|persons?|cases?|deaths?|children|women|men|participants?|individuals?|infants|births|adults|subjects"
@@ -115,14 +116,18 @@ VALUE = re.compile(
     r"(?<![A-Za-z0-9_])(?:[A-Za-z0-9_]{1,20}[-/._·]){0,6}[A-Za-z0-9_]{0,60}?[0-9][A-Za-z0-9_]*(?:[-/._·:*][A-Za-z0-9_*]+)*"
 )
 # The pieces of a spaced number that go on after its first one.
-_MORE = re.compile(r"(?:[ -](?:\d{2,8}[A-Z]{0,3}|[A-Z]{0,3}\d[A-Z0-9]{0,5})(?![A-Za-z0-9.%/]|,\d| ?(?:mg|mcg|mL|kg|years?|days?|hours?|weeks?|months?|mm|cm)))+")
+_MORE = re.compile(
+    r"(?:[ -](?:\d{2,8}[A-Z]{0,3}|[A-Z]{0,3}\d[A-Z0-9]{0,5})(?![A-Za-z0-9.%/]|,\d| ?(?:mg|mcg|mL|kg|years?|days?|hours?|weeks?|months?|mm|cm)))+"
+)
 _PLATE_MORE = re.compile(r"(?:[ -][A-Z]{1,4}(?![A-Za-z0-9]))")
-SEQUENCE = re.compile(r"(?<![A-Za-z0-9.,])[+(]{0,2}\d(?:[ ().-]{0,3}\d){5,18}(?![\d%])(?! ?(?:mg|mcg|mmHg)(?![A-Za-z]))")
+SEQUENCE = re.compile(
+    r"(?<![A-Za-z0-9.,])[+(]{0,2}\d(?:[ ().-]{0,3}\d){5,18}(?![\d%])(?! ?(?:mg|mcg|mmHg)(?![A-Za-z]))"
+)
 
 EXTENSION = r"(?:[ ,]{0,2}(?:ext\.?|x|extension|转|分机|#)[ :.]?\d{1,6})?"
 PHONE = re.compile(
     r"(?<![A-Za-z0-9.+])(?<!\d[-/])(?:"
-    r"(?:\+|00)\d{1,3}[ .()-]{0,3}(?:\(0\)[ ]?)?\d{1,5}(?:[ .()-]{1,2}\d{2,5}){1,4}"
+    r"(?:\+|00)\d{1,3}[ .()-]{0,3}(?:\(0\)[ ]?)?\d{1,5}(?:[ .()-]{1,2}\d{2,8}){1,4}"
     r"|(?:\+|00)\d{1,3}[ .()-]{0,3}(?:\(0\) ?)?\d{7,12}|\+\d{7,15}"
     r"|(?:(?:001|\+?1)[ .-]?)?(?:\(\d{3}\)[ .-]{0,2}|\d{3}[-. /]{1,2})\d{3}[-. ]\d{4}"
     r"|\(0\d{2,5}\) ?\d{3,4} ?\d{3,4}"
@@ -135,12 +140,20 @@ PHONE = re.compile(
 REGIONS = ("US", "GB", "CN", "IN", "MX", "AU")  # of numbers without a country code, each tried
 
 SSN = re.compile(r"(?<![\d-])(?:\d{3}|[xX*]{3})[- ](?:\d{2}|[xX*]{2})[- ]\d{4}(?![\d-])")
-RIC = re.compile(r"(?<!\d)[1-9]\d{5}[ -]?(?:1[89]|20)\d{2}[ -]?(?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|[12]\d|3[01])[ -]?\d{3}[ -]?[\dXx](?![A-Za-z0-9])")
+RIC = re.compile(
+    r"(?<!\d)[1-9]\d{5}[ -]?(?:1[89]|20)\d{2}[ -]?(?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|[12]\d|3[01])[ -]?\d{3}[ -]?[\dXx](?![A-Za-z0-9])"
+)
 NINO = re.compile(r"(?<![A-Za-z0-9])[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?\d{2} ?\d{2} ?\d{2} ?[A-D](?![A-Za-z0-9])")
 CHINESE_PLATE = re.compile(
     r"[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼使] ?[A-HJ-Z] ?[·•.・-]? ?(?=[A-Z]{0,5}\d)[A-HJ-NP-Z0-9]{4,6}[挂学警港澳领]?(?![A-Za-z0-9])"
 )
-VIN = re.compile(r"(?<![A-Za-z0-9])(?=[A-HJ-NPR-Z0-9]{0,15}\d)(?=\d{0,16}[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}(?![A-Za-z0-9])")
+PLATE = re.compile(
+    r"(?<![A-Za-z])(?i:plates?|registration|vehicle reg|reg|tag|identification number|vin)\.?(?i: (?:no\.?|number|plate|mark|#))?[ :#]{1,3}(?:is |was )?"
+    r"(?P<v>(?=[A-Z0-9 •·-]{0,9}\d)[A-Z0-9]{1,4}(?:[ •·-]?[A-Z0-9]{1,5}){1,2})(?![A-Za-z0-9])"
+)
+VIN = re.compile(
+    r"(?<![A-Za-z0-9])(?=[A-HJ-NPR-Z0-9]{0,15}\d)(?=\d{0,16}[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}(?![A-Za-z0-9])"
+)
 UDI = re.compile(r"\(01\) ?\d{8,14}(?: ?\(\d{2,3}\) ?[A-Za-z0-9-]{1,20})*")
 IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])")
 UUID = re.compile(r"(?<![A-Za-z0-9])[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}(?![A-Za-z0-9])")
@@ -185,7 +198,21 @@ def _may_label(word: str) -> bool:
     return (
         _LABEL.search(word) is not None
         or _BETWEEN.fullmatch(word) is not None
-        or word in ("security", "sec", "cross", "shield", "express", "geometry", "ending", "in")
+        or word
+        in (
+            "security",
+            "sec",
+            "cross",
+            "shield",
+            "express",
+            "geometry",
+            "print",
+            "prints",
+            "scan",
+            "profile",
+            "ending",
+            "in",
+        )
     )
 
 
@@ -221,6 +248,9 @@ def _is_telephone(digits: str) -> bool:
     return False
 
 
+_SPAN = re.compile(r"(\d{1,5})s?-(\d{1,5})s?")  # of pages, decades, amounts
+
+
 def _by_form(value: str, digits: str) -> Kind | None:
     """The kind of an unlabelled number by its length, check digit or ranges; None where it may well measure something."""
     if len(digits) == len(value):
@@ -231,13 +261,20 @@ def _by_form(value: str, digits: str) -> Kind | None:
         if 13 <= len(digits) <= 19 and luhn.is_valid(digits):
             return "account"
         return "other" if len(digits) >= 7 else None
+    span = _SPAN.fullmatch(value)
+    if span is not None and int(span[1]) < int(span[2]):
+        return None
     runs = [len(run) for run in re.findall(r"\d+", value)]
     if len(digits) >= 7 and max(runs) >= 4:
         return "other"
     letters = sum(letter.isalpha() for letter in value)
     if letters and max(runs) >= 5 and "." not in value:
         return "other"
-    return "other" if letters >= 2 and len(digits) >= 4 and len(value) >= 8 and not re.search("[a-z]{3}|[.]", value) else None
+    return (
+        "other"
+        if letters >= 2 and len(digits) >= 4 and len(value) >= 8 and not re.search("[a-z]{3}|[.]", value)
+        else None
+    )
 
 
 _LONG = re.compile(r"\d[\d ().*-]{2,}|[*xX]{3,}|[A-Z0-9]{5,}|[\u4e00-\u9fff] ?[A-Z] ?.? ?[A-Z0-9]{4}|[A-Z]{2} ?\d\d ")
@@ -250,7 +287,11 @@ def _shaped(text: str) -> Iterator[Found]:
         for match in within(stretches, pattern, text):
             if pattern is PHONE and _FREE.search(text[max(0, match.start() - 24) : match.start()]):
                 continue
-            if pattern is PHONE and re.search(r"(?:fax|facsimile|传真)\W{0,4}\w{0,6}\W{0,4}$", text[max(0, match.start() - 24) : match.start()], re.IGNORECASE):
+            if pattern is PHONE and re.search(
+                r"(?:fax|facsimile|传真)\W{0,4}\w{0,6}\W{0,4}$",
+                text[max(0, match.start() - 24) : match.start()],
+                re.IGNORECASE,
+            ):
                 yield Found(match.start(), match.end(), "fax")
                 continue
             yield Found(match.start(), match.end(), kind)
@@ -277,6 +318,9 @@ def numbers(text: str) -> Iterator[Found]:
     if not any(letter in text for letter in "0123456789"):
         return
     yield from _shaped(text)
+    for match in PLATE.finditer(text):
+        if not re.fullmatch(r"(?:1[89]|20)\d\d|\d{1,3}", match["v"]):
+            yield Found(match.start("v"), match.end("v"), "vehicle")
     for match in VALUE.finditer(text):
         value = match[0]
         if len(value) < 3:
@@ -310,12 +354,32 @@ def _judged(text: str, start: int, end: int, value: str, digits: str) -> Found |
     if kind is None and _ANY_LABEL.search(left[-32:]):
         kind, marked = "other", True
     alone = _FREE_ALONE.fullmatch(value) is not None
-    if kind is not None and not measured and not (alone and not (marked or kind in _OWN) or alone and len(digits) < 4 and kind not in ("vehicle", "licence")):
+    if (
+        kind is not None
+        and not measured
+        and not (
+            (alone and not (marked or kind in _OWN))
+            or (alone and len(digits) < 4 and kind not in ("vehicle", "licence"))
+        )
+    ):
         more = _MORE.match(text, end)
         if more is None and kind in ("vehicle", "place", "licence"):
             more = _PLATE_MORE.match(text, end)
-        mixed = len(value) > len(digits) + sum(letter in "-/.:·_*" for letter in value) or lead > 0 or value[0] == "0" or (more is not None and more[0].isupper())
-        needed = 1 if kind in ("vehicle", "licence") and (mixed or more) else 3 if mixed else 4 if marked or kind in _OWN else 5
+        mixed = (
+            len(value) > len(digits) + sum(letter in "-/.:·_*" for letter in value)
+            or lead > 0
+            or value[0] == "0"
+            or (more is not None and more[0].isupper())
+        )
+        needed = (
+            1
+            if kind in ("vehicle", "licence") and (mixed or more)
+            else 3
+            if mixed
+            else 4
+            if marked or kind in _OWN
+            else 5
+        )
         if len(digits) >= needed:
             return Found(start - lead, more.end() if more else end, kind)
     if alone or len(digits) < 4:
