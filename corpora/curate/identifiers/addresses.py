@@ -100,7 +100,7 @@ def addresses(text: str) -> Iterator[Found]:
             yield Found(match.start(), match.end(), "device")
     if ":" in text:
         for match in near(COLON, HEX, text, 6, 60):
-            if _is_ip(match[0]):
+            if ":::" not in match[0] and _is_ip(match[0]):
                 yield Found(match.start(), match.end(), "ip")
     for match in NAMED_ACCOUNT.finditer(text):
         value = match["value"]

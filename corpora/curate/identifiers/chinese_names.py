@@ -220,8 +220,8 @@ def chinese_names(text: str) -> Iterator[Found]:
                 pattern is _ALONE
                 and family == 1
                 and len(name) == 2
+                and match["after"]
                 and match["after"] not in "于因说诉称自来今昨表"
-                and text[match.end() : match.end() + 1] not in ""
             ):
                 continue
             yield Found(match.start("n"), match.end("n"), "name")

@@ -120,6 +120,7 @@ _MORE = re.compile(
     r"(?:[ -](?:\d{2,8}[A-Z]{0,3}|[A-Z]{0,3}\d[A-Z0-9]{0,5})(?![A-Za-z0-9.%/]|,\d| ?(?:mg|mcg|mL|kg|years?|days?|hours?|weeks?|months?|mm|cm)))+"
 )
 _PLATE_MORE = re.compile(r"(?:[ -][A-Z]{1,4}(?![A-Za-z0-9]))")
+LONGEST = 64  # letters of a number
 SEQUENCE = re.compile(
     r"(?<![A-Za-z0-9.,])[+(]{0,2}\d(?:[ ().-]{0,3}\d){5,18}(?![\d%])(?! ?(?:mg|mcg|mmHg)(?![A-Za-z]))"
 )
@@ -219,14 +220,15 @@ def _may_label(word: str) -> bool:
 def _label(left: str) -> tuple[Kind | None, bool, int]:
     """The kind that the words at the end of ``left`` say, whether they say it plainly, and how many letters of the number stand before it."""
     best: Kind | None = None
-    marked, lead = False, 0
+    marked = False
     if not _may_be_labelled(left):
         return None, False, 0
     own = _OWN_LETTERS.search(left)
     if own is not None and _MARKED.search(left[: own.start()][-8:]):
-        kind, marked, lead = _label(left[: own.start()])
-        if kind is not None:
-            return kind, True, len(own[0]) + lead
+        before, _, lead = _label(left[: own.start()])
+        if before is not None:
+            return before, True, len(own[0]) + lead
+    lead = 0
     for match in _LABEL.finditer(left):
         between = _BETWEEN.fullmatch(left, match.end())
         if between is not None:
@@ -328,9 +330,17 @@ def numbers(text: str) -> Iterator[Found]:
         digits = "".join(letter for letter in value if letter.isdecimal())
         if len(digits) < 3 and not value.isupper():
             continue
-        if value.isdecimal() and len(value) == 3 and not text[match.start() - 2 : match.start() - 1].isupper():
-            if not _PLATE_MORE.match(text, match.end()) and not _MORE.match(text, match.end()):
-                continue
+        if len(value) > LONGEST:  # a key, a hash, a picture in letters
+            yield Found(match.start(), match.end(), "other")
+            continue
+        if (
+            value.isdecimal()
+            and len(value) == 3
+            and not text[match.start() - 2 : match.start() - 1].isupper()
+            and not _PLATE_MORE.match(text, match.end())
+            and not _MORE.match(text, match.end())
+        ):
+            continue
         found = _judged(text, match.start(), match.end(), value, digits)
         if found is not None:
             yield found

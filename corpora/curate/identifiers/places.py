@@ -276,7 +276,7 @@ def _town_of(place: str) -> bool:
 
 # Where these match, the costlier patterns above are tried.
 _HOUSE = re.compile(
-    r"\d[\w/-]*,? [A-Z\d]|\d ?[A-Z]{2}(?![A-Za-z])|[A-Z]\d[A-Z] ?\d[A-Z]\d|(?:FPO|APO|DPO),? A|(?:No\.?|Box|Flat|Apt|Apartment|Suite|Ste|Studio|House|Unit)\.? ?#? ?\d"
+    r"(?<!\d)\d[\w/-]{0,12},? [A-Z\d]|\d ?[A-Z]{2}(?![A-Za-z])|[A-Z]\d[A-Z] ?\d[A-Z]\d|(?:FPO|APO|DPO),? A|(?:No\.?|Box|Flat|Apt|Apartment|Suite|Ste|Studio|House|Unit)\.? ?#? ?\d"
 )
 _FIVE = re.compile(r"(?<!\d)\d{5}(?!\d)")
 _ADDRESS_WORD = re.compile(r"(?:[Aa]ddr|ADDR|[Rr]esidence|[Dd]omicile)")
