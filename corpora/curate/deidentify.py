@@ -12,6 +12,7 @@ names needs a spaCy model, and none reads Chinese.
 from __future__ import annotations
 
 import collections
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,6 +29,7 @@ from corpora.curate.waterfall import Step, counted
 from corpora.records import Record
 
 FINDERS = (dates, ages, numbers, places, english_names, chinese_names)
+TAG = re.compile(rf"\[(?:{'|'.join(KINDS).upper()})\]")
 # Fields of records that are no text of a person: names of what the record is and where it is from.
 KEPT_FIELDS = frozenset({"id", "source", "licence", "language", "role"})
 
@@ -46,7 +48,7 @@ def identifiers(text: str, kinds: Iterable[Kind] = KINDS) -> list[Found]:
     Tags that an earlier run has left are no such pieces, so that a second run changes nothing.
     """
     wanted = set(kinds)
-    bare = plain(text)
+    bare = TAG.sub(lambda tag: "~" * len(tag[0]), plain(text))
     found = list(addresses(bare))
     for one in found:  # what a URL is made of is neither a name nor a number
         bare = f"{bare[: one.start]}{'~' * (one.end - one.start)}{bare[one.end :]}"

@@ -69,25 +69,7 @@ def _sort(word: str) -> str:
     if len(word) == 1:
         return "I"
     if lower in cues.MONTHS or lower in cues.COUNTRIES:
-        return (
-            "N"
-            if lower
-            not in (
-                "april",
-                "june",
-                "may",
-                "august",
-                "jordan",
-                "chad",
-                "virginia",
-                "georgia",
-                "carolina",
-                "israel",
-                "sun",
-                "jan",
-            )
-            else "A"
-        )
+        return "A" if lower in words("first_names.txt") else "N"
     if lower in cues.NEVER:
         return "N"
     if "-" in word:

@@ -321,7 +321,8 @@ def numbers(text: str) -> Iterator[Found]:
         return
     yield from _shaped(text)
     for match in PLATE.finditer(text):
-        if not re.fullmatch(r"(?:1[89]|20)\d\d|\d{1,3}", match["v"]):
+        sure = match[0][:3].lower() in ("pla", "vin")
+        if sure or not re.fullmatch(r"(?:1[89]|20)\d\d|\d{1,3}", match["v"]):
             yield Found(match.start("v"), match.end("v"), "vehicle")
     for match in VALUE.finditer(text):
         value = match[0]
@@ -355,10 +356,18 @@ def numbers(text: str) -> Iterator[Found]:
             yield Found(match.start(), match.end(), kind)
 
 
+def _is_free(left: str) -> bool:
+    """Whether the words before a number say that it names a publication, a disease or a product."""
+    own = _OWN_LETTERS.search(left)
+    if own is not None and _MARKED.search(left[: own.start()][-8:]):
+        left = left[: own.start()]
+    return _FREE.search(left[-32:]) is not None
+
+
 def _judged(text: str, start: int, end: int, value: str, digits: str) -> Found | None:
     left = text[max(0, start - 64) : start]
     measured = _UNIT.match(text, end) is not None
-    if (measured and len(digits) < 11) or _FREE_FORM.fullmatch(value) or _FREE.search(left[-32:]):
+    if (measured and len(digits) < 11) or _FREE_FORM.fullmatch(value) or _is_free(left):
         return None
     kind, marked, lead = _label(left)
     if kind is None and _ANY_LABEL.search(left[-32:]):
