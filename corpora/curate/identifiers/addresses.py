@@ -63,7 +63,7 @@ AT = re.compile(r"@|[\[(] ?(?:at|AT) ?[\])]")
 OCTET = re.compile(r"\d\.\d{1,3}\.\d")
 EXTENSION = re.compile(r"\.(?:jpe?g|png|gif|bmp|tiff?|hei[cf]|webp|dcm|raw|mp4|mov)", re.IGNORECASE)
 HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}[:.-][0-9A-Fa-f]{2}")
-COLON = re.compile(r"[0-9A-Fa-f]::?[0-9A-Fa-f]|::")
+COLON = re.compile(r"[0-9A-Fa-f]::?[0-9A-Fa-f]|(?<!:)::(?!:)")
 
 
 def _is_ip(text: str) -> bool:

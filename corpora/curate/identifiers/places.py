@@ -33,7 +33,7 @@ BOX = re.compile(
 )
 UNIT = re.compile(r"(?<![A-Za-z])(?:Apt|Apartment|Suite|Ste|Flat)\.? ?#? ?\d{1,5}[A-Za-z]?(?![\w.])")
 LABELLED = re.compile(
-    r"(?<![A-Za-z])(?i:(?:home |mailing |street |postal |residential |permanent |current |billing |work |shipping )?address(?: on file)?|residence|domicile|addr)(?i: (?:is|was|changed to|listed as|on file is|of record is))? ?(?::|(?<=is)|(?<=was)|(?<=to)|(?<=as))[ \t]{0,3}(?P<p>(?=[^\n;|]{0,60}(?:\d|,|[A-Z]))[^\n;|。]{4,120}?)(?=\.(?:\s|$)|[\n;|。]|$|,? (?:[Pp]hone|[Tt]el|DOB|MRN|[Ee]mail|SSN|[Ff]ax|and (?:his|her|the|their)|who|she|he)\b)"
+    r"(?<![A-Za-z])(?i:(?:home |mailing |street |postal |residential |permanent |current |billing |work |shipping )?address(?: on file)?|residence|domicile|addr)(?i: (?:is|was|changed to|listed as|on file is|of record is))? ?(?::|(?<=is)|(?<=was)|(?<=to)|(?<=as))[ \t]{0,3}(?P<p>(?=[^\n;|~]{0,60}(?:\d|,|[A-Z]))[^\n;|。~]{4,120}?)(?=\.(?:\s|$)|[\n;|。]|$|,? (?:[Pp]hone|[Tt]el|DOB|MRN|[Ee]mail|SSN|[Ff]ax|and (?:his|her|the|their)|who|she|he)\b)"
 )
 LIVES = re.compile(
     rf"(?<![A-Za-z])(?i:(?:lives?|living|lived|resid(?:es?|ing|ed)|stay(?:s|ing|ed)?|dwells?|house[sd]|home is|grew up|visiting|vacation(?:ed|ing)?)(?: (?:alone|independently|temporarily|now|currently|with [a-z ]{{2,24}}|together|recently|here|back|up))? (?:in|at|on|near|outside|around|just outside)"
