@@ -217,6 +217,8 @@ def _curated(files: list[Path], steps: list[Any], to: Path, shards: int, workers
         for reason, count in step.dropped.most_common():
             if count:
                 out.print(f"  {count:>9,}  {reason}", markup=False)
+        for kind, count in step.found.most_common():
+            out.print(f"  {count:>9,}  {kind} removed", markup=False)
     if made.contamination is not None:
         table = Table("benchmark", "items", "touched", "by source", box=None, header_style="bold", pad_edge=False)
         for name, found in made.contamination.as_dict()["benchmarks"].items():
@@ -255,6 +257,39 @@ def clean(
 
     steps = [Cleaning(), *([Languages(keep=language)] if language else []), *([Quality()] if quality else [])]
     _curated(files, steps, to, shards, workers, as_json)
+
+
+@app.command()
+def deidentify(
+    files: FilesArgument,
+    to: OutOption,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option("--kind", help="Only identifiers of this kind, as name or phone; repeatable. Default: all."),
+    ] = None,
+    shards: ShardsOption = 4,
+    workers: WorkersOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Take names, places, dates, numbers and other identifiers of people out of records, in English and Chinese.
+
+    Writes to OUT `clean.jsonl`, where a tag as [NAME] stands for each piece, and `report.json`, which counts them by kind. It is no legal
+    de-identification: have an expert look before you share data of real patients.
+
+    Example: `osler corpora deidentify notes.jsonl -o without` · `osler corpora deidentify chats.jsonl --kind phone --kind email -o without`
+    """
+    from pydantic import ValidationError
+
+    from corpora.curate.deidentify import Deidentification
+    from corpora.curate.identifiers.found import KINDS
+    from corpora.errors import DataError
+
+    try:
+        what = Deidentification.model_validate({"kinds": kinds} if kinds else {})
+    except ValidationError as error:
+        raise DataError(f"--kind is one of: {', '.join(KINDS)}") from error
+    _curated(files, [what], to, shards, workers, as_json)
+    err.print("This is no legal de-identification: see docs/deidentification.md", style="dim")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from corpora.curate.clean import Cleaning, Quality
 from corpora.curate.dedup import Deduplication
+from corpora.curate.deidentify import Deidentification
 from corpora.curate.executor import Scale
 from corpora.curate.language import Languages
 from corpora.errors import OslerError
@@ -111,6 +112,12 @@ class LanguageStep(Languages):
     step: Literal["language"]
 
 
+class DeidentifyStep(Deidentification):
+    """Identifying pieces of every text replaced by tags; no legal de-identification."""
+
+    step: Literal["deidentify"]
+
+
 class DedupStep(Deduplication):
     """Exact and near duplicates left out, by datatrove's MinHash."""
 
@@ -125,7 +132,8 @@ class DecontaminateStep(_Block):
 
 
 CurationStep = Annotated[
-    CleanStep | LanguageStep | QualityStep | DedupStep | DecontaminateStep, Field(discriminator="step")
+    CleanStep | LanguageStep | QualityStep | DeidentifyStep | DedupStep | DecontaminateStep,
+    Field(discriminator="step"),
 ]
 
 

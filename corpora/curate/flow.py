@@ -24,6 +24,7 @@ from corpora.card import Census, write_card
 from corpora.curate.clean import Cleaning, Quality, clean, keep_good
 from corpora.curate.decontaminate import Benchmarks, Contamination, decontaminate
 from corpora.curate.dedup import Deduplication, dedup
+from corpora.curate.deidentify import Deidentification, deidentify
 from corpora.curate.executor import Scale, resumable, run_tasks
 from corpora.curate.language import Languages, in_languages
 from corpora.curate.shards import joined, record_of, shard, shard_lines, split
@@ -49,13 +50,14 @@ class Decontamination(BaseModel):
         return self
 
 
-Settings = Cleaning | Languages | Quality | Decontamination | Deduplication
+Settings = Cleaning | Languages | Quality | Deidentification | Decontamination | Deduplication
 
 # A step over a stream of records, told its settings and counts.
 STREAMING: dict[str, Callable[[Iterable[Record], Any, Step], Iterator[Record]]] = {
     Cleaning.name: clean,
     Languages.name: in_languages,
     Quality.name: keep_good,
+    Deidentification.name: deidentify,
 }
 
 

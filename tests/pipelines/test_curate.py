@@ -75,6 +75,15 @@ def test_a_corpus_comes_as_often_as_it_says(tmp_path: Path, sources, draft, corp
     assert draft.metrics["waterfall"][0]["in"] == count
 
 
+def test_identifiers_are_taken_out_and_counted_on_the_card(tmp_path: Path, sources, draft):
+    path = tmp_path / "notes.jsonl"
+    path.write_text(json.dumps({"text": "Seen by Dr. Okafor on 2021-03-04."}))
+    curate(stage(path, steps=[{"step": "deidentify", "kinds": ["name"]}]), sources, draft)
+    assert json.loads((draft.folder / "records.jsonl").read_text())["text"] == "Seen by Dr. [NAME] on 2021-03-04."
+    assert draft.metrics["waterfall"][1]["found"] == {"name": 1}
+    assert "| name | 1 |" in (draft.folder / "card.md").read_text()
+
+
 def test_nothing_left_is_an_error_that_says_where_it_went(tmp_path: Path, sources, draft):
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps({"text": "Sign in"}))

@@ -1,0 +1,1 @@
+"""Finders of identifying pieces of text, one file a subject; ``corpora.curate.deidentify`` puts them together."""
