@@ -167,6 +167,52 @@ def stats(
         )
 
 
+@corpora.command("mix")
+def mix_(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="CORPUS=SHARE of the tokens, as chats.jsonl=3 bundled-general=1; two or more.", metavar="CORPUS=SHARE"
+        ),
+    ],
+    to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the mix, its counts and its data card.")],
+    tokens: Annotated[
+        int | None, typer.Option(help="Tokens of the mix. Default: as many as the shares allow without repeating.")
+    ] = None,
+    max_repeat: Annotated[float, typer.Option(help="Passes over a source at most, where it is too small.")] = 4.0,
+    seed: Annotated[int, typer.Option(help="Of the order of the records.")] = 0,
+    tokenizer: Annotated[str, typer.Option(help="The model whose tokenizer counts.")] = "bundled:osler-nano-base",
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put corpora together by their share of tokens, and say what the shares really are.
+
+    Writes to OUT `records.jsonl`, a manifest and `card.html`.
+
+    Example: `osler corpora mix medical.jsonl=0.8 bundled-general=0.2 --tokens 5000000 -o mixed`
+    """
+    from pipelines.mix import mix_corpora
+
+    found = mix_corpora(sources, to, tokens, max_repeat, seed, tokenizer, data)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    table = Table(
+        "source", "records", "tokens", "share", "wished", "passes", box=None, header_style="bold", pad_edge=False
+    )
+    for name, one in found["mix"].items():
+        table.add_row(
+            name,
+            f"{one['records']:,}",
+            f"{one['tokens']:,}",
+            f"{100 * one['share']:.1f}%",
+            f"{100 * one['wished_share']:.1f}%",
+            f"{one['passes']:.2f}",
+        )
+    out.print(table)
+    out.print(f"{found['tokens']:,} tokens of {found['wished_tokens']:,} wished; {to / 'records.jsonl'}")
+
+
 @corpora.command()
 def synthesise(
     recipe: RecipeArgument,

@@ -24,9 +24,9 @@ from corpora.errors import DataError
 from corpora.page import percent, table
 from corpora.records import Record
 from pipelines import training
-from pipelines.artifact import Draft
-from pipelines.config import MixStage
-from pipelines.data import Sources, one_by_one
+from pipelines.artifact import MANIFEST, Draft, drafting
+from pipelines.config import Corpus, MixSource, MixStage, resolve_model
+from pipelines.data import Sources, identity, one_by_one
 
 BATCH = 256  # records tokenized at once
 
@@ -128,3 +128,41 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
     head = ["source", "records", "tokens", "% of tokens", "% wished", "passes over the source"]
     shares = ["## The mix", "", f"{taken:,} tokens of {total:,} wished.", "", table(head, rows), ""]
     write_card(draft.folder, draft.folder.stem, names, draft.metrics, shares)
+
+
+def mix_corpora(
+    said: list[str], to: Path, tokens: int | None, max_repeat: float, seed: int, tokenizer: str, data_dir: Path | None
+) -> dict[str, Any]:
+    """A mix outside a recipe: of ``name=share`` each, written with its manifest to the folder ``to``; returns the counts.
+
+    Raises:
+        DataError: a share is none, a corpus is missing or named twice, or ``to`` holds something else.
+    """
+    shares: dict[str, float] = {}
+    for word in said:
+        name, _, share = word.rpartition("=")
+        try:
+            if not name or not float(share) > 0:
+                raise ValueError
+        except ValueError as error:
+            raise DataError(f"'{word}' is not CORPUS=SHARE with a share above 0, as chats.jsonl=3") from error
+        if name in shares:
+            raise DataError(f"'{name}' is named twice; give it one share")
+        shares[name] = float(share)
+    if len(shares) < 2:
+        raise DataError("a mix has two corpora or more; one alone needs no shares")
+    if to.exists() and not (to / MANIFEST).is_file():
+        raise DataError(f"{to} exists and is no mix; name a new folder with --out")
+    labels = {name: f"{number:02d}-{Path(name).stem}" for number, name in enumerate(shares, start=1)}
+    stage = MixStage(
+        kind="mix",
+        sources={labels[name]: MixSource(corpora=[Corpus(name=name)], share=share) for name, share in shares.items()},
+        tokens=tokens,
+        max_repeat=max_repeat,
+    )
+    sources = Sources(data_dir, seed, {})
+    given = {"config": stage.model_dump(), "seed": seed, "tokenizer": tokenizer}
+    given["corpora"] = [identity(corpus, sources) for block in stage.sources.values() for corpus in block.corpora]
+    with drafting(to, "mix", given) as draft:
+        mix(stage, seed, resolve_model(tokenizer), sources, draft)
+    return draft.metrics

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from typer.testing import CliRunner
 
 from corpora.curate.decontaminate import text_of
 from corpora.errors import DataError
 from corpora.records import Document
 from pipelines import training
+from pipelines.cli import app
 from pipelines.config import MixStage, Stage
-from pipelines.mix import mix
+from pipelines.mix import mix, mix_corpora
 
 
 def stage(folder: Path, **more) -> MixStage:
@@ -77,3 +79,49 @@ def test_an_empty_source_is_named(tmp_path: Path, base_model: Path, sources, dra
     made.sources["replay"].corpora[0] = made.sources["replay"].corpora[0].model_copy(update={"exclude": "text"})
     with pytest.raises(DataError, match="source 'replay' of the mix is empty"):
         mix(made, 1, base_model, sources, draft)
+
+
+def test_the_command_mixes_and_says_the_real_shares(tmp_path: Path):
+    stage(tmp_path)
+    words = [
+        "corpora",
+        "mix",
+        f"{tmp_path}/medical.jsonl=3",
+        f"{tmp_path}/general.jsonl=1",
+        "-o",
+        str(tmp_path / "out"),
+    ]
+    result = CliRunner().invoke(app, [*words, "--tokens", "1500", "--json"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    shares = {name: one["share"] for name, one in found["mix"].items()}
+    assert shares["01-medical"] == pytest.approx(0.75, abs=0.02)
+    assert shares["02-general"] == pytest.approx(0.25, abs=0.02)
+    assert len((tmp_path / "out" / "records.jsonl").read_text().splitlines()) == found["records"]
+    assert "## The mix" in (tmp_path / "out" / "card.md").read_text()
+    first = (tmp_path / "out" / "records.jsonl").read_bytes()
+    CliRunner().invoke(app, [*words, "--tokens", "1500"])
+    assert (tmp_path / "out" / "records.jsonl").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.jsonl=3"], "two corpora or more"),
+        (["a.jsonl", "b.jsonl=1"], "'a.jsonl' is not CORPUS=SHARE"),
+        (["a.jsonl=0", "b.jsonl=1"], "share above 0"),
+        (["a.jsonl=1", "a.jsonl=2"], "named twice"),
+    ],
+)
+def test_a_wrong_share_is_named(tmp_path: Path, words: list[str], said: str):
+    result = CliRunner().invoke(app, ["corpora", "mix", *words, "-o", str(tmp_path / "out")])
+    assert said in str(result.exception)
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path):
+    stage(tmp_path)
+    with pytest.raises(DataError, match="exists and is no mix"):
+        mix_corpora(
+            [f"{tmp_path}/medical.jsonl=1", "bundled-general=1"], tmp_path, None, 4, 0, "bundled:osler-nano-base", None
+        )
+    assert (tmp_path / "medical.jsonl").is_file()
