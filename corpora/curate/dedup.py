@@ -90,11 +90,11 @@ class Keys(PipelineStep):  # type: ignore[misc]
 
 
 class Distinct(PipelineStep):  # type: ignore[misc]
-    """The records of a shard that no earlier one has the key of, as datatrove's documents."""
+    """The records of a shard that no earlier one has the key of, as datatrove's documents; without ``what`` is compared, without text."""
 
     type, name = "📖 - READER", "distinct records"
 
-    def __init__(self, source: Path, repeated: Path, what: Deduplication) -> None:
+    def __init__(self, source: Path, repeated: Path, what: Deduplication | None = None) -> None:
         super().__init__()
         self.source, self.repeated, self.what = source, repeated, what
 
@@ -103,8 +103,8 @@ class Distinct(PipelineStep):  # type: ignore[misc]
         left_out = np.load(self.repeated / f"{rank:05d}.npy")
         for line, repeated in zip(shard_lines(self.source, rank), left_out, strict=True):
             if not repeated:
-                record = record_of(line)
-                yield Piece(text=compared(record, self.what.by), id=record.id, metadata={"record": line})
+                text = compared(record_of(line), self.what.by) if self.what is not None else ""
+                yield Piece(text=text, id="", metadata={"record": line})
 
 
 def _record_of(_: Any, piece: Piece) -> dict[str, Any]:
@@ -136,9 +136,9 @@ def dedup(source: Path, target: Path, what: Deduplication, work: Path, scale: Sc
     logs, shards = work / "logs", scale.shards
     run_tasks([Keys(source, work / "keys", what)], shards, "keys", logs, scale)
     exact = mark_repeated(work / "keys", work / "repeated", shards)
-    distinct = Distinct(source, work / "repeated", what)
     signatures, buckets, removals = (str(work / name) for name in ("signatures", "buckets", "removals"))
-    run_tasks([distinct, MinhashDedupSignature(signatures, MINHASH, UnitWords())], shards, "signatures", logs, scale)
+    texts, lines = Distinct(source, work / "repeated", what), Distinct(source, work / "repeated")
+    run_tasks([texts, MinhashDedupSignature(signatures, MINHASH, UnitWords())], shards, "signatures", logs, scale)
     found = MinhashDedupBuckets(signatures, buckets, config=MINHASH)
     run_tasks([found], MINHASH.num_buckets, "buckets", logs, scale)
     run_tasks([MinhashDedupCluster(buckets, removals, config=MINHASH)], 1, "clusters", logs, scale)
@@ -146,7 +146,7 @@ def dedup(source: Path, target: Path, what: Deduplication, work: Path, scale: Sc
         JsonlWriter(str(folder), "${rank}.jsonl", compression=None, adapter=_record_of)
         for folder in (work / "near", target)
     )
-    run_tasks([distinct, MinhashDedupFilter(removals, near), kept], shards, "filter", logs, scale)
+    run_tasks([lines, MinhashDedupFilter(removals, near), kept], shards, "filter", logs, scale)
     step = Step("dedup", lines_in(source, shards), lines_in(target, shards))
     step.dropped.update({"the same as another": exact, "nearly the same as another": lines_in(work / "near", shards)})
     return step
