@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-
 from corpora.catalog import digests, find_dataset, load_catalog, stream_records
+from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.fetch import file_sha256
 from corpora.importing import stream_file
@@ -54,9 +53,8 @@ def _stream(corpus: Corpus, sources: Sources) -> Iterator[Record]:
         yield from render(corpus.name, renderings=corpus.renderings, seed=sources.seed)
     elif corpus.name in sources.artifacts:
         path = sources.artifacts[corpus.name].folder / "records.jsonl"
-        adapter: TypeAdapter[Record] = TypeAdapter(Record)
         with path.open(encoding="utf-8") as lines:
-            yield from (adapter.validate_json(line) for line in lines)
+            yield from map(record_of, lines)
     elif corpus.name in load_catalog():
         yield from stream_records(corpus.name, sources.data_dir)
     elif corpus.is_file:

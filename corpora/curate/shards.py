@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
 from tqdm import tqdm
 
-from corpora.records import Record
+from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 
 DONE = "whole"  # this file lies beside shards that are all there
 
 
-@functools.cache
-def _adapter() -> TypeAdapter[Record]:
-    return TypeAdapter(Record)
-
-
 def record_of(line: str | bytes) -> Record:
-    """The record on a line of a shard."""
-    return _adapter().validate_json(line)
+    """The record on a line that ``model_dump_json`` wrote.
+
+    Its type is told by its fields: trying all four, as pydantic does with a union, takes ten times as long.
+    """
+    value = json.loads(line)
+    kind: type[Record] = Document
+    for name, other in (("messages", Dialogue), ("prompt", Preference), ("options", ExamItem)):
+        if name in value:
+            kind = other
+    return kind.model_validate(value)
 
 
 def shard(folder: Path, number: int) -> Path:
