@@ -52,6 +52,13 @@ PICTURE = re.compile(
     r"(?:[A-Za-z]:\\|/)?(?<![\w-])[\w\\/.()%-]{1,120}\.(?:jpe?g|png|gif|bmp|tiff?|heic|heif|webp|dcm|raw|mp4|mov)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+# The words of a picture's name that hold spaces, from the bracket, quote or colon before them.
+PICTURE_WORDS = re.compile(r"(?<=[(\[\"“「（<:：])\s?(?:[\w'’-]{1,24}[ ]){1,5}$")
+# A mail address with "at" written out: in angle brackets, or with a figure, dot or line in its first part.
+AT_WRITTEN = re.compile(
+    r"(?:(?<=<)[\w.+-]{2,40}|(?<![\w.+-])(?=[\w+-]{0,40}[\d._])[\w.+-]{2,40}) at [\w-]{1,40}(?:\.[\w-]{2,24}){1,3}",
+    re.ASCII,
+)
 DATA_URI = re.compile(r"data:(?:image|video|application)/[\w.+-]{1,40};base64,[A-Za-z0-9+/=\s]{8,}")
 PICTURE_NUMBER = re.compile(
     r"(?<![A-Za-z])(?:IMG|DSC|DSCN|DSCF|PXL|MVIMG|WP|Photo)[_-]\d{3,}[\w-]{0,20}", re.IGNORECASE | re.ASCII
@@ -84,6 +91,9 @@ def addresses(text: str) -> Iterator[Found]:
     if " dot " in text:
         for match in SPELT_EMAIL.finditer(text):
             yield Found(match.start(), match.end(), "email")
+    if " at " in text and "." in text:
+        for match in AT_WRITTEN.finditer(text):
+            yield Found(match.start(), match.end(), "email")
     if "." in text:
         for match in URL.finditer(text):
             end = match.end()
@@ -94,7 +104,8 @@ def addresses(text: str) -> Iterator[Found]:
             if not VERSION.search(text[max(0, match.start() - 10) : match.start()]):
                 yield Found(match.start(), match.end(), "ip")
         for match in near(EXTENSION, PICTURE, text, 130, 8):
-            yield Found(match.start(), match.end(), "photo")
+            words = PICTURE_WORDS.search(text[max(0, match.start() - 130) : match.start()])
+            yield Found(match.start() - (len(words[0].lstrip()) if words else 0), match.end(), "photo")
     if ":" in text or "-" in text or "." in text:
         for match in near(HEX_PAIR, MAC, text, 6, 24):
             yield Found(match.start(), match.end(), "device")

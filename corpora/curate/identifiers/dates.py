@@ -66,7 +66,7 @@ FEAST = re.compile(
 SHORT = re.compile(
     rf"(?:(?<![A-Za-z])(?:on|dated?|since|until|till|from|by|dob|d\.o\.b\.|born|birth ?da(?:te|y)|seen|admitted|discharged|discharge|admission|visit|appointment|appt|follow[- ]?up|f/u|due|started|surgery"
     rf"|collected|drawn|received|reported|printed|signed|service|dos|lmp|edd|expires?|exp|as of|between|returned?|scheduled(?: for)?|last seen|last visit|through|thru|week of|dictated|transcribed|onset)"
-    rf"|[日期生于院诊术至到])(?: on| for| of| date| is| was| by| date of)?[ :]{{0,3}}(?P<d>(?:1[0-2]|0?[1-9])[/.-]{DAY_NUMBER}|(?:3[01]|[12]\d|0?[1-9])/(?:1[0-2]|0?[1-9]))"
+    rf"|[日期生于院诊术至到])(?: on| for| of| date| is| was| by| date of)?[ :]{{0,3}}(?P<d>(?:1[0-2]|0?[1-9])[/-]{DAY_NUMBER}|(?:3[01]|[12]\d|0?[1-9])/(?:1[0-2]|0?[1-9]))"
     rf"(?P<to> ?(?:-|to|and|through|thru|至|~) ?(?:1[0-2]|0?[1-9])/{DAY_NUMBER})?"
     rf"(?![\d/%]|\.\d|-\d| ?(?:mg|mcg|mL|ml|tab|strength|hours?|days?|weeks?|months?|years?|kg|cm|mm|times|of\b|pain|scale|points?|beats|bpm|doses?|cycles?|occasions?|minutes?|g\b|L\b|°|units?|percent|hourly|patients?|cases?|people|eyes?|samples?|visits?|scores?|lobe|lead))",
     re.IGNORECASE,
@@ -92,11 +92,13 @@ CHINESE_SHORT_DAY = re.compile(
 )
 
 UNIT = r"(?:years?[ -]?(?:old|of age)?|yrs?\.?(?:[ -]?old)?|y[/.]?o\.?|y/o)"
+SPELT_AGE = r"(?:ninety|one hundred|a hundred)(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?"
 AGE = re.compile(
     rf"(?<![\d./-])(?P<a>9\d|1[0-3]\d)(?P<u>[ -]?{UNIT})(?![A-Za-z])"
     rf"|(?:(?<![A-Za-z])(?:aged?|turn(?:ed|ing|s)?|age of|age is|age was|years of age)(?: at \w{{1,20}})?[ :=]{{1,3}}(?:of |is |was |about |approximately |nearly )?|年龄[: 为是约]{{0,3}}|现年|享年|终年|年)(?P<b>9\d|1[0-3]\d)(?!\d|\.\d|%| ?(?:mg|mm|cm|kg|%|minutes|days|weeks|months|hours|天|个月|月|例|版|级|代))"
     rf"|(?<![\d.-])(?P<c>9\d|1[0-3]\d) ?(?:周岁|虚岁|岁)"
-    rf"|(?<![A-Za-z])(?P<w>(?:ninety|one hundred|a hundred)(?:[- ](?:and[- ])?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)[- ]years?[- ](?:old|of age)"
+    rf"|(?<![A-Za-z])(?P<w>{SPELT_AGE})[- ]{UNIT}(?![A-Za-z])"
+    rf"|(?<![A-Za-z])(?:aged?|age of|age is|age was)[ :=]{{1,3}}(?P<v>{SPELT_AGE})(?![A-Za-z-])"
     r"|(?<![一二三四五六七八])(?P<h>九十[一二三四五六七八九]?|一百(?:零[一二三四五六七八九]|一?十[一二三四五六七八九]?)?)(?:多|余|有余)?(?:周岁|虚岁|岁)",
     re.IGNORECASE,
 )
@@ -153,7 +155,7 @@ def dates(text: str) -> Iterator[Found]:
 def ages(text: str) -> Iterator[Found]:
     """Ages over 89 of single people in a plain text; "people of 90 and older" are the group that the rule itself allows."""
     for match in near(OVER_89, AGE, text, 48, 32):
-        group = next(name for name in "abcwh" if match[name])
+        group = next(name for name in "abcwvh" if match[name])
         if not GROUP.match(text[match.end() : match.end() + 12]) and not LIMIT.search(text[: match.start()][-12:]):
             yield Found(match.start(group), match.end(group), "age")
     for match in NINETIES.finditer(text) if "nineties" in text or "旬" in text or "百岁" in text else ():

@@ -104,12 +104,12 @@ _FREE_FORM = re.compile(
 # None without a label: amounts with their unit, names of substances and tests, lists of small figures, round numbers.
 _FREE_ALONE = re.compile(
     r"(?:(?:BMS|PF|LY|GSK|MK|AZD|ABT|ABBV|RO|RG|BI|TAK|AMG|CNTO|MEDI|SAR|JNJ|BAY|SB|SCH|CP|DSM|ICD|LHRH|FDG|COVID|SARS|HLA|IL|TNF|VEGF|HER|PD|CTLA|BRCA)-?\d[\w-]*"
-    r"|\d+(?:\.\d+)?[-/]?\d*(?:st|nd|rd|th|s|x|mg|mcg|ug|g|kg|ml|mL|L|dL|cm|mm|m|IU|U|iu|u|units?|mmol|mol|mEq|meq|kcal|kJ|Hz|bpm|h|hr|hrs|min|days?|d|w|wk|weeks?|y|yr|yo|F|C|bid|tid|qd|k|K|bp|kb|Da|kDa|Gy|Fr|G|W|V|mA|nm|um|ppm|mmHg)(?:/\w+)*"
+    r"|\d+(?:\.\d+)?[-/]?\d*(?:st|nd|rd|th|s|x|mg|mcg|ug|μg|µg|ng|pg|fL|g|kg|ml|mL|L|dL|cm|mm|m|IU|U|iu|u|units?|mmol|mol|mEq|meq|kcal|kJ|Hz|bpm|h|hr|hrs|min|days?|d|w|wk|weeks?|y|yr|yo|F|C|bid|tid|qd|k|K|bp|kb|Da|kDa|Gy|Fr|G|W|V|mA|nm|um|ppm|mmHg)(?:/\w+)*"
     r"|(?:1[89]|20)\d\d[-/](?:1[89]|20)?\d\d|\d{1,3}(?:[/-]\d{1,3}){2,}|[1-9]\d{0,2}0{4,})"
 )
 _UNIT = re.compile(
-    r" ?(?:mg|mcg|µg|μg|ug|ng|pg|g|kg|mL|ml|L|dL|IU|iu|units?|U|cells?|copies|/ ?(?:mm|µ|μ|u|mL|ml|L|HP|hp|d|cu)|mm|cm|mmol|mol|mEq|×|x ?10|bpm|%|kcal|cal|calories|kJ|Hz|per|patients?|people|persons?|cases?|deaths?|children|women|men|participants?|individuals?|infants|births|adults|subjects"
-    r"|steps|dollars|pounds|euros|USD|years?|days?|hours?|minutes?|weeks?|months?|times|samples|genes|base|bp|元|人|例|个|万|亿|千|次|只|份|名|单位|毫克|毫升|微克|克|千克|公斤|细胞|拷贝|国际|步|美元|岁|年|天|小时|分钟|周|倍|种|株|条|米|卡|千卡|大卡)(?![A-Za-z])"
+    r" ?(?:mg|mcg|µg|μg|ug|ng|pg|g|kg|mL|ml|L|dL|IU|iu|units?|U|cells?|copies|/ ?(?:mm|µ|μ|u|mL|ml|L|HP|hp|d|cu)|mm|cm|mmol|mol|mEq|×|x ?10|bpm|%|kcal|cal|calories|kJ|Hz|per (?=(?:\d|cent|m|km|kg|dL|mL|L|second|minute|hour|day|night|week|month|year|dose|person|patient|capita|field|cell|beat|breath|meal|side|eye|oral|os)s?\b)|patients?|people|persons?|cases?|deaths?|children|women|men|participants?|individuals?|infants|births|adults|subjects"
+    r"|steps|dollars|pounds|euros|USD|years?|days?|hours?|minutes?|weeks?|months?|times|samples|genes|base|bp|元|人|例|个|万|亿|千|次|只|份|名|单位|毫克|毫升|微克|克|千克|公斤|细胞|拷贝|国际|步|美元|岁|年|天|小时|分钟|周|倍|种|株|条|米|卡|千卡|大卡)(?:(?<= )|(?![A-Za-z]))"
 )
 
 VALUE = re.compile(
