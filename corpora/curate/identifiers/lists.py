@@ -26,11 +26,73 @@ COMMON_SURNAMES = 3_000
 OCCURRENCES = {2: 60, 3: 3}
 # First names of the census that are hardly ever names, against how often they are words.
 NOT_FIRST_NAMES = frozenset(
-    ["an", "brain", "carry", "china", "conception", "desire", "dung", "else", "ha", "hang", "hung", "in", "lean", "long", "man", "manual", "many", "marry", "merry", "my", "numbers", "sang", "season", "see", "so", "soon", "tiny", "wan", "yon"]
+    [
+        "an",
+        "brain",
+        "carry",
+        "china",
+        "conception",
+        "desire",
+        "dung",
+        "else",
+        "ha",
+        "hang",
+        "hung",
+        "in",
+        "lean",
+        "long",
+        "man",
+        "manual",
+        "many",
+        "marry",
+        "merry",
+        "my",
+        "numbers",
+        "sang",
+        "season",
+        "see",
+        "so",
+        "soon",
+        "tiny",
+        "wan",
+        "yon",
+    ]
 )
 # Words that the census has as names too, and that no list of words without names holds.
 WORDS = frozenset(
-    ["all", "alpha", "an", "ave", "both", "but", "carina", "during", "from", "gamma", "ha", "her", "him", "kappa", "me", "mu", "nan", "neither", "ours", "para", "phi", "pi", "polycythemia", "situ", "such", "than", "them", "us", "vita", "yeah", "you"]
+    [
+        "all",
+        "alpha",
+        "an",
+        "ave",
+        "both",
+        "but",
+        "carina",
+        "during",
+        "from",
+        "gamma",
+        "ha",
+        "her",
+        "him",
+        "kappa",
+        "me",
+        "mu",
+        "nan",
+        "neither",
+        "ours",
+        "para",
+        "phi",
+        "pi",
+        "polycythemia",
+        "situ",
+        "such",
+        "than",
+        "them",
+        "us",
+        "vita",
+        "yeah",
+        "you",
+    ]
 )
 # States, and towns that medicine speaks of otherwise.
 NOT_CITIES = frozenset(
