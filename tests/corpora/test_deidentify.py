@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from corpora.cli import app
 from corpora.curate.deidentify import Deidentification, deidentify, identifiers, redacted
-from corpora.curate.identifiers.found import words
+from corpora.curate.identifiers.lists import first_names, surnames
 from corpora.curate.waterfall import Step
 from corpora.records import Dialogue, Document, ExamItem, Message, Preference
 from tests.corpora.identifier_cases import KINDS, STRUCTURED, Case, Values, cases, left_over, spared
@@ -47,7 +47,7 @@ def test_what_was_cleaned_once_stays_as_it_is(outcomes: list[tuple[Case, str]]):
 def test_most_names_of_the_cases_are_on_no_list_of_the_recogniser():
     made = Values(20)
     names = [made.english_name().split() for _ in range(1000)]
-    listed = words("first_names.txt") | words("surnames.txt")
+    listed = first_names() | surnames()
     outside = sum(name[0].lower() not in listed or name[-1].lower() not in listed for name in names)
     assert outside >= 500
 

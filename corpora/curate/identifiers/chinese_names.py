@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from corpora.curate.identifiers.found import Found, near, words
+from corpora.curate.identifiers.lists import chinese_words, english_words
 
 HAN = "[一-鿿㐀-䶿]"
 # The commonest surnames of the name report of the Ministry of Public Security (2020) and of the Hundred Family Surnames.
@@ -114,7 +115,7 @@ _MIXED = re.compile(r"[一-鿿:] ?[A-Z][a-z]|[A-Z][a-z]+ ?[一-鿿]")
 
 def _is_word(name: str) -> bool:
     """Whether a word of the dictionary begins where the name does."""
-    return any(name[:size] in words("chinese_words.txt") for size in (2, 3))
+    return any(name[:size] in chinese_words(SURNAMES) for size in (2, 3))
 
 
 def _length(name: str, after: str, sure: bool) -> int:
@@ -239,10 +240,6 @@ def chinese_names(text: str) -> Iterator[Found]:
     for match in near(_MIXED, _LATIN, text, 24, 60):
         group = "n" if match["n"] else "m"
         name = match[group]
-        if (
-            name in words("medicines.txt")
-            or (name.isupper() and len(name) <= 5)
-            or name.lower() in words("words.txt.gz")
-        ):
+        if name in words("medicines.txt") or (name.isupper() and len(name) <= 5) or name.lower() in english_words():
             continue
         yield Found(match.start(group), match.end(group), "name")

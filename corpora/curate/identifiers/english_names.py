@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from corpora.curate.identifiers import english_cues as cues
 from corpora.curate.identifiers.found import Found, words
+from corpora.curate.identifiers.lists import cities, english_words, first_names, surnames
 
 UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŮŰŲŹŻŽȘȚ"
 LETTER = r"[^\W\d_一-鿿]"
@@ -31,7 +32,7 @@ RELATED = re.compile(
     r"'s? (?:mother|father|wife|husband|daughter|son|brother|sister|family|mom|dad|chart|record|room|appointment|parents?|caregiver|partner|care|medications?|blood pressure|condition|history|symptoms|phone|number|email|house|home|insurance|nurse|doctor|sibling|friend|child|children|spouse|aunt|uncle|case|test|results?|labs?|surgery|file|visit|temperature|pain|birthday|last|next|first)\b"
 )
 MEDICAL = re.compile(
-    r"(?:itis|osis|[aei]emia|[a-z]{4}oma|omas|pathy|ectomy|plasty|scopy|ology|ologist|gram|graphy|cillin|mycin|micin|cycline|azole|statin|sartan|olol|april|pril|dipine|mab|nib|ciclib|[^aeiou]vir|parin|gliptin|gliflozin|glutide|zepam|zolam"
+    r"(?:itis|osis|[aeihk]emia|[a-z]{4}oma|omas|pathy|ectomy|plasty|scopy|ology|ologist|gram|graphy|cillin|mycin|micin|cycline|azole|statin|sartan|olol|april|pril|dipine|mab|nib|ciclib|[^aeiou]vir|parin|gliptin|gliflozin|glutide|zepam|zolam"
     r"|barbital|caine|oxacin|setron|triptan|tidine|afil|lukast|profen|coxib|thiazide|semide|isone|olone|terol|tropium|phylline|azine|apine|done|amide|oxetine|ipramine|triptyline|idone|piprazole|prost|dronate|quine|kinase|toxin|globulin"
     r"|coccus|cocci|bacter|bacterium|virus|viridae|aceae|ella typh|formin|ide|ium|amine|idine|phrine|zine|tidin|psia|paresis|betes|cele|aptic|philia|plegia|algia|uria|emesis|pnea|rrhea|rrhoea|trophy|stasis|lysis|ptysis|phagia|phasia|kinesia|[a-z]{3}gen|cytes?|[a-z]{4}ase|icus|oides|tomy|genic|tropic|mectin|statins|izers|xaban|grel|platin|rubicin|taxel|mycetes|sporium|plasma|sone)$"
 )
@@ -69,7 +70,7 @@ def _sort(word: str) -> str:
     if len(word) == 1:
         return "I"
     if lower in cues.MONTHS or lower in cues.COUNTRIES:
-        return "A" if lower in words("first_names.txt") else "N"
+        return "A" if lower in first_names() else "N"
     if lower in cues.NEVER:
         return "N"
     if "-" in word:
@@ -82,13 +83,13 @@ def _sort(word: str) -> str:
     title = word[0] + word[1:].lower() if shout else word
     if title in words("eponyms.txt") or title in words("medicines.txt"):
         return "E"
-    first, last = lower in words("first_names.txt"), lower in words("surnames.txt")
+    first, last = lower in first_names(), lower in surnames()
     if shout and len(word) <= 4:
         return "S" if first or last else "C"
-    ordinary = lower in words("words.txt.gz")
+    ordinary = lower in english_words()
     if ordinary and lower not in cues.SURE:
         return "A" if first or last or PINYIN.fullmatch(lower) else "N"
-    if title in words("cities.txt"):
+    if title in cities():
         return "P"
     if first:
         return "F"
@@ -377,7 +378,7 @@ def _taken(part: list[Word], titled: bool, first: bool, text: str) -> bool:
 
 
 def _is_first(word: str) -> bool:
-    return word.lower() in words("first_names.txt") or (PINYIN.fullmatch(word.lower()) is not None and len(word) > 2)
+    return word.lower() in first_names() or (PINYIN.fullmatch(word.lower()) is not None and len(word) > 2)
 
 
 def _is_thing(word: str) -> bool:
@@ -445,13 +446,9 @@ def english_names(text: str) -> Iterator[Found]:
 def _lower_name(said: str) -> int:
     """How much of what follows "my name is" without capitals is a name, in letters."""
     parts = re.split(r"[ -]", said)
-    listed = parts[0] in words("first_names.txt") and parts[0] not in cues.NEVER
-    if not listed and parts[0] in words("words.txt.gz"):
+    listed = parts[0] in first_names() and parts[0] not in cues.NEVER
+    if not listed and parts[0] in english_words():
         return 0
-    if (
-        len(parts) > 1
-        and (parts[1] in words("surnames.txt") or parts[1] not in words("words.txt.gz"))
-        and parts[1] not in cues.NEVER
-    ):
+    if len(parts) > 1 and (parts[1] in surnames() or parts[1] not in english_words()) and parts[1] not in cues.NEVER:
         return len(said)
     return len(parts[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -111,10 +110,9 @@ def near(
 
 @functools.cache
 def words(name: str) -> frozenset[str]:
-    """The lines of a list in the folder ``data``; those that begin with "#" are notes."""
-    path = DATA / name
-    raw = gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text(encoding="utf-8")
-    return frozenset(line for line in raw.splitlines() if line and not line.startswith("#"))
+    """The lines of one of the project's own lists in the folder ``data``; those that begin with "#" are notes."""
+    text = (DATA / name).read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def any_of(alternatives: Iterable[str]) -> str:

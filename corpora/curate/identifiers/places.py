@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from corpora.curate.identifiers import english_cues as cues
 from corpora.curate.identifiers.chinese_names import HAN
 from corpora.curate.identifiers.found import Found, around, near, within, words
+from corpora.curate.identifiers.lists import chinese_places, cities, english_words, first_names, surnames
 
 STREET = r"(?:Street|St|Avenue|Ave|Av|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Way|Terrace|Ter|Circle|Cir|Square|Sq|Parkway|Pkwy|Highway|Hwy|Route|Trail|Trl|Alley|Aly|Loop|Crescent|Cres|Close|Mews|Row|Walk|Grove|Gardens|Gdns|Hill|Hills|Park|Plaza|Path|Pike|Pass|Point|Ridge|Run|View|Vista|Wharf|Quay|Turnpike|Tpke|Expressway|Freeway|Causeway|Crossing|Xing|Cove|Creek|Brook|Canyon|Center|Cliff|Cliffs|Club|Common|Commons|Corner|Corners|Course|Curve|Dale|Dam|Divide|Estate|Estates|Extensions?|Falls|Ferry|Field|Fields|Flat|Flats|Ford|Fords|Forest|Forge|Forges|Fork|Forks|Fort|Freeway|Garden|Gateway|Glen|Glens|Green|Greens|Harbor|Harbors|Haven|Heights|Hollow|Inlet|Island|Islands|Isle|Junction|Junctions|Key|Keys|Knoll|Knolls|Lake|Lakes|Land|Landing|Light|Lights|Loaf|Lock|Locks|Lodge|Mall|Manor|Manors|Meadow|Meadows|Mill|Mills|Mission|Motorway|Mount|Mountain|Mountains|Neck|Orchard|Oval|Overpass|Parks|Parkways|Passage|Pine|Pines|Plain|Plains|Port|Ports|Prairie|Radial|Ramp|Ranch|Rapid|Rapids|Rest|Ridges|River|Roads|Rue|Shoal|Shoals|Shore|Shores|Skyway|Spring|Springs|Spur|Spurs|Squares|Station|Stravenue|Stream|Streets|Summit|Throughway|Trace|Track|Trafficway|Tunnel|Underpass|Union|Unions|Valley|Valleys|Via|Viaduct|Views|Village|Villages|Ville|Well|Wells|Ways|Chowk|Marg|Nagar|Colony|Ganj|Zila|Bazaar|Burg|Burgs|Bypass|Groves|Bridge|Branch|Bluff|Bluffs|Bend|Beach|Bayou|Annex|Arcade|Camp|Cape|Circles|Coves|Drives|Fall|Mount|Orchards|Bottom|Brooks|Centers|Courts|Crest|Crossroad|Crossroads|Broadway|Esplanade|Parade|Promenade|Strand|Embankment)"
 STATES = "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|Oregon|Pennsylvania|Rhode Island|South Carolina|South Dakota|Tennessee|Texas|Utah|Vermont|Virginia|Washington|West Virginia|Wisconsin|Wyoming|D\\.C\\.|Ontario|Quebec|Alberta|British Columbia|Manitoba|Saskatchewan|Nova Scotia|New South Wales|Queensland|Tasmania|Maharashtra|Karnataka|Kerala|Tamil Nadu|Gujarat|Punjab|Rajasthan|Uttar Pradesh|West Bengal|Bihar|Telangana|Haryana|England|Scotland|Wales|Ireland|UK|USA|India|Mexico|Canada|Australia|China"
@@ -102,7 +103,7 @@ _COMMON = re.compile(
 
 
 def _town_of(place: str) -> bool:
-    return place in words("cities.txt")
+    return place in cities()
 
 
 # Where these match, the costlier patterns above are tried.
@@ -151,7 +152,7 @@ def _english(text: str) -> Iterator[tuple[int, int]]:
         named = len(code) > 3
         if (named and "," not in match[0]) or (not named and "," not in match[0] and not match["zip"]):
             continue
-        if named and first in words("words.txt.gz") and not _town_of(towns):
+        if named and first in english_words() and not _town_of(towns):
             continue
         yield match.span("p")
         if match["zip"]:
@@ -179,24 +180,19 @@ def _english(text: str) -> Iterator[tuple[int, int]]:
         ):
             yield match.start("p") + len(whole) + 2, match.end("p")
     for match in FORMED.finditer(text):
-        if match[0].lower() not in words("words.txt.gz") and not _thing_after(text, match.end()):
+        if match[0].lower() not in english_words() and not _thing_after(text, match.end()):
             yield match.span()
     for match in DIRECTION.finditer(text):
         name = match["n"].lower()
         if (
             match["p"] in STATES.split("|")
-            or (name in words("words.txt.gz") and name not in words("first_names.txt"))
+            or (name in english_words() and name not in first_names())
             or name in cues.COUNTRIES
             or name in cues.MONTHS
             or _thing_after(text, match.end())
         ):
             continue
-        if (
-            name in words("first_names.txt")
-            or name in words("surnames.txt")
-            or _town_of(match["p"])
-            or name not in words("words.txt.gz")
-        ):
+        if name in first_names() or name in surnames() or _town_of(match["p"]) or name not in english_words():
             yield match.span("p")
     for match in CAPITALS.finditer(text):
         found = match[0]
@@ -273,17 +269,17 @@ _HOME = re.compile(r"(?:小区|花园|家园|公寓|新村|苑|家属院)[A-Za-z
 
 def _is_chinese_town(name: str) -> bool:
     return (
-        name in words("chinese_places.txt")
-        or name + "市" in words("chinese_places.txt")
-        or name + "县" in words("chinese_places.txt")
-        or name + "区" in words("chinese_places.txt")
+        name in chinese_places()
+        or name + "市" in chinese_places()
+        or name + "县" in chinese_places()
+        or name + "区" in chinese_places()
     )
 
 
 @functools.cache
 def _towns() -> re.Pattern[str]:
     """The names of towns and counties, with their 市 or 县 and, where that is no word, without."""
-    names = {name for name in words("chinese_places.txt") if len(name) > 2}
+    names = {name for name in chinese_places() if len(name) > 2}
     names |= {
         name[:-1]
         for name in names
