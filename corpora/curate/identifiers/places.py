@@ -1,7 +1,7 @@
 """Places smaller than a state or province: streets, towns, counties, districts and postal codes, in English and Chinese.
 
-States, provinces and countries stay, as the rule has it. Town names are those of GeoNames; Chinese ones those of the National Bureau of
-Statistics. Smaller ones are found by their form ("14 Larch Lane", "Kent County", "枣林乡") or by the words before ("lives in", "住址：").
+States, provinces and countries stay, as the rule has it. Town names are those of GeoNames; Chinese ones those of the codes of administrative
+divisions. Smaller ones are found by their form ("14 Larch Lane", "Kent County", "枣林乡") or by the words before ("lives in", "住址：").
 """
 
 from __future__ import annotations
