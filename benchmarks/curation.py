@@ -202,7 +202,7 @@ def written(rows: list[dict[str, Any]], to: Path) -> None:
         )
     (to / "curation.md").write_text("\n".join(lines) + "\n")
     figure, (time_axis, memory_axis) = plt.subplots(1, 2, figsize=(11, 4.2))
-    for way in WAYS:
+    for way in dict.fromkeys(row["way"] for row in rows):
         its = [row for row in rows if row["way"] == way]
         sizes = [row["documents"] for row in its]
         time_axis.plot(sizes, [row["seconds"] for row in its], marker="o", label=way)

@@ -25,10 +25,11 @@ from corpora.curate.identifiers.english_names import english_names
 from corpora.curate.identifiers.found import KINDS, Found, Kind, apart, plain
 from corpora.curate.identifiers.numbers import numbers
 from corpora.curate.identifiers.places import places
+from corpora.curate.identifiers.told import told, whole
 from corpora.curate.waterfall import Step, counted
 from corpora.records import Record
 
-FINDERS = (dates, ages, numbers, places, english_names, chinese_names)
+FINDERS = (dates, ages, numbers, places, english_names, chinese_names, told)
 TAG = re.compile(rf"\[(?:{'|'.join(KINDS).upper()})\]")
 # Fields of records that are no text of a person: names of what the record is and where it is from.
 KEPT_FIELDS = frozenset({"id", "source", "licence", "language", "role"})
@@ -54,7 +55,8 @@ def identifiers(text: str, kinds: Iterable[Kind] = KINDS) -> list[Found]:
     for one in found:  # what a URL is made of is neither a name nor a number
         bare = f"{bare[: one.start]}{'~' * (one.end - one.start)}{bare[one.end :]}"
     found += [one for finder in FINDERS for one in finder(bare)]
-    return apart(one for one in found if one.kind in wanted)
+    found = apart(found)
+    return [one for one in apart([*found, *whole(bare, found)]) if one.kind in wanted]
 
 
 def redacted(text: str, kinds: Iterable[Kind] = KINDS) -> tuple[str, collections.Counter[str]]:

@@ -156,9 +156,9 @@ def test_every_text_of_every_record_is_cleaned_and_its_id_is_not():
 )
 def test_no_text_takes_for_ever(piece: str):
     text = piece * (200_000 // len(piece))
-    start = time.perf_counter()
+    start = time.process_time()
     redacted(text)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10  # seconds of this process; a pattern that backtracks takes hours
 
 
 def test_the_command_counts_what_it_took(tmp_path: Path):
