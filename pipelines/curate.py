@@ -12,6 +12,7 @@ import itertools
 from corpora.card import Census, write_card
 from corpora.curate.flow import Decontamination, Settings, gather
 from corpora.curate.flow import curate as curated
+from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.records import ExamItem
 from pipelines.artifact import Draft
@@ -39,9 +40,9 @@ def curate(stage: CurateStage, sources: Sources, draft: Draft) -> None:
     made = curated(stream, steps, draft.checkpoints, stage.scale)
     census = Census()
     with (draft.folder / "records.jsonl").open("w", encoding="utf-8") as out:
-        for record in made.records():
-            out.write(record.model_dump_json() + "\n")
-            census.add(record)
+        for line in made.lines():
+            out.write(line)
+            census.add(record_of(line))
     if not census.records:
         told = "; ".join(f"{count.name} dropped {sum(count.dropped.values())}" for count in made.waterfall[1:])
         raise DataError(f"nothing is left of {', '.join(corpus.name for corpus in stage.corpora)}: {told}")

@@ -92,7 +92,7 @@ class RecordByRecord(PipelineStep):  # type: ignore[misc]
 class Curated:
     """What a curation left, and what became of the rest."""
 
-    records: Callable[[], Iterator[Record]]  # reads them from disk
+    lines: Callable[[], Iterator[str]]  # of JSON, a record each; reads them from disk
     waterfall: list[Step]
     contamination: Contamination | None = None
     touched: list[Path] = field(default_factory=list)  # which record holds which question, in files of JSON Lines
@@ -129,7 +129,7 @@ def curate(records: Iterable[Record], steps: list[Settings], work: Path, scale: 
                 made.waterfall += _counts(target, shards)
                 _contamination(made, part, sorted((target / "touched").glob("*.jsonl")))
             folder = target
-    kept = made.waterfall[0].received if made.waterfall else sum(1 for _ in made.records())
+    kept = made.waterfall[0].received if made.waterfall else sum(1 for _ in made.lines())
     made.waterfall.insert(0, Step("read", kept, kept))
     return made
 
@@ -178,9 +178,9 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
     made = curate(itertools.chain.from_iterable(stream_file(file) for file in files), steps, work, scale)
     census = Census()
     with writing(to / "clean.jsonl") as out:
-        for record in made.records():
-            out.write(record.model_dump_json() + "\n")
-            census.add(record)
+        for line in made.lines():
+            out.write(line)
+            census.add(record_of(line))
     for name, parts in (("touched", made.touched), ("near", made.near)):
         if any(isinstance(step, Decontamination if name == "touched" else Deduplication) for step in steps):
             gather(parts, to / f"{name}.jsonl")

@@ -55,10 +55,10 @@ def split(records: Iterable[Record], folder: Path, count: int) -> None:
     (folder / DONE).touch()
 
 
-def joined(folder: Path, count: int) -> Iterator[Record]:
-    """The records of all shards, one shard after the other."""
+def joined(folder: Path, count: int) -> Iterator[str]:
+    """The lines of all shards, one shard after the other; ``record_of`` makes records of them."""
     for number in range(count):
-        yield from map(record_of, shard_lines(folder, number))
+        yield from shard_lines(folder, number)
 
 
 def lines_in(folder: Path, count: int) -> int:
