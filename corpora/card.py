@@ -60,11 +60,14 @@ class Census:
             "languages": dict(self.languages.most_common()),
             "kinds": dict(self.kinds.most_common()),
             "licences": dict(self.licences.most_common()),
-            "lengths": {
-                f"{1 << bits - 1}-{(1 << bits) - 1}": self.lengths[bits] for bits in sorted(self.lengths) if bits
-            },
+            "lengths": octaves(self.lengths),
             "samples": [sample.model_dump(mode="json") for sample in self.samples],
         }
+
+
+def octaves(bits: collections.Counter[int]) -> dict[str, int]:
+    """Counts by the bits of a length as counts by octave: "1-1", "2-3", "4-7" and so on; a length of 0 is left out."""
+    return {f"{2 ** (size - 1)}-{2**size - 1}": bits[size] for size in sorted(bits) if size}
 
 
 def write_card(
@@ -85,7 +88,9 @@ def write_card(
         lines += _waterfall(figures["waterfall"], folder)
     if "contamination" in figures:
         lines += _contamination(figures["contamination"])
-    found = {kind: count for step in figures.get("waterfall", []) for kind, count in step.get("found", {}).items()}
+    found: collections.Counter[str] = collections.Counter()
+    for step in figures.get("waterfall", []):
+        found.update(step.get("found", {}))
     if found:
         lines += _identifiers(found, folder)
     lines += [*_composition(figures, folder), *(more or []), "## Samples", ""]

@@ -193,7 +193,6 @@ def write_tokens(texts: Path, work: Path, tokenizer: Any, licences: list[str], s
     if tokenizer.eos_token is None:
         raise DataError("the tokenizer has no end-of-text token (eos_token), which ends each document")
     with writing(work / "tokenizer.json") as stream:
-        assert stream is not None
         stream.write(tokenizer_file(tokenizer))
     to, logs = work / "tokens", work / "logs"
     step = ShardTokenizer(to, work / "tokenizer.json", tokenizer.eos_token, seed)
@@ -217,7 +216,6 @@ def write_tokens(texts: Path, work: Path, tokenizer: Any, licences: list[str], s
         ],
     )
     with writing(to / MANIFEST) as stream:
-        assert stream is not None
         stream.write(manifest.model_dump_json(indent=1))
     return to
 

@@ -11,6 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.adapters.documents import script
+from corpora.card import octaves
 from corpora.catalog import named_records
 from corpora.curate.decontaminate import text_of
 from corpora.curate.units import units
@@ -39,8 +40,7 @@ def source_records(names: list[str], data_dir: Path | None) -> Iterator[tuple[st
 
 def histogram(lengths: Iterable[int]) -> dict[str, int]:
     """How many lengths are in each octave: "1-1", "2-3", "4-7" and so on."""
-    counts = collections.Counter(length.bit_length() for length in lengths)
-    return {f"{2 ** (bits - 1)}-{2**bits - 1}": counts[bits] for bits in sorted(counts) if bits}
+    return octaves(collections.Counter(length.bit_length() for length in lengths))
 
 
 def corpus_stats(names: list[str], data_dir: Path | None, model: str, extend_by: int) -> dict[str, Any]:

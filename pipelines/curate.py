@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import itertools
 
-from corpora.card import Census, write_card
+from corpora.card import write_card
 from corpora.curate.flow import Decontamination, Settings, gather
 from corpora.curate.flow import curate as curated
-from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.records import ExamItem
 from pipelines.artifact import Draft
@@ -38,11 +37,7 @@ def curate(stage: CurateStage, sources: Sources, draft: Draft) -> None:
     stream = itertools.chain.from_iterable(one_by_one(corpus, sources) for corpus in stage.corpora)
     steps = [settings(step, sources) for step in stage.steps]
     made = curated(stream, steps, draft.checkpoints, stage.scale)
-    census = Census()
-    with (draft.folder / "records.jsonl").open("w", encoding="utf-8") as out:
-        for line in made.lines():
-            out.write(line)
-            census.add(record_of(line))
+    census = made.save(draft.folder / "records.jsonl")
     if not census.records:
         told = "; ".join(f"{count.name} dropped {sum(count.dropped.values())}" for count in made.waterfall[1:])
         raise DataError(f"nothing is left of {', '.join(corpus.name for corpus in stage.corpora)}: {told}")

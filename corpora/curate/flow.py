@@ -98,6 +98,15 @@ class Curated:
     touched: list[Path] = field(default_factory=list)  # which record holds which question, in files of JSON Lines
     near: list[Path] = field(default_factory=list)  # records left out for their likeness to another, the same
 
+    def save(self, path: Path) -> Census:
+        """Writes all records to ``path`` and counts them."""
+        census = Census()
+        with writing(path) as out:
+            for line in self.lines():
+                out.write(line)
+                census.add(record_of(line))
+        return census
+
     def as_dict(self) -> dict[str, Any]:
         """For programs and the data card."""
         found: dict[str, Any] = {"waterfall": [step.as_dict() for step in self.waterfall]}
@@ -176,11 +185,7 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
     given = [[str(file), file.stat().st_size if file.is_file() else 0] for file in files]
     resumable(work, [given, [[step.name, step.model_dump()] for step in steps], scale.shards])
     made = curate(itertools.chain.from_iterable(stream_file(file) for file in files), steps, work, scale)
-    census = Census()
-    with writing(to / "clean.jsonl") as out:
-        for line in made.lines():
-            out.write(line)
-            census.add(record_of(line))
+    census = made.save(to / "clean.jsonl")
     for name, parts in (("touched", made.touched), ("near", made.near)):
         if any(isinstance(step, Decontamination if name == "touched" else Deduplication) for step in steps):
             gather(parts, to / f"{name}.jsonl")

@@ -50,6 +50,17 @@ def test_the_page_needs_no_other_file_and_is_the_same_again(tmp_path: Path):
     assert (again / "out" / "card.html").read_text() == page
 
 
+def test_identifiers_of_several_steps_are_added_up(tmp_path: Path):
+    census = Census()
+    census.add(Document(id="a/1", text="Gout."))
+    step = {"step": "deidentify", "in": 1, "kept": 1, "changed": 1, "dropped": {}, "found": {"name": 7}}
+    again = {**step, "found": {"name": 2, "date": 1}}
+    write_card(tmp_path, "x", ["a.jsonl"], {**census.as_dict(), "waterfall": [step, again]})
+    card = (tmp_path / "card.md").read_text()
+    assert "| name | 9 |" in card
+    assert "| date | 1 |" in card
+
+
 def test_counts_that_do_not_add_up_are_said(tmp_path: Path):
     census = Census()
     census.add(Document(id="a/1", text="Gout.", licence="CC0"))
