@@ -30,6 +30,8 @@ from typing import Any
 from rich.console import Console
 from tqdm import tqdm
 
+from corpora.card import Census, write_card
+from corpora.curate.shards import record_of
 from corpora.curate.waterfall import Step
 from corpora.errors import DataError, OslerError
 from pipelines.artifact import Draft, load_artifact
@@ -264,7 +266,7 @@ def _write(stage: SynthesiseStage, keys: list[str], journal: Journal, draft: Dra
     steps = {task.name or task.task: Step(task.name or task.task) for task in stage.tasks}
     gold: collections.Counter[str] = collections.Counter()
     tries: collections.Counter[int] = collections.Counter()
-    samples: list[Any] = []
+    census = Census()
     with (
         (draft.folder / "records.jsonl").open("w", encoding="utf-8") as records,
         (draft.folder / "dropped.jsonl").open("w", encoding="utf-8") as drops,
@@ -283,9 +285,9 @@ def _write(stage: SynthesiseStage, keys: list[str], journal: Journal, draft: Dra
             record = line["record"]
             if record["meta"]["task"] == "exam":
                 gold[record["meta"]["gold"]] += 1
-            records.write(json.dumps(record, ensure_ascii=False) + "\n")
-            if len(samples) < 3:
-                samples.append(record)
+            said = json.dumps(record, ensure_ascii=False)
+            records.write(said + "\n")
+            census.add(record_of(said))
     counts = []
     for step in steps.values():
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in step.dropped.most_common())
@@ -302,5 +304,8 @@ def _write(stage: SynthesiseStage, keys: list[str], journal: Journal, draft: Dra
         "waterfall": [step.as_dict() for step in steps.values()],
         "kept_at_try": {str(number): tries[number] for number in sorted(tries)},
         "gold_letters": dict(sorted(gold.items())),
-        "samples": samples,
+        "samples": census.as_dict()["samples"],
     }
+    names = [corpus.name for task in stage.tasks for corpus in task.corpora]
+    figures = {**census.as_dict(), "waterfall": draft.metrics["waterfall"]}
+    write_card(draft.folder, draft.folder.stem, names, figures)

@@ -96,6 +96,9 @@ def test_answers_that_name_the_gold_label_are_kept_and_carry_their_origin(tmp_pa
     # The gold label is not told to the teacher.
     assert not any("Answer: A" in one or "gold" in one.lower() for one in teacher.prompts())
     assert draft.metrics["gold_letters"] == {"A": 3, "B": 3, "C": 3, "D": 3}
+    card = (draft.folder / "card.md").read_text()
+    assert "| exam | 12 | 12 | 0 | — |" in card
+    assert "12 records (12 Dialogue)" in card
 
 
 def test_sampling_and_further_fields_reach_the_endpoint_and_null_leaves_one_out(tmp_path: Path, sources, draft):
