@@ -37,9 +37,9 @@ from corpora.errors import DataError, OslerError
 from pipelines.artifact import Draft, load_artifact
 from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora, nearest
 from pipelines.data import Sources
+from pipelines.inputs import Inputs
 from pipelines.journal import Journal
 from pipelines.prompting import load_prompts
-from pipelines.reproduce import model_folder
 from pipelines.synthesis_estimate import Estimate, estimate, token_counter
 from pipelines.synthesis_tasks import Talk, made, sourced
 from pipelines.teacher import Spent, Teacher, TeacherError
@@ -221,8 +221,8 @@ def estimate_stage(recipe: Recipe, wanted: str | None, run_dir: Path, data_dir: 
     there = own is not None and (
         own not in recipe.stages or own in artifacts
     )  # else the stages before it make its tokenizer
-    model = model_folder(own, recipe, artifacts) if own is not None and there else None
-    made = estimate(stage, Sources(data_dir, recipe.seed, artifacts), model)
+    inputs = Inputs(recipe, Sources(data_dir, recipe.seed, artifacts))
+    made = estimate(stage, inputs.sources, inputs.model(own) if own is not None and there else None)
     made.check()
     return name, made
 

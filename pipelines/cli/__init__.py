@@ -1,0 +1,31 @@
+"""The command ``osler``. Each subcommand is thin: it reads its arguments, calls one function, and prints."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from corpora.cli import app as corpora_app
+from corpora.errors import OslerError
+from pipelines.cli.options import app, err
+
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+# Importing a module registers its commands, in the order in which ``--help`` lists them.
+for _name in ("make", "exam", "talk", "bench", "corpora"):
+    importlib.import_module(f"pipelines.cli.{_name}")
+app.add_typer(corpora_app, name="corpora")
+
+
+def main() -> None:
+    """Entry point: an error that the user can mend is one message and exit code 1, without a traceback."""
+    try:
+        app()
+    except OslerError as error:
+        err.print(f"[bold red]error:[/bold red] {error}", markup=True, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        err.print("stopped; run the same command to go on")
+        sys.exit(130)

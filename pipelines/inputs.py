@@ -1,0 +1,38 @@
+"""What a stage may read: the recipe's seed, its corpora, and the models of the base and of earlier stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.artifact import folder_fingerprint
+from pipelines.config import Recipe, resolve_model
+from pipelines.data import Sources
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The recipe and what its earlier stages left."""
+
+    recipe: Recipe
+    sources: Sources
+
+    @property
+    def seed(self) -> int:
+        """The recipe's."""
+        return self.recipe.seed
+
+    def model(self, name: str) -> str:
+        """Where the weights called ``name`` are: the base model, a stage's output, or a path."""
+        if name == "base":
+            assert self.recipe.base_model is not None
+            return resolve_model(self.recipe.base_model)
+        artifacts = self.sources.artifacts
+        return str(artifacts[name].model) if name in artifacts else resolve_model(name)
+
+    def identity(self, name: str) -> str:
+        """What a stage that reads the model called ``name`` depends on."""
+        if name in self.sources.artifacts:
+            return self.sources.artifacts[name].output
+        place = self.model(name)
+        return folder_fingerprint(Path(place)) if Path(place).is_dir() else place
