@@ -6,7 +6,7 @@ import functools
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,14 +114,16 @@ def _seconds(work: Any) -> float:
     return time.perf_counter() - started
 
 
+def here() -> Devices:
+    """This machine's processor by its free memory alone, for a check that asks for no speed."""
+    return Devices("cpu", 1, "cpu", available_memory() + resident(), 1.0, 1.0, CPU_MFU, 0.0, "the memory that is free")
+
+
 def processor(mfu: float | None = None, price: float | None = None) -> Devices:
     """This machine's processor: the memory that is free, and the speed of products and copies, measured in a second."""
     flops, bandwidth = _measured()
-    return Devices(
-        name="cpu",
-        count=1,
-        kind="cpu",
-        usable=available_memory() + resident(),
+    return replace(
+        here(),
         flops=flops,
         bandwidth=bandwidth,
         mfu=CPU_MFU if mfu is None else mfu,

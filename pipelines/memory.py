@@ -20,8 +20,10 @@ from pipelines.architectures import Shape
 GIB = 2**30
 
 # Of what torch has asked for, what the allocator holds besides, as gaps between blocks of other sizes. On a processor measured with glibc's
-# malloc as ``use_processor_well`` sets it (benchmarks/results/memory.md); on a GPU assumed, until the benchmark has been run on one.
+# malloc as ``use_processor_well`` sets it (benchmarks/results/memory.md). An adapter's many small blocks, which stay, lie between the large ones,
+# which come and go: there it was 0.3 to 0.6, and another in each run. On a GPU assumed, until the benchmark has been run on one.
 ALLOCATOR_SHARE = {"cpu": 0.15, "gpu": 0.05}
+ADAPTER_ALLOCATOR_SHARE = {"cpu": 0.5, "gpu": 0.05}
 # What the libraries hold on a GPU outside torch's allocator: CUDA's context and kernels, and NCCL's buffers where there are several. Assumed.
 CUDA_BYTES, NCCL_BYTES = int(0.7 * GIB), int(0.8 * GIB)
 # What the first steps add to the libraries' resident size on a processor: code that is read when it is first used, threads' buffers, the
@@ -37,7 +39,7 @@ Numbers = Literal[
     "float32", "bfloat16", "mixed"
 ]  # of weights and products; "mixed" is float32 weights under bfloat16 autocast
 Head = Literal["all", "labelled", "tiled", "fused"]
-Strategy = Literal["ddp", "fsdp2", "zero3"]
+Strategy = Literal["ddp", "fsdp2", "zero2", "zero3"]
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,10 @@ def state_bytes(load: Load) -> tuple[float, float, float]:
 
     Osler loads weights in float32 on a processor and in bfloat16 on a GPU; the optimizer's states have the weights' format, so that on a GPU
     AdamW's moments are bfloat16 too and there is no float32 copy. FSDP2 through accelerate makes trained weights float32, and with them
-    gradients and states. ZeRO-3 keeps bfloat16 weights and gradients, and float32 weights and moments beside them (Rajbhandari et al. 2020,
+    gradients and states. ZeRO keeps bfloat16 weights and gradients, and float32 weights and moments beside them (Rajbhandari et al. 2020,
     https://arxiv.org/abs/1910.02054, section 3.1). A LoRA adapter is float32 in PEFT, and bfloat16 in TRL when the weights are quantized.
     """
-    if load.strategy == "zero3" and load.processes > 1:
+    if load.strategy in ("zero2", "zero3") and load.processes > 1 and load.adapter is None:
         weight, gradient, moment = 6.0, 2.0, 4.0
     else:
         full = load.device == "cpu" or (load.strategy == "fsdp2" and load.processes > 1)
@@ -192,14 +194,19 @@ def memory(load: Load) -> Memory:
     """The parts of the moment of a training step that takes most, in bytes, on each processor or GPU."""
     shape = load.shape
     per_weight, per_gradient, per_state = state_bytes(load)
-    shards = load.processes if load.strategy in ("fsdp2", "zero3") else 1
+    shards = load.processes if load.strategy != "ddp" else 1
     weights = (per_weight * load.trainable + frozen_bytes(load)) / shards
+    if load.strategy == "zero2" and shards > 1:  # which leaves the bfloat16 weights whole
+        weights = ((per_weight - 2) * load.trainable / shards if load.adapter is None else 0.0) + frozen_bytes(load)
+        weights += 2 * load.trainable
     gradients = per_gradient * load.trainable / shards
     states = per_state * load.trainable / shards
     if load.numbers == "mixed":  # autocast keeps a bfloat16 copy of what is multiplied
         weights += 2 * shape.multiplied
     gathered = 0.0
-    if shards > 1:
+    if shards > 1 and load.strategy == "zero2":
+        gathered = 2 * 2 * shape.layer if load.adapter is None else 0.0  # gradients on their way
+    elif shards > 1:
         # The layer at work and the next one, whole, with the gradients of one; embeddings and head are a unit that stays.
         gathered = 2 * (2 * shape.layer + shape.table) + (2 * shape.layer if load.adapter is None else 0)
     elif load.processes > 1:
@@ -219,7 +226,7 @@ def memory(load: Load) -> Memory:
         of_anchor = 4 * tokens * shape.vocabulary
         most_logits = max(most_logits + 2 * of_anchor, kept_logits + 6 * of_anchor)
 
-    always = {"weights": weights, "optimizer states": states, "anchor's model": teacher, "gathered": gathered}
+    always = {"weights": weights, "optimizer states": states, "anchor's model": teacher, "sharing": gathered}
     forward = {"activations": kept, "logits": most_logits, "gradients": gradients if load.accumulation > 1 else 0.0}
     # The gradient of a tied table comes from the head and from the embedding, and both are there when they are added.
     twice = per_gradient * shape.table if shape.tied and load.adapter is None else 0.0
@@ -230,7 +237,8 @@ def memory(load: Load) -> Memory:
         moments["optimizer's update"] = {"gradients": gradients, "activations": 5 * 4.0 * largest}
     moment = max(moments, key=lambda name: sum(moments[name].values()))
     parts = {part: int(size) for part, size in {**always, **moments[moment]}.items() if size}
-    parts["allocator"] = int(sum(parts.values()) * ALLOCATOR_SHARE[load.device])
+    gaps = (ALLOCATOR_SHARE if load.adapter is None else ADAPTER_ALLOCATOR_SHARE)[load.device]
+    parts["allocator"] = int(sum(parts.values()) * gaps)
     gpu = CUDA_BYTES + (NCCL_BYTES if load.processes > 1 else 0)
     parts["framework"] = gpu if load.device == "gpu" else load.framework + FIRST_USE_BYTES
     return Memory(moment, parts)

@@ -15,7 +15,7 @@ from typing import Any
 from pipelines import dpo, sft, training
 from pipelines.architectures import Shape, built, shape_of
 from pipelines.compute import forward_flops, generation_hours, hours, muon_flops, training_flops
-from pipelines.config import Lora, Recipe, TrainingStage, resolve_model, training_class
+from pipelines.config import Corpus, Lora, Recipe, TrainingStage, resolve_model, training_class
 from pipelines.data import Sources
 from pipelines.devices import Devices, libraries
 from pipelines.memory import (
@@ -36,6 +36,8 @@ VLLM_SHARE = 0.9  # of a GPU's memory, which vLLM takes whole (its gpu-memory-ut
 VLLM_CPU_BYTES = 2 * GIB  # vLLM itself on a processor, beside weights and cache (serving/server.py: LEAST_MEMORY_GIB)
 VLLM_CPU_CACHE = GIB  # VLLM_CPU_KVCACHE_SPACE of serving/server.py
 AT_ONCE = {"cpu": 128, "gpu": 256}  # sequences that vLLM generates at once
+PAIRS = ("dpo", "orpo", "reward")  # kinds whose rows are two sequences
+KNOWN = ("cpt", "mlm", "sft", "dpo")  # kinds whose step is planned as it is
 MOST_GPUS = 512  # that a remedy offers
 
 
@@ -117,9 +119,8 @@ class Plan:
 
     @property
     def disk(self) -> int:
-        """Bytes: all that stays, and the checkpoints of the stage that has most."""
-        stays = sum(size for stage in self.stages for what, size in stage.disk.items() if what != "checkpoints")
-        return stays + max((stage.disk.get("checkpoints", 0) for stage in self.stages), default=0)
+        """Bytes at most."""
+        return disk_of(self.stages)
 
     def as_dict(self) -> dict[str, Any]:
         """For programs; bytes, operations a second, hours, US dollars."""
@@ -134,21 +135,37 @@ class Plan:
         }
 
 
+def disk_of(stages: list[StagePlan]) -> int:
+    """Bytes of all that stays, and of the checkpoints of the stage that has most."""
+    stays = sum(size for stage in stages for what, size in stage.disk.items() if what != "checkpoints")
+    return stays + max((stage.disk.get("checkpoints", 0) for stage in stages), default=0)
+
+
 def launch_of(recipe: Recipe, stage: Any, where: Devices) -> tuple[Strategy, int]:
     """How the processes of a stage share the model, and their number: the devices', or the launch block's on a processor."""
     launch = getattr(stage, "launch", None) or getattr(recipe, "launch", None)
     strategy: Strategy = getattr(launch, "strategy", None) or "ddp"
-    if where.kind == "gpu":
-        return strategy, where.count
-    return strategy, (getattr(launch, "processes", None) or 1) * (getattr(launch, "nodes", None) or 1)
+    return strategy, where.count if where.kind == "gpu" else getattr(launch, "processes", None) or 1
 
 
 def bits_of(stage: Any) -> int:
-    """Bits of a frozen weight: the quantization block's, or 16 (and 32 on a processor)."""
-    return getattr(getattr(stage, "quantization", None), "bits", None) or 16
+    """Bits of a frozen weight: 4 or 8 where a quantization block asks for it, else 16 (and 32 on a processor)."""
+    block = getattr(stage, "quantization", None)
+    if block is None:
+        return 16
+    return 4 if getattr(block, "load_in_4bit", False) else 8
 
 
-def value_of(stage: TrainingStage, key: str) -> Any:
+def corpora_of(recipe: Recipe, stage: Any) -> list[Corpus]:
+    """What a training stage reads; the rows of an anchor are counted by step and are not among it."""
+    if getattr(stage, "tokens", None) is not None:
+        return list(recipe.stages[stage.tokens].corpora)  # type: ignore[union-attr]
+    if hasattr(stage, "preferences"):
+        return [stage.preferences]
+    return [corpus for field in ("corpora", "items", "prompts") for corpus in getattr(stage, field, [])]
+
+
+def value_of(stage: Any, key: str) -> Any:
     """A value of the stage's training block, or Osler's default, or the trainer's own."""
     own: dict[str, Any] = {"sft": sft.DEFAULTS, "dpo": dpo.DEFAULTS}.get(stage.kind, {})
     given = {**training.DEFAULTS, **own, **stage.training}
@@ -161,9 +178,13 @@ def value_of(stage: TrainingStage, key: str) -> Any:
 def settings_of(recipe: Recipe, stage: Any, where: Devices) -> Settings:
     """What the stage's block, Osler and the trainer say together."""
     strategy, processes = launch_of(recipe, stage, where)
+    batch, in_all = value_of(stage, "per_device_train_batch_size"), getattr(stage, "global_batch", None)
+    accumulation = value_of(stage, "gradient_accumulation_steps")
+    if in_all is not None:  # rows of an optimizer step, in any number of processes
+        accumulation = max(1, in_all // (batch * processes))
     return Settings(
-        batch=value_of(stage, "per_device_train_batch_size"),
-        accumulation=value_of(stage, "gradient_accumulation_steps"),
+        batch=batch,
+        accumulation=accumulation,
         checkpointing=bool(value_of(stage, "gradient_checkpointing")),
         length=getattr(stage, "sequence_length", None) or value_of(stage, "max_length"),
         lora=getattr(stage, "lora", None),
@@ -196,11 +217,11 @@ def shape_named(recipe: Recipe, name: str) -> Shape:
 def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Work], where: Devices) -> Load:
     """What a training stage's memory depends on; ``work`` is asked only where the length of its rows is the data's."""
     shape = shape_named(recipe, stage.model)
-    pairs = 2 if stage.kind == "dpo" else 1
+    pairs = 2 if stage.kind in PAIRS else 1
     rows = chosen.batch * pairs
     if hasattr(stage, "sequence_length"):
-        length = labelled_length = chosen.length or stage.sequence_length
-        labelled = rows * labelled_length
+        length = chosen.length or stage.sequence_length
+        labelled = rows * length
     else:
         length, labelled = work().batch(rows, chosen.length)
     numbers: Numbers = "bfloat16" if where.kind == "gpu" else "mixed" if fast_bfloat16() else "float32"
@@ -263,16 +284,23 @@ def larger_changes(chosen: Settings, where: Devices, has_lora: bool) -> Iterator
             for strategy in sharded:
                 said = [] if count == where.count else [f"--gpus {count}x{where.name}"]
                 if (strategy, count) != (chosen.strategy, where.count):
-                    block = (
-                        f"launch: {{strategy: {strategy}, processes: {min(8, count)}, nodes: {math.ceil(count / 8)}}}"
-                    )
-                    yield replace(chosen, strategy=strategy, processes=count), [*said, block]
+                    yield replace(chosen, strategy=strategy, processes=count), [*said, _launch(strategy, count)]
             count = 8 * math.ceil(2 * count / 8) if count >= 4 else 2 * count
-    if has_lora and chosen.lora is None:
-        yield replace(chosen, lora=Lora()), ["lora: {r: 16, lora_alpha: 32}"]
-    if has_lora and where.kind == "gpu" and chosen.bits == 16:
-        said = [] if chosen.lora is not None else ["lora: {r: 16, lora_alpha: 32}"]
-        yield replace(chosen, lora=chosen.lora or Lora(), bits=4), [*said, "quantization: {bits: 4}"]
+    if not has_lora:
+        return
+    adapter = replace(chosen, lora=chosen.lora or Lora())
+    said = [] if chosen.lora is not None else ["lora: {r: 16, lora_alpha: 32}"]
+    if said:
+        yield adapter, said
+    if where.kind == "gpu" and where.count > 1 and chosen.strategy == "ddp":
+        yield replace(adapter, strategy="fsdp2"), [*said, _launch("fsdp2", where.count)]
+    if where.kind == "gpu" and chosen.bits == 16:
+        yield replace(adapter, bits=4), [*said, "quantization: {load_in_4bit: true}"]
+
+
+def _launch(strategy: Strategy, count: int) -> str:
+    """The launch block for so many GPUs, at most eight in a node."""
+    return f"launch: {{strategy: {strategy}, processes: {count}, nodes: {math.ceil(count / 8)}}}"
 
 
 def remedies_of(
@@ -321,12 +349,9 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
     """The plan of a stage that trains; with ``whole`` false, its memory and disk alone."""
     stage: Any = recipe.stages[name]
     chosen = settings_of(recipe, stage, where)
-    sources = [stage.preferences] if stage.kind == "dpo" else getattr(stage, "corpora", [])
-    if getattr(stage, "tokens", None):
-        sources = recipe.stages[stage.tokens].corpora  # type: ignore[union-attr]
 
     def work() -> Work:
-        return workload.of(sources)
+        return workload.of(corpora_of(recipe, stage))
 
     load = load_of(recipe, stage, chosen, work, where)
     shape = load.shape
@@ -345,16 +370,20 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         return found
     done = work()
     found.notes = list(done.notes)
+    if stage.kind not in KNOWN:
+        found.notes.append(
+            f"{name}: planned as the step of an sft or dpo stage; answers that it samples are not counted"
+        )
     if hasattr(stage, "sequence_length"):
         kept = 1 - getattr(stage, "held_out", 0.0)
         rows, mean = done.tokens * kept // stage.sequence_length, float(stage.sequence_length)
     else:
         # A pair is two sequences of the model.
         rows = done.rows
-        mean = min(done.tokens / max(1.0, done.rows), (chosen.length or math.inf) * (2 if stage.kind == "dpo" else 1))
+        mean = min(done.tokens / max(1.0, done.rows), (chosen.length or math.inf) * (2 if stage.kind in PAIRS else 1))
     found.steps, passes = _steps(stage, chosen, rows)
     found.tokens = passes * rows * mean
-    sequence = mean / 2 if stage.kind == "dpo" else mean
+    sequence = mean / 2 if stage.kind in PAIRS else mean
     found.flops = found.tokens * training_flops(load, sequence)
     if stage.kind == "dpo":  # the reference's log-probabilities, once
         found.flops += rows * mean * forward_flops(shape, sequence)
@@ -510,3 +539,19 @@ def plan(recipe: Recipe, where: Devices, data_dir: Path | None = None, sample: i
         libraries()  # measured before anything else is held
     workload = Workload(recipe, Sources(data_dir, recipe.seed, {}), tokenizer_of(recipe), sample)
     return Plan(recipe.name, where, [plan_stage(recipe, name, where, workload) for name in recipe.stages])
+
+
+def check_plan(recipe: Recipe, where: Devices, data_dir: Path | None, sample: int) -> list[StagePlan]:
+    """Memory and disk alone of the stages that make weights, for the check before a run.
+
+    Raises:
+        OslerError: as ``plan_stage``.
+    """
+    workload = Workload(recipe, Sources(data_dir, recipe.seed, {}), tokenizer_of(recipe), sample)
+    found = []
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, TrainingStage):
+            found.append(plan_training(recipe, name, where, workload, whole=False))
+        elif stage.kind in ("init", "extend", "merge"):
+            found.append(plan_weights(recipe, name, where))
+    return found

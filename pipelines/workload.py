@@ -207,7 +207,7 @@ class Workload:
         else:
             work = self.of(named_corpora(stage))
             work = replace(work, notes=(*work.notes, f"{name}: as its own sources"))
-            if getattr(stage, "tokens", None) and stage.kind == "mix":
+            if stage.kind == "mix" and stage.tokens is not None:
                 work = work.times(stage.tokens / max(1.0, work.tokens))
         limit = min(work.rows, corpus.limit or work.rows)
         return work.times(limit * corpus.repeat / max(1.0, work.rows))
