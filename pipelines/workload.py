@@ -152,7 +152,7 @@ def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int
     note = f"{corpus.name}: counted with {counter.how}"
     rows = float(len(read))
     if not whole:
-        characters = sum(len(record.model_dump_json()) for record in read)
+        characters = sum(len(record.model_dump_json(exclude_defaults=True)) for record in read)
         rows, note = (
             (float(sum(1 for _ in stream) + sample + 1), note)
             if corpus.name.startswith("bundled-")
