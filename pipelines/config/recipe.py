@@ -20,7 +20,10 @@ from pipelines.config.training import (
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_keys,
@@ -41,6 +44,9 @@ Stage = Annotated[
     | PreferencesStage
     | SynthesiseStage
     | DpoStage
+    | KtoStage
+    | OrpoStage
+    | RewardStage
     | ExamStage,
     Field(discriminator="kind"),
 ]
