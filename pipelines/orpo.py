@@ -9,6 +9,7 @@ and TrainingError.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,20 @@ from pipelines.pairs import pair_rows, rewards
 DEFAULTS: dict[str, Any] = {"max_length": 1024, "remove_unused_columns": False}
 
 
+def counted(collate: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+    """The collator with the two entries beside its own by which transformers counts tokens: those of both conversations."""
+
+    def with_counts(rows: Any) -> dict[str, Any]:
+        batch = collate(rows)
+        both = {
+            name: torch.cat([batch[f"chosen_{name}"], batch[f"rejected_{name}"]], dim=1)  # [batch, seq + seq]
+            for name in ("input_ids", "attention_mask")
+        }
+        return {**batch, **both}
+
+    return with_counts
+
+
 def orpo(stage: OrpoStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
     """Trains the model at ``model_path`` on the stage's preference pairs and writes it to ``draft``."""
     tokenizer = training.load_chat_tokenizer(model_path, "orpo")
@@ -44,6 +59,7 @@ def orpo(stage: OrpoStage, seed: int, model_path: str | Path, sources: Sources, 
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
+        trainer.data_collator = counted(trainer.data_collator)
         draft.metrics = training.run(trainer, draft, "orpo")
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))

@@ -26,13 +26,14 @@ def check_pairs(found: list[Preference], corpus: Corpus, kind: str) -> None:
 
 
 def check_singles(found: list[Preference], corpus: Corpus) -> None:
-    """Raises DataError when no answer, or every answer, is good: KTO weighs gains against losses."""
-    for side, other in (("chosen", "sft"), ("rejected", "dpo, with a chosen answer to each prompt")):
+    """Raises DataError when no answer, or every answer, is good: KTO weighs the one against the other."""
+    for side, remedy in (
+        ("chosen", "add good answers"),
+        ("rejected", "add bad answers, or use a stage of kind sft"),
+    ):
         if all(getattr(one, side) is None for one in found):
-            what = "good" if side == "chosen" else "bad"
             raise DataError(
-                f"corpus '{corpus.name}': none of {len(found)} rows has a {side} answer, and kto learns from both; add {what} "
-                f"answers" + (f", or use a stage of kind {other}" if side == "rejected" else "")
+                f"corpus '{corpus.name}': none of {len(found)} rows has a {side} answer, and kto learns from both; {remedy}"
             )
 
 

@@ -256,7 +256,8 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     """Writes the model in bfloat16 safetensors with its tokenizer and chat template."""
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
-    if model.generation_config is not None:  # a reward model has none
+    if model.can_generate():  # a reward model gives no answers
+        assert model.generation_config is not None
         model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -1,6 +1,10 @@
 """DPO's variants, KTO, ORPO and the reward model: their losses are the papers', the plain head's numbers are TRL's."""
 
+import dataclasses
+import itertools
+import json
 import math
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,13 +14,15 @@ import pytest
 import torch
 from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
-from trl import DPOTrainer, KTOTrainer, RewardTrainer
+from trl import DPOConfig, DPOTrainer, KTOTrainer, RewardTrainer
 
 from corpora.errors import DataError
 from corpora.records import Message, Preference
 from pipelines import orpo as orpo_stage
 from pipelines import training
+from pipelines.artifact import Draft
 from pipelines.config import Corpus, DpoStage, KtoStage, Lora, OrpoStage, RewardStage
+from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.kto import kto
 from pipelines.orpo import orpo
@@ -42,13 +48,14 @@ LOSS_TYPES = [  # every one that DPOConfig names
     "sft",
     "sigmoid_norm",
 ]
-VARIANTS: list[dict[str, Any]] = [
-    *({"loss_type": kind, "label_smoothing": 0.1} for kind in LOSS_TYPES),
-    {"loss_type": ["sigmoid", "bco_pair", "sft"], "loss_weights": [0.8, 0.2, 1.0]},
+VARIANTS: list[dict[str, Any]] = [  # by the names that the trainer gives them
+    *({"loss_types": [kind], "loss_weights": [1.0], "label_smoothing": 0.1} for kind in LOSS_TYPES),
+    {"loss_types": ["sigmoid", "bco_pair", "sft"], "loss_weights": [0.8, 0.2, 1.0]},
     {"ld_alpha": 0.5},
-    {"ld_alpha": 0.0, "precompute_ref_log_probs": True},
-    {"use_weighting": True},
+    {"ld_alpha": 0.0},
+    {"f_divergence_type": "forward_kl"},
     {"f_divergence_type": "js_divergence"},
+    {"f_divergence_type": "alpha_divergence"},
 ]
 
 
@@ -64,8 +71,16 @@ def preferences(count: int) -> list[Preference]:
     ]
 
 
+def as_row(one: Preference) -> dict[str, Any]:
+    """A pair, or the published form of a single answer."""
+    row = one.model_dump(include={"id", "prompt", "chosen", "rejected"})
+    if one.chosen is None or one.rejected is None:
+        row = {"prompt": row["prompt"], "completion": one.chosen or one.rejected, "label": one.chosen is not None}
+    return row
+
+
 def write(path: Path, found: list[Preference]) -> Corpus:
-    path.write_text("\n".join(one.model_dump_json(exclude_none=True) for one in found))
+    path.write_text("\n".join(json.dumps(as_row(one)) for one in found))
     return Corpus(name=str(path))
 
 
@@ -82,16 +97,17 @@ def singles(tmp_path: Path) -> Corpus:
     )
 
 
-@pytest.fixture
-def moved_model(tiny_model: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def moved_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model with other weights: a policy that is no longer the reference."""
+    folder = tmp_path_factory.mktemp("moved")
     model = training.load_model(tiny_model)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    training.save_model(model, training.load_tokenizer(tiny_model), tmp_path / "moved")
-    return tmp_path / "moved"
+    training.save_model(model, training.load_tokenizer(tiny_model), folder)
+    return folder
 
 
 def first_batch(trainer: Any) -> dict[str, Any]:
@@ -101,19 +117,20 @@ def first_batch(trainer: Any) -> dict[str, Any]:
 
 
 def loss_and_gradients(trainer: Any) -> tuple[float, dict[str, torch.Tensor]]:
+    trainer.model.zero_grad()
     loss = trainer.compute_loss(trainer.model, first_batch(trainer))
     loss.backward()
-    return float(loss), {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None}
+    return loss.item(), {name: p.grad.clone() for name, p in trainer.model.named_parameters() if p.grad is not None}
 
 
-def same_as_trls(make: Any) -> None:
-    theirs = loss_and_gradients(make())
-    with plain_head():
-        ours = loss_and_gradients(make())
-    assert ours[0] == pytest.approx(theirs[0], rel=1e-4, abs=1e-5)
-    assert ours[1].keys() == theirs[1].keys()
-    for name, gradient in theirs[1].items():
-        assert torch.allclose(ours[1][name], gradient, rtol=1e-3, atol=1e-5), name
+def assert_alike(theirs: Any, ours: Any) -> None:
+    """The two trainers have the same loss and gradients on their first batch."""
+    (loss, gradients), (our_loss, our_gradients) = loss_and_gradients(theirs), loss_and_gradients(ours)
+    assert our_loss == pytest.approx(loss, rel=1e-4, abs=1e-5)
+    assert our_gradients.keys() == gradients.keys()
+    assert any(gradient.abs().max() > 1e-4 for gradient in gradients.values())
+    for name, gradient in gradients.items():
+        assert torch.allclose(our_gradients[name], gradient, rtol=1e-3, atol=1e-5), name
 
 
 def log_probs(model: Any, prompt: list[int], answer: list[int]) -> torch.Tensor:
@@ -121,17 +138,6 @@ def log_probs(model: Any, prompt: list[int], answer: list[int]) -> torch.Tensor:
     logits = model(torch.tensor([prompt + answer])).logits[0].float()
     steps = functional.log_softmax(logits[len(prompt) - 1 : -1], dim=-1)
     return steps.gather(-1, torch.tensor(answer)[:, None]).squeeze(-1)
-
-
-def test_every_loss_type_of_the_installed_trl_is_tried(moved_model: Path, draft):
-    from dataclasses import fields
-
-    from trl import DPOConfig
-
-    told = next(field for field in fields(DPOConfig) if field.name == "loss_type").metadata["help"]
-    assert set(LOSS_TYPES) == {
-        word for word in told.replace("`'", " ").replace("'`", " ").split() if "_" in word or word in LOSS_TYPES
-    } - {"loss_type", "loss_weights", "`loss_weights`."}
 
 
 def dpo_trainer(draft: Any, policy: Path, reference: Path, rows: list[dict[str, Any]], variant: dict[str, Any]) -> Any:
@@ -144,10 +150,41 @@ def dpo_trainer(draft: Any, policy: Path, reference: Path, rows: list[dict[str, 
     )
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(map(str, variant.values())))
-def test_each_dpo_variant_has_trls_loss_and_gradients(tiny_model, moved_model, draft, pairs, sources, variant):
+@pytest.fixture(scope="module")
+def two_heads(tiny_model: Path, moved_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
+    """A DPO trainer with TRL's head and one with the plain head."""
+    folder = tmp_path_factory.mktemp("heads")
+    rows = pair_rows(write(folder / "pairs.jsonl", preferences(8)), Sources(None, 0, {}), "dpo")
+    theirs = dpo_trainer(Draft(folder), moved_model, tiny_model, rows, {})
+    with plain_head():
+        ours = dpo_trainer(Draft(folder), moved_model, tiny_model, rows, {})
+    assert theirs.model.forward.__func__ is not ours.model.forward.__func__
+    return theirs, ours
+
+
+def test_every_loss_type_that_trl_names_is_tried():
+    told = next(field for field in dataclasses.fields(DPOConfig) if field.name == "loss_type").metadata["help"]
+    assert re.findall(r"`'(\w+)'`", told) == LOSS_TYPES
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: str(next(iter(variant.values()))))
+def test_each_dpo_variant_has_trls_loss_and_gradients(two_heads, monkeypatch, variant):
+    for trainer in two_heads:
+        for name, value in variant.items():
+            assert hasattr(trainer, name)  # what the trainer reads when it computes the loss
+            monkeypatch.setattr(trainer, name, value)
+    assert_alike(*two_heads)
+
+
+@pytest.mark.parametrize("variant", [{"use_weighting": True}, {"precompute_ref_log_probs": True, "ld_alpha": 0.5}])
+def test_dpo_options_that_shape_the_trainer_keep_trls_loss_and_gradients(
+    tiny_model, moved_model, draft, pairs, sources, variant
+):
     rows = pair_rows(pairs, sources, "dpo")
-    same_as_trls(lambda: dpo_trainer(draft, moved_model, tiny_model, rows, variant))
+    theirs = dpo_trainer(draft, moved_model, tiny_model, rows, variant)
+    with plain_head():
+        ours = dpo_trainer(draft, moved_model, tiny_model, rows, variant)
+    assert_alike(theirs, ours)
 
 
 @pytest.mark.parametrize("loss_type", ["sigmoid", "ipo", "sigmoid_norm"])
@@ -156,7 +193,7 @@ def test_dpo_losses_are_the_papers(tiny_model, moved_model, draft, pairs, source
     beta = 0.3
     with plain_head():
         trainer = dpo_trainer(draft, moved_model, tiny_model, rows, {"loss_type": loss_type, "beta": beta})
-    found = float(trainer.compute_loss(trainer.model, first_batch(trainer)))
+    found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
     policy, reference = training.load_model(moved_model).eval(), training.load_model(tiny_model).eval()
     by_hand = []
     for row in trainer.train_dataset:
@@ -186,7 +223,10 @@ def kto_trainer(draft: Any, policy: Path, reference: Path, rows: list[dict[str, 
 @pytest.mark.parametrize("loss_type", ["kto", "apo_zero_unpaired"])
 def test_each_kto_loss_has_trls_loss_and_gradients(tiny_model, moved_model, draft, singles, sources, loss_type):
     rows = single_rows(singles, sources, 0)
-    same_as_trls(lambda: kto_trainer(draft, moved_model, tiny_model, rows, loss_type=loss_type))
+    theirs = kto_trainer(draft, moved_model, tiny_model, rows, loss_type=loss_type)
+    with plain_head():
+        ours = kto_trainer(draft, moved_model, tiny_model, rows, loss_type=loss_type)
+    assert_alike(theirs, ours)
 
 
 def test_kto_loss_is_the_papers(tiny_model, moved_model, draft, singles, sources):
@@ -196,7 +236,7 @@ def test_kto_loss_is_the_papers(tiny_model, moved_model, draft, singles, sources
         trainer = kto_trainer(
             draft, moved_model, tiny_model, rows, beta=beta, desirable_weight=good, undesirable_weight=bad
         )
-    found = float(trainer.compute_loss(trainer.model, first_batch(trainer)))
+    found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
     policy, reference = training.load_model(moved_model).eval(), training.load_model(tiny_model).eval()
 
     def ratio(prompt: list[int], answer: list[int]) -> float:
@@ -225,7 +265,7 @@ def test_orpo_loss_is_the_papers(moved_model, draft, pairs, sources):
         train_dataset=datasets.Dataset.from_list(rows),
         processing_class=training.load_tokenizer(moved_model),
     )
-    found = float(trainer.compute_loss(trainer.model, first_batch(trainer)))
+    found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
     model = training.load_model(moved_model).eval()
     likelihood, words, odds = 0.0, 0, []
     for row in trainer.train_dataset:
@@ -257,7 +297,7 @@ def test_reward_loss_is_bradley_terrys_and_the_saved_model_scores_alike(tiny_mod
         train_dataset=datasets.Dataset.from_list(rows),
         processing_class=tokenizer,
     )
-    found = float(trainer.compute_loss(trainer.model, first_batch(trainer)))
+    found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
     trainer.model.save_pretrained(tmp_path / "reward")  # in float32
     tokenizer.save_pretrained(tmp_path / "reward")
     conversations = [
@@ -293,7 +333,7 @@ def test_kto_takes_pairs_as_single_answers_that_are_not_neighbours_in_order(pair
         (f"What is number {n}?", label) for n in range(16) for label in (True, False)
     }
     assert rows == single_rows(pairs, sources, 0) != single_rows(pairs, sources, 1)
-    beside = sum(a["prompt"] == b["prompt"] for a, b in zip(rows, rows[1:], strict=False))
+    beside = sum(a["prompt"] == b["prompt"] for a, b in itertools.pairwise(rows))
     assert beside < 4  # 16 before they were shuffled
 
 
@@ -387,7 +427,7 @@ def test_what_cannot_be_scored_is_explained(tiny_model, tmp_path):
         score_answers(tmp_path / "nowhere", [[question, answer]])
     read_model(tiny_model).save_pretrained(tmp_path / "reward")
     training.load_tokenizer(tiny_model).save_pretrained(tmp_path / "reward")
-    with pytest.raises(DataError, match="conversation 0: .* reads 512 at most"):
+    with pytest.raises(DataError, match=r"conversation 0: .* reads 512 at most"):
         score_answers(tmp_path / "reward", [[question, answer]])
 
 
