@@ -64,12 +64,29 @@ def load_base(
     # It warns of a faster kernel for answering that would be fetched from the hub; training has no use for it.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
-        return read(source, quantization_config=quantization_config(quantization))
+        model = read(source, quantization_config=quantization_config(quantization))
     except (ImportError, RuntimeError) as error:
         raise training.TrainingError(
             f"quantization: bitsandbytes cannot round {source} here: {error}; install it with `pip install bitsandbytes`, or "
             "leave quantization out and train the adapter beside the whole model"
         ) from error
+    for module in model.modules():
+        # A processor with AVX-512's bfloat16 packs the weights for answering at the first pass outside training (a reference's
+        # log-probabilities), and through packed weights bitsandbytes passes no gradient back.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def widen(model: torch.nn.Module) -> None:
+    """Puts the modules that are trained whole beside an adapter (``modules_to_save``, a reward model's head) into float32.
+
+    Beside rounded weights TRL turns all that is trained into bfloat16, as QLoRA does; PEFT gives an adapter its inputs in that
+    format, but not such a module, whose updates bfloat16 would round away besides.
+    """
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad and ".modules_to_save." in name:
+            parameter.data = parameter.data.float()
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import psutil
 
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
+from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
     ExtendStage,
+    KtoStage,
     MergeStage,
     PreferencesStage,
     PreferenceStage,
@@ -23,12 +26,15 @@ from pipelines.config import (
     named_corpora,
     resolve_model,
 )
+from pipelines.data import Sources, checked, filtered
+from pipelines.pairs import check_pairs
 from serving.hardware import has_gpu
 
 GIB = 2**30
 # A float32 weight, its gradient and AdamW's two moments, beside the two bytes of a bfloat16 weight on disk.
 TRAINING_BYTES_PER_SAVED_BYTE = 8
 FROZEN_BYTES_PER_SAVED_BYTE = 2
+FIRST = 200  # records of a corpus that are looked at
 WORKING_GIB = 1.5  # the libraries themselves and the activations of a small batch
 
 
@@ -40,6 +46,7 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
             short. Each message has the remedy.
     """
     check_data(recipe, data_dir)
+    check_preferences(recipe, data_dir)
     check_base(recipe)
     check_teachers(recipe)
     check_disk(recipe, run_dir)
@@ -54,6 +61,20 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 locate(corpus.name, data_dir)
             elif corpus.is_file and not Path(corpus.name).is_file():
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
+
+
+def check_preferences(recipe: Recipe, data_dir: Path | None) -> None:
+    """Raises DataError when the first records of a preference corpus are not what the stage learns from.
+
+    Corpora that an earlier stage makes are not there yet: the stage itself checks every record.
+    """
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, PreferenceStage) and stage.preferences.name not in recipe.stages:
+            corpus = stage.preferences
+            first = itertools.islice(filtered(corpus, Sources(data_dir, recipe.seed, {})), FIRST)
+            found = [checked(record, corpus, Preference) for record in first]
+            if not isinstance(stage, KtoStage):
+                check_pairs(found, corpus, f"stages.{name} ({stage.kind})")
 
 
 def check_base(recipe: Recipe) -> None:

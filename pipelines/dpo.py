@@ -18,7 +18,7 @@ import torch
 from trl import DPOTrainer
 
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import DpoStage
 from pipelines.data import Sources
@@ -46,6 +46,7 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "dpo")
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))

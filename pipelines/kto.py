@@ -2,8 +2,7 @@
 
 Learns from answers that are each known to be good or bad; a pair counts as one of each. Supports full training and adapters
 (the reference is the model with the adapter switched off; it is merged at the end). ``training.desirable_weight`` and
-``undesirable_weight`` balance unequal numbers (the paper's equation 8: a ratio of good to bad weight that brings the sums within
-1 to 4/3). Assumes a chat template and batches of two rows or more, as the mismatched answers by which the divergence from the
+``undesirable_weight`` balance unequal numbers: the sums of the weights of good and of bad answers should be about equal. Assumes a chat template and batches of two rows or more, as the mismatched answers by which the divergence from the
 reference is estimated come from the same batch. Raises DataError and TrainingError.
 """
 
@@ -17,7 +16,7 @@ import torch
 from trl import KTOTrainer
 
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import KtoStage
 from pipelines.data import Sources
@@ -45,6 +44,7 @@ def kto(stage: KtoStage, seed: int, model_path: str | Path, sources: Sources, dr
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "kto")
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))

@@ -21,7 +21,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # the lock file pins the
 from trl.experimental.orpo import ORPOTrainer
 
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import OrpoStage
 from pipelines.data import Sources
@@ -60,6 +60,7 @@ def orpo(stage: OrpoStage, seed: int, model_path: str | Path, sources: Sources, 
             peft_config=lora_config(stage.lora),
         )
         trainer.data_collator = counted(trainer.data_collator)
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "orpo")
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))

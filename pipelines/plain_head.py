@@ -41,8 +41,9 @@ def _add_head(fused: Callable[..., None], model: Any, **settings: Any) -> None:
     config = model.config.get_text_config()
     on_processor = not torch.cuda.is_available() and next(model.parameters()).device.type == "cpu"
     scaled = any(getattr(config, field, None) is not None for field in SCALED)
+    experts = hasattr(config, "output_router_logits")  # their balance is a part of the loss, which TRL's head knows
     asked = set(settings.get("outputs", ())) - {"log_probs", "entropy", "mean_logits", "is_top1"}
-    if not on_processor or scaled or asked or settings.get("temperature", 1.0) != 1.0:
+    if not on_processor or scaled or experts or asked or settings.get("temperature", 1.0) != 1.0:
         fused(model, **settings)
         return
 

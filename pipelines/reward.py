@@ -25,7 +25,7 @@ from corpora.errors import DataError
 from corpora.records import Message
 from evals.stats import wilson
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import RewardStage
 from pipelines.data import Sources
@@ -140,6 +140,7 @@ def reward(stage: RewardStage, seed: int, model_path: str | Path, sources: Sourc
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora, task_type="SEQ_CLS"),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "reward")
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: read_model(model_path))

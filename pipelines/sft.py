@@ -16,7 +16,7 @@ from trl import SFTTrainer
 
 from corpora.records import Dialogue
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
 from pipelines.config import SftStage
@@ -56,6 +56,7 @@ def sft(
             peft_config=lora_config(stage.lora),
             optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "sft")
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))

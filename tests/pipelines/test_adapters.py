@@ -28,7 +28,7 @@ stages:
     kind: sft
     model: base
     corpora: [{name: bundled-dialogues}]
-    lora: {r: 4, use_dora: true, modules_to_save: [norm], layers_to_transform: [0]}
+    lora: {r: 4, use_dora: true, target_modules: [q_proj], layers_to_transform: [0]}
     quantization: {load_in_4bit: true}
 """
 
@@ -133,6 +133,25 @@ def test_qlora_adds_the_adapter_to_the_unrounded_weights(tiny_model, draft, sour
     assert changed == 14  # seven matrices of each of two layers
 
 
+def test_a_pass_before_training_leaves_the_gradients_of_a_rounded_base_as_they_are(tiny_model):
+    ids = torch.arange(48).reshape(2, 24)
+
+    def gradients(asked_before: bool) -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        base = adapters.load_base(tiny_model, NF4)
+        model = peft.get_peft_model(base, lora_config(Lora(r=4, init_lora_weights="gaussian")))
+        if asked_before:  # as the reference's log-probabilities are
+            with torch.no_grad():
+                model.eval()(input_ids=ids)
+        model.train()(input_ids=ids, labels=ids).loss.backward()
+        return {name: p.grad for name, p in model.named_parameters() if p.requires_grad}
+
+    fresh, asked = gradients(False), gradients(True)
+    first = next(name for name in fresh if "layers.0.self_attn.q_proj.lora_B" in name)
+    assert fresh[first].abs().max() > 0
+    assert all(torch.allclose(asked[name], gradient) for name, gradient in fresh.items())
+
+
 def test_rounded_weights_are_held_in_four_bits(tiny_model):
     whole, rounded = training.load_model(tiny_model), adapters.load_base(tiny_model, NF4)
     name = "model.layers.0.mlp.up_proj.weight"
@@ -153,12 +172,16 @@ def test_a_whole_model_has_no_adapter(tiny_model, draft, sources, pairs):
 
 
 def test_an_adapter_keeps_the_tokens_that_a_chat_template_brings(tiny_model, draft, sources, pairs, tmp_path):
+    untied = training.load_model(tiny_model)
+    untied.config.tie_word_embeddings = False
+    untied.lm_head.weight = torch.nn.Parameter(untied.lm_head.weight.clone())
+    training.save_model(untied, training.load_tokenizer(tiny_model), tmp_path / "untied")
     other = training.load_tokenizer(tiny_model)
     other.add_tokens(["<|triage|>"], special_tokens=True)
     training.load_model(tiny_model).save_pretrained(tmp_path / "other")
     other.save_pretrained(tmp_path / "other")
     given = {**SHORT, "chat_template_path": str(tmp_path / "other")}
-    trained("sft", tiny_model, draft, sources, pairs, lora=Lora(r=4), training=given)
+    trained("sft", tmp_path / "untied", draft, sources, pairs, lora=Lora(r=4), training=given)
     made = training.load_model(draft.folder / "model")
     tokenizer = training.load_tokenizer(draft.folder / "model")
     assert made.get_input_embeddings().weight.shape[0] >= len(tokenizer) > 8192
@@ -171,8 +194,8 @@ def test_the_recipes_fields_reach_peft_and_transformers(tmp_path):
     assert isinstance(stage, SftStage)
     config = lora_config(stage.lora)
     assert config is not None
-    assert (config.use_dora, config.layers_to_transform, config.modules_to_save) == (True, [0], ["norm"])
-    assert (config.r, config.lora_alpha, config.target_modules) == (4, 32, "all-linear")
+    assert (config.use_dora, config.layers_to_transform, config.target_modules) == (True, [0], {"q_proj"})
+    assert (config.r, config.lora_alpha) == (4, 32)
     assert stage.quantization is not None
     rounding = quantization_config(stage.quantization)
     assert (rounding.load_in_4bit, rounding.bnb_4bit_quant_type, rounding.bnb_4bit_use_double_quant) == (
@@ -196,7 +219,7 @@ def test_the_recipes_fields_reach_peft_and_transformers(tmp_path):
         ),
         ("{load_in_4bit: true}", "{load_in_4bit: true, load_in_8bit: true}", "give one of load_in_4bit"),
         ("{load_in_4bit: true}", "{}", "give one of load_in_4bit"),
-        ("    lora: {r: 4, use_dora: true, modules_to_save: [norm], layers_to_transform: [0]}\n", "", "add lora"),
+        ("    lora: {r: 4, use_dora: true, target_modules: [q_proj], layers_to_transform: [0]}\n", "", "add lora"),
         ("kind: sft", "kind: sft\n    optimizer: muon", "use adamw with lora"),
     ],
 )

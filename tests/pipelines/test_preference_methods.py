@@ -13,7 +13,7 @@ import datasets
 import pytest
 import torch
 from torch.nn import functional
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, Qwen3MoeConfig, Qwen3MoeForCausalLM
 from trl import DPOConfig, DPOTrainer, KTOTrainer, RewardTrainer
 
 from corpora.errors import DataError
@@ -21,7 +21,8 @@ from corpora.records import Message, Preference
 from pipelines import orpo as orpo_stage
 from pipelines import training
 from pipelines.artifact import Draft
-from pipelines.config import Corpus, DpoStage, KtoStage, Lora, OrpoStage, RewardStage
+from pipelines.checks import check_base, check_preferences
+from pipelines.config import Corpus, DpoStage, KtoStage, Lora, OrpoStage, RecipeError, RewardStage, load_recipe
 from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.kto import kto
@@ -200,7 +201,7 @@ def test_dpo_losses_are_the_papers(tiny_model, moved_model, draft, pairs, source
         ratio = {}
         for side in ("chosen", "rejected"):
             ids = row["prompt_ids"], row[f"{side}_ids"]
-            moved = float((log_probs(policy, *ids) - log_probs(reference, *ids)).sum())
+            moved = (log_probs(policy, *ids) - log_probs(reference, *ids)).sum().item()
             ratio[side] = moved if loss_type == "sigmoid" else moved / len(ids[1])
         margin = ratio["chosen"] - ratio["rejected"]
         if loss_type == "ipo":  # Azar et al. 2023, equation 17, with the log-ratios by token, as its authors did
@@ -243,12 +244,10 @@ def test_kto_loss_is_the_papers(tiny_model, moved_model, draft, singles, sources
         return float((log_probs(policy, prompt, answer) - log_probs(reference, prompt, answer)).sum())
 
     kept = list(trainer.train_dataset)
-    # Ethayarajh et al. 2024, section 4.1: z0 from each prompt with the answer of the row before it, and not below 0.
+    # Ethayarajh et al. 2024: z0 from each prompt with the answer of the row before it, and not below 0.
     z0 = max(0.0, sum(ratio(kept[n]["prompt_ids"], kept[n - 1]["completion_ids"]) for n in range(4)) / 4)
     by_hand = []
-    for (
-        row
-    ) in kept:  # equation 8: lambda - value, with value = lambda * sigmoid(beta * (r - z0)), or of (z0 - r) where bad
+    for row in kept:  # lambda - value, where value = lambda * sigmoid(beta * (r - z0)), or of (z0 - r) where bad
         moved = ratio(row["prompt_ids"], row["completion_ids"]) - z0
         weight, gain = (good, moved) if row["label"] else (bad, -moved)
         by_hand.append(weight * (1 - 1 / (1 + math.exp(-beta * gain))))
@@ -398,6 +397,76 @@ def test_single_answers_are_refused_where_two_are_compared(tiny_model, draft, si
     kind = work.__name__
     with pytest.raises(DataError, match=f"32 of 32 rows have one answer only, and {kind} compares two"):
         work(stage(kind=kind, model="sft", preferences=singles), 0, tiny_model, sources, draft)
+
+
+def recipe(tmp_path: Path, corpus: Corpus, kind: str, more: str = "") -> str:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\nbase_model: bundled:osler-nano-base\nstages:\n"
+        f"  align: {{kind: {kind}, model: base, preferences: {{name: {corpus.name}}}}}\n{more}"
+    )
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["dpo", "orpo", "reward"])
+def test_single_answers_are_refused_before_the_run_begins(singles, tmp_path, kind):
+    loaded = load_recipe(recipe(tmp_path, singles, kind))
+    with pytest.raises(
+        DataError, match=rf"32 of 32 rows have one answer only, and stages\.align \({kind}\) compares two"
+    ):
+        check_preferences(loaded, None)
+
+
+def test_kto_takes_single_answers_and_pairs_and_no_other_records(singles, pairs, tmp_path):
+    for corpus in (singles, pairs):
+        check_preferences(load_recipe(recipe(tmp_path, corpus, "kto")), None)
+    with pytest.raises(DataError, match="holds Dialogue records; here Preference is needed"):
+        check_preferences(load_recipe(recipe(tmp_path, Corpus(name="bundled-dialogues"), "kto")), None)
+
+
+@pytest.mark.parametrize("kind", ["kto", "orpo", "reward"])
+def test_a_base_without_a_chat_template_is_refused_before_the_run_begins(tiny_model, pairs, tmp_path, kind):
+    shutil.copytree(tiny_model, tmp_path / "bare")
+    (tmp_path / "bare" / "chat_template.jinja").unlink()
+    loaded = load_recipe(recipe(tmp_path, pairs, kind))
+    with pytest.raises(RecipeError, match=r"no chat template, which stages\.align needs"):
+        check_base(loaded.model_copy(update={"base_model": str(tmp_path / "bare")}))
+
+
+@pytest.mark.parametrize("more", ["serve: {model: align}\n", "  exam: {kind: exam, models: [base, align]}\n"])
+def test_a_reward_model_cannot_be_asked(pairs, tmp_path, more):
+    load_recipe(recipe(tmp_path, pairs, "dpo", more))
+    with pytest.raises(RecipeError, match=r"'align' is a reward model, which only scores answers; name .*'base'"):
+        load_recipe(recipe(tmp_path, pairs, "reward", more))
+
+
+def test_a_mixture_of_experts_keeps_trls_head(tiny_model, draft, pairs, sources):
+    tokenizer = training.load_tokenizer(tiny_model)
+    config = Qwen3MoeConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=32,
+        moe_intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=16,
+        num_experts=4,
+        num_experts_per_tok=2,
+        router_aux_loss_coef=0.5,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with plain_head():
+        trainer = DPOTrainer(
+            model=Qwen3MoeForCausalLM(config),
+            args=training.arguments("dpo", draft, 0, {**SHORT, "precompute_ref_log_probs": True}),
+            train_dataset=datasets.Dataset.from_list(pair_rows(pairs, sources, "dpo")),
+            processing_class=tokenizer,
+        )
+    balance = trainer.compute_loss(trainer.model, first_batch(trainer)).item() - math.log(2)
+    assert balance == pytest.approx(0.5 * trainer._metrics["train"]["aux_loss"][0], rel=1e-3)
+    assert balance > 0.1
 
 
 @pytest.mark.parametrize(("side", "hint"), [("chosen", "add good answers"), ("rejected", "a stage of kind sft")])
