@@ -9,7 +9,7 @@ bitsandbytes runs on GPUs and on processors. What leaves a stage is the adapter 
 
 from __future__ import annotations
 
-import logging
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,6 @@ def load_base(
     """
     if quantization is None:
         return read(source)
-    # It warns of a faster kernel for answering that would be fetched from the hub; training has no use for it.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         model = read(source, quantization_config=quantization_config(quantization))
     except (ImportError, RuntimeError) as error:
@@ -87,6 +85,20 @@ def widen(model: torch.nn.Module) -> None:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and ".modules_to_save." in name:
             parameter.data = parameter.data.float()
+
+
+def _write(model: peft.PeftModel, folder: Path) -> None:
+    """Writes the adapter so that two runs write the same bytes and none of this machine's paths."""
+    model.save_pretrained(folder)
+    (folder / "README.md").unlink()  # an empty card
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("target_modules", "exclude_modules"):  # sets, which PEFT writes in any order
+        if isinstance(config[key], list):
+            config[key].sort()
+    if Path(config["base_model_name_or_path"]).exists():
+        config["base_model_name_or_path"] = None  # the stage's manifest says which it was
+    path.write_text(json.dumps(config, indent=2, sort_keys=True), encoding="utf-8")
 
 
 @torch.no_grad()
@@ -115,7 +127,7 @@ def merged(
         return model, {}
     rounded = getattr(model.get_base_model(), "quantization_method", None) is not None
     words = model.get_input_embeddings().weight.shape[0]
-    model.save_pretrained(folder)
+    _write(model, folder)
     if not rounded:
         model.to("meta")
     base = read_base().float()

@@ -2,8 +2,9 @@
 
 Learns from answers that are each known to be good or bad; a pair counts as one of each. Supports full training and adapters
 (the reference is the model with the adapter switched off; it is merged at the end). ``training.desirable_weight`` and
-``undesirable_weight`` balance unequal numbers: the sums of the weights of good and of bad answers should be about equal. Assumes a chat template and batches of two rows or more, as the mismatched answers by which the divergence from the
-reference is estimated come from the same batch. Raises DataError and TrainingError.
+``undesirable_weight`` balance unequal numbers: the sums of the weights of good and of bad answers should be about equal.
+Assumes a chat template and batches of two rows or more, as the mismatched answers by which the divergence from the reference
+is estimated come from the same batch. Raises DataError and TrainingError.
 """
 
 from __future__ import annotations

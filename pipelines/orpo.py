@@ -8,16 +8,12 @@ and TrainingError.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import datasets
 import torch
-
-os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # the lock file pins the version that the tests have seen
-
 from trl.experimental.orpo import ORPOTrainer
 
 from pipelines import training

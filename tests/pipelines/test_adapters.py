@@ -71,6 +71,13 @@ def assert_published(tiny_model: Path, draft: Draft, kind: str = "sft") -> None:
     moved, rounding = float((both - before).abs().max()), float((saved - both).abs().max())
     assert rounding < 0.1 * moved
     assert not (draft.folder / "model" / "adapter_config.json").exists()
+    written = json.loads((draft.folder / "adapter" / "adapter_config.json").read_text())
+    assert written["target_modules"] == sorted(written["target_modules"])
+    assert str(tiny_model) not in json.dumps(written)
+    assert {path.name for path in (draft.folder / "adapter").iterdir()} == {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    }
 
 
 @pytest.mark.parametrize("kind", ["cpt", "sft", "dpo", "kto", "orpo", "reward"])
