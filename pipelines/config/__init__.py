@@ -21,7 +21,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     RECIPES,
     Recipe,
@@ -90,6 +90,7 @@ __all__ = [
     "ReplayStage",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "SynthesisTask",
     "SynthesiseStage",
