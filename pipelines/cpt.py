@@ -69,7 +69,7 @@ def cpt(
         processing_class=tokenizer,
         optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
     )
-    draft.metrics = training.run(trainer, draft, "cpt")
+    draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
 
     model, merge = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")

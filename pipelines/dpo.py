@@ -47,7 +47,7 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
             peft_config=lora_config(stage.lora),
         )
         widen(trainer.model)
-        draft.metrics = training.run(trainer, draft, "dpo")
+        draft.metrics = training.run(trainer, draft, "dpo", stage.spikes)
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")

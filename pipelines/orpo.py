@@ -57,7 +57,7 @@ def orpo(stage: OrpoStage, seed: int, model_path: str | Path, sources: Sources, 
         )
         trainer.data_collator = counted(trainer.data_collator)
         widen(trainer.model)
-        draft.metrics = training.run(trainer, draft, "orpo")
+        draft.metrics = training.run(trainer, draft, "orpo", stage.spikes)
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")

@@ -141,7 +141,7 @@ def reward(stage: RewardStage, seed: int, model_path: str | Path, sources: Sourc
             peft_config=lora_config(stage.lora, task_type="SEQ_CLS"),
         )
         widen(trainer.model)
-        draft.metrics = training.run(trainer, draft, "reward")
+        draft.metrics = training.run(trainer, draft, "reward", stage.spikes)
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: read_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")

@@ -57,7 +57,7 @@ def sft(
             optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
         )
         widen(trainer.model)
-        draft.metrics = training.run(trainer, draft, "sft")
+        draft.metrics = training.run(trainer, draft, "sft", stage.spikes)
 
     model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")

@@ -21,7 +21,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     RECIPES,
     Recipe,
@@ -101,6 +101,7 @@ __all__ = [
     "RewardStage",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "SynthesisTask",
     "SynthesiseStage",
