@@ -17,7 +17,14 @@ from pipelines.config import Corpus, Lora, Quantization, RecipeError, SftStage, 
 from pipelines.config.recipe import Recipe
 from pipelines.reward import read_model
 
-SHORT = {"max_steps": 3, "per_device_train_batch_size": 4, "learning_rate": 0.01, "logging_steps": 1, "bf16": False}
+SHORT = {
+    "max_steps": 3,
+    "per_device_train_batch_size": 4,
+    "learning_rate": 0.01,
+    "logging_steps": 1,
+    "bf16": False,
+    "save_strategy": "no",
+}
 NF4 = Quantization(load_in_4bit=True)
 INT8 = Quantization(load_in_8bit=True)
 RECIPE = """

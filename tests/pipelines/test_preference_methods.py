@@ -25,13 +25,21 @@ from pipelines.checks import check_base, check_preferences
 from pipelines.config import Corpus, DpoStage, KtoStage, Lora, OrpoStage, RecipeError, RewardStage, load_recipe
 from pipelines.data import Sources
 from pipelines.dpo import dpo
+from pipelines.guards import where
 from pipelines.kto import kto
 from pipelines.orpo import orpo
 from pipelines.pairs import pair_rows, rewards, single_rows
 from pipelines.plain_head import plain_head
 from pipelines.reward import read_model, reward, score_answers, split
 
-SHORT = {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 0.001, "logging_steps": 1, "bf16": False}
+SHORT = {
+    "max_steps": 2,
+    "per_device_train_batch_size": 4,
+    "learning_rate": 0.001,
+    "logging_steps": 1,
+    "bf16": False,
+    "save_strategy": "no",
+}
 LOSS_TYPES = [  # every one that DPOConfig names
     "sigmoid",
     "hinge",
@@ -238,10 +246,11 @@ def test_kto_loss_is_the_papers(tiny_model, moved_model, draft, singles, sources
             draft, moved_model, tiny_model, rows, beta=beta, desirable_weight=good, undesirable_weight=bad
         )
     found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
+    assert where(trainer, first_batch(trainer)) == [0, 1, 2, 3]
     policy, reference = training.load_model(moved_model).eval(), training.load_model(tiny_model).eval()
 
     def ratio(prompt: list[int], answer: list[int]) -> float:
-        return float((log_probs(policy, prompt, answer) - log_probs(reference, prompt, answer)).sum())
+        return (log_probs(policy, prompt, answer) - log_probs(reference, prompt, answer)).sum().item()
 
     kept = list(trainer.train_dataset)
     # Ethayarajh et al. 2024: z0 from each prompt with the answer of the row before it, and not below 0.
@@ -264,6 +273,8 @@ def test_orpo_loss_is_the_papers(moved_model, draft, pairs, sources):
         train_dataset=datasets.Dataset.from_list(rows),
         processing_class=training.load_tokenizer(moved_model),
     )
+    trainer.data_collator = orpo_stage.counted(trainer.data_collator)
+    assert where(trainer, first_batch(trainer)) == [0, 1, 2, 3]
     found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
     model = training.load_model(moved_model).eval()
     likelihood, words, odds = 0.0, 0, []
@@ -297,6 +308,7 @@ def test_reward_loss_is_bradley_terrys_and_the_saved_model_scores_alike(tiny_mod
         processing_class=tokenizer,
     )
     found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
+    assert where(trainer, first_batch(trainer)) == [0, 1, 2, 3]
     trainer.model.save_pretrained(tmp_path / "reward")  # in float32
     tokenizer.save_pretrained(tmp_path / "reward")
     conversations = [
@@ -312,7 +324,7 @@ def test_reward_loss_is_bradley_terrys_and_the_saved_model_scores_alike(tiny_mod
 
 @pytest.mark.parametrize("lora", [None, Lora(r=8, lora_alpha=16)])
 def test_kto_tells_good_answers_from_bad(tiny_model, draft, singles, sources, lora):
-    given = {**SHORT, "max_steps": 16, "per_device_train_batch_size": 8, "learning_rate": 0.01 if lora else 0.001}
+    given = {**SHORT, "max_steps": 12, "per_device_train_batch_size": 8, "learning_rate": 0.01 if lora else 0.001}
     stage = KtoStage(kind="kto", model="sft", preferences=singles, lora=lora, training=given)
     kto(stage, 0, tiny_model, sources, draft)
     found = draft.metrics["rewards"]
@@ -338,7 +350,7 @@ def test_kto_takes_pairs_as_single_answers_that_are_not_neighbours_in_order(pair
 
 @pytest.mark.parametrize("lora", [None, Lora(r=8, lora_alpha=16)])
 def test_orpo_prefers_what_was_chosen(tiny_model, draft, pairs, sources, lora):
-    given = {**SHORT, "max_steps": 10, "per_device_train_batch_size": 8, "learning_rate": 0.01 if lora else 0.003}
+    given = {**SHORT, "max_steps": 8, "per_device_train_batch_size": 8, "learning_rate": 0.01 if lora else 0.003}
     stage = OrpoStage(kind="orpo", model="cpt", preferences=pairs, lora=lora, training=given)
     orpo(stage, 0, tiny_model, sources, draft)
     found = draft.metrics["rewards"]
@@ -357,7 +369,7 @@ def test_reward_model_scores_what_was_chosen_higher(tiny_model, draft, sources, 
         preferences=corpus,
         held_out=0.25,
         lora=lora,
-        training={**SHORT, "max_steps": 20, "per_device_train_batch_size": 8, "learning_rate": 0.003},
+        training={**SHORT, "max_steps": 12, "per_device_train_batch_size": 8, "learning_rate": 0.003},
     )
     reward(stage, 0, tiny_model, sources, draft)
     assert draft.metrics["pairs"] == 30
