@@ -1,11 +1,11 @@
 """Direct preference optimisation (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290) and its variants, with TRL.
 
-The variant is ``training.loss_type``, one of TRL's or several with ``loss_weights``: among them ``sigmoid`` (DPO), ``ipo`` (Azar et
-al. 2023), ``robust`` (Chowdhury et al. 2024, with ``label_smoothing``), ``sigmoid_norm`` (the rewards by token), ``sft`` (the
-likelihood of the chosen answer, beside another loss); ``ld_alpha`` weighs what the longer answer has beyond the shorter. Supports
-full training and adapters (the reference is the model with the adapter switched off; it is merged at the end). The
-reference's log-probabilities are computed once, before the first step. Assumes a chat template. Raises DataError and
-TrainingError.
+The variant is ``training.loss_type``, one of TRL's or several with ``loss_weights``: among them ``sigmoid`` (DPO), ``ipo``
+(Azar et al. 2023), ``robust`` (Chowdhury et al. 2024, with ``label_smoothing``), ``sigmoid_norm`` (the rewards by token),
+``sft`` (the likelihood of the chosen answer, beside another loss); ``ld_alpha`` weighs what the longer answer has beyond
+the shorter. Supports full training and adapters (the reference is the model with the adapter switched off; it is merged at
+the end). The reference's log-probabilities are computed once, before the first step. Assumes a chat template. Raises
+DataError and TrainingError.
 """
 
 from __future__ import annotations

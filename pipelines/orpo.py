@@ -1,9 +1,9 @@
 """Odds ratio preference optimisation (Hong et al. 2024, https://arxiv.org/abs/2403.07691) with TRL.
 
-One stage in the place of sft and dpo: the likelihood of the chosen conversation, and, weighed by ``training.beta`` (the paper's
-lambda), the odds of the chosen answer over those of the rejected one. There is no reference model. Supports full training and
-adapters, merged at the end. Assumes a chat template. TRL keeps this trainer among its experimental ones. Raises DataError
-and TrainingError.
+One stage in the place of sft and dpo: the likelihood of the chosen conversation, and, weighed by ``training.beta`` (the
+paper's lambda), the odds of the chosen answer over those of the rejected one. There is no reference model. Supports full
+training and adapters, merged at the end. Assumes a chat template. TRL keeps this trainer among its experimental ones.
+Raises DataError and TrainingError.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A reward model, which gives an answer one number, learnt from preference pairs with TRL; and its use.
 
-As in Stiennon et al. 2020 (https://arxiv.org/abs/2009.01325, section 3.4), after Bradley and Terry 1952: the model at hand gets a head of one output in the place of its vocabulary (``AutoModelForSequenceClassification``), read at the
-last token of a conversation; the loss is -log sigmoid(reward of the chosen - reward of the rejected answer). Supports full
-training and adapters (merged at the end; the new head is trained whole in either). The pairs of a share of the prompts
-(``held_out``) are kept for the accuracy, which is that of the model as saved. Assumes a chat template. Raises DataError and
-TrainingError.
+As in Stiennon et al. 2020 (https://arxiv.org/abs/2009.01325, section 3.4), after Bradley and Terry 1952: the model at hand
+gets a head of one output in the place of its vocabulary (``AutoModelForSequenceClassification``), read at the last token of
+a conversation; the loss is -log sigmoid(reward of the chosen - reward of the rejected answer). Supports full training and
+adapters (merged at the end; the new head is trained whole in either). The pairs of a share of the prompts (``held_out``)
+are kept for the accuracy, which is that of the model as saved. Assumes a chat template. Raises DataError and TrainingError.
 """
 
 from __future__ import annotations
