@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import shutil
 from pathlib import Path
 
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
+from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
-    DpoStage,
+    KtoStage,
     PreferencesStage,
+    PreferenceStage,
     Recipe,
     RecipeError,
     SftStage,
@@ -19,17 +22,19 @@ from pipelines.config import (
     named_corpora,
     resolve_model,
 )
+from pipelines.data import Sources, checked, filtered
 from pipelines.devices import here
+from pipelines.pairs import check_pairs
 from pipelines.plan import StagePlan, check_plan, disk_of
 from serving.hardware import has_gpu
 
 log = logging.getLogger(__name__)
 
 GIB = 2**30
+FIRST = 200  # records of a corpus that are looked at
 SPARE_BYTES = 200 * 2**20  # of disk, for reports, records and logs
-SAMPLE = (
-    1000  # records of each corpus that are read for the lengths of rows; the whole would take longer than a check may
-)
+# Records of each corpus that are read for the lengths of rows: the whole would take longer than a check may.
+SAMPLE = 1000
 
 
 def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
@@ -40,6 +45,7 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
             short. Each message has the remedy.
     """
     check_data(recipe, data_dir)
+    check_preferences(recipe, data_dir)
     check_base(recipe)
     check_teachers(recipe)
     try:
@@ -61,6 +67,20 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
 
 
+def check_preferences(recipe: Recipe, data_dir: Path | None) -> None:
+    """Raises DataError when the first records of a preference corpus are not what the stage learns from.
+
+    Corpora that an earlier stage makes are not there yet: the stage itself checks every record.
+    """
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, PreferenceStage) and stage.preferences.name not in recipe.stages:
+            corpus = stage.preferences
+            first = itertools.islice(filtered(corpus, Sources(data_dir, recipe.seed, {})), FIRST)
+            found = [checked(record, corpus, Preference) for record in first]
+            if not isinstance(stage, KtoStage):
+                check_pairs(found, corpus, f"stages.{name} ({stage.kind})")
+
+
 def check_base(recipe: Recipe) -> None:
     """Raises RecipeError when the base model has no chat template and a stage needs one; TrainingError when it is not there."""
     if recipe.base_model is None:
@@ -74,7 +94,7 @@ def check_base(recipe: Recipe) -> None:
         own_teacher = isinstance(stage, SynthesiseStage) and (
             stage.teacher.model == "base" or stage.teacher.model in recipe.stages
         )
-        if isinstance(stage, (SftStage, PreferencesStage, DpoStage)) or own_teacher:
+        if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
                 "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "

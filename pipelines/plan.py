@@ -6,13 +6,14 @@ Nothing is loaded but configs and texts: no weights, no GPU, no network. What is
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipelines import dpo, sft, training
+from pipelines import training
 from pipelines.architectures import Shape, built, shape_of
 from pipelines.compute import forward_flops, generation_hours, hours, muon_flops, training_flops
 from pipelines.config import Corpus, Lora, Recipe, TrainingStage, resolve_model, training_class
@@ -37,7 +38,7 @@ VLLM_CPU_BYTES = 2 * GIB  # vLLM itself on a processor, beside weights and cache
 VLLM_CPU_CACHE = GIB  # VLLM_CPU_KVCACHE_SPACE of serving/server.py
 AT_ONCE = {"cpu": 128, "gpu": 256}  # sequences that vLLM generates at once
 PAIRS = ("dpo", "orpo", "reward")  # kinds whose rows are two sequences
-KNOWN = ("cpt", "mlm", "sft", "dpo")  # kinds whose step is planned as it is
+KNOWN = ("cpt", "mlm", "sft", "dpo", "orpo", "reward")  # kinds whose step is planned as it is
 MOST_GPUS = 512  # that a remedy offers
 
 
@@ -167,7 +168,7 @@ def corpora_of(recipe: Recipe, stage: Any) -> list[Corpus]:
 
 def value_of(stage: Any, key: str) -> Any:
     """A value of the stage's training block, or Osler's default, or the trainer's own."""
-    own: dict[str, Any] = {"sft": sft.DEFAULTS, "dpo": dpo.DEFAULTS}.get(stage.kind, {})
+    own: dict[str, Any] = getattr(importlib.import_module(f"pipelines.{stage.kind}"), "DEFAULTS", {})
     given = {**training.DEFAULTS, **own, **stage.training}
     if key in given:
         return given[key]
@@ -224,10 +225,12 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         labelled = rows * length
     else:
         length, labelled = work().batch(rows, chosen.length)
+    if stage.kind == "reward":
+        labelled = 0  # it has one output in the place of a vocabulary
     numbers: Numbers = "bfloat16" if where.kind == "gpu" else "mixed" if fast_bfloat16() else "float32"
     if value_of(stage, "use_liger_kernel"):
         head = "fused"
-    elif hasattr(stage, "sequence_length"):
+    elif hasattr(stage, "sequence_length") or stage.kind == "orpo":
         head = "all"
     else:
         head = "tiled" if where.kind == "gpu" else "labelled"
@@ -381,6 +384,10 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         # A pair is two sequences of the model.
         rows = done.rows
         mean = min(done.tokens / max(1.0, done.rows), (chosen.length or math.inf) * (2 if stage.kind in PAIRS else 1))
+    if load.adapter is not None:
+        found.notes.append(
+            f"{name}: the merge at its end takes {4 * shape.parameters / GIB:,.1f} GiB of the machine's own memory"
+        )
     found.steps, passes = _steps(stage, chosen, rows)
     found.tokens = passes * rows * mean
     sequence = mean / 2 if stage.kind in PAIRS else mean

@@ -21,7 +21,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     RECIPES,
     Recipe,
@@ -44,11 +44,16 @@ from pipelines.config.synthesis import (
 )
 from pipelines.config.training import (
     TRAINING_CLASSES,
+    AdapterStage,
     CptStage,
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    PreferenceStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_class,
@@ -60,6 +65,7 @@ __all__ = [
     "RECIPES",
     "TASK_CLASSES",
     "TRAINING_CLASSES",
+    "AdapterStage",
     "Anchor",
     "Block",
     "CleanStep",
@@ -77,19 +83,25 @@ __all__ = [
     "ExtendStage",
     "GroundedTask",
     "InitStage",
+    "KtoStage",
     "LanguageStep",
     "Lora",
     "MergeStage",
     "MixSource",
     "MixStage",
+    "OrpoStage",
+    "PreferenceStage",
     "PreferencesStage",
     "Price",
     "QualityStep",
+    "Quantization",
     "Recipe",
     "RecipeError",
     "ReplayStage",
+    "RewardStage",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "SynthesisTask",
     "SynthesiseStage",

@@ -1,5 +1,6 @@
 """The plan's memory is what autograd keeps, what torch asks for, and about what the process takes."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -129,7 +130,7 @@ def test_quantized_weights_take_about_four_bits():
         shape=shape, numbers="bfloat16", device="gpu", rows=1, length=512, labelled=512, head="tiled", adapter=10
     )
     whole = memory(one).parts["weights"]
-    quantized = memory(Load(**{**one.__dict__, "bits": 4})).parts["weights"]
+    quantized = memory(dataclasses.replace(one, bits=4)).parts["weights"]
     outside = 2 * 2 * shape.table  # embeddings and head stay in bfloat16
     assert whole == pytest.approx(2 * shape.parameters, rel=0.01)
     assert (quantized - outside) / (whole - outside) == pytest.approx(4.127 / 16, rel=0.01)

@@ -1,5 +1,6 @@
 """A plan counts what a run would do, says whether it fits, and offers only what makes it fit."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -11,13 +12,13 @@ from typer.testing import CliRunner
 from corpora.records import Document
 from pipelines import training
 from pipelines.blocks import blocks
-from pipelines.cli.options import app
+from pipelines.cli import app
 from pipelines.compute import forward_flops, training_flops
 from pipelines.config import Corpus, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
 from pipelines.devices import devices, table
 from pipelines.memory import GIB
-from pipelines.plan import plan, plan_training, tokenizer_of
+from pipelines.plan import load_of, plan, plan_training, settings_of, tokenizer_of
 from pipelines.workload import Workload, count_corpus
 
 SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
@@ -75,8 +76,8 @@ def test_qwen3_8b_whole_on_eight_h100_fits_when_it_is_sharded():
 def test_qlora_of_8b_fits_on_one_4090_and_lora_of_long_rows_does_not():
     settings = {"per_device_train_batch_size": 1, "max_length": 1024, "gradient_checkpointing": True}
     recipe = recipe_of("Qwen/Qwen3-8B", {**SFT, "lora": {"r": 16}, "training": settings})
-    stage = recipe.stages["one"].model_copy(update={"quantization": SimpleNamespace(load_in_4bit=True)})
-    assert stage_plan(recipe.model_copy(update={"stages": {"one": stage}}), "4090").fits
+    quantized = {**SFT, "lora": {"r": 16}, "training": settings, "quantization": {"load_in_4bit": True}}
+    assert stage_plan(recipe_of("Qwen/Qwen3-8B", quantized), "4090").fits
     assert stage_plan(recipe, "L4").usable == 22 * GIB
     whole = recipe_of("Qwen/Qwen3-14B", {**SFT, "lora": {"r": 16}, "training": settings})
     refused = stage_plan(whole, "4090")
@@ -100,12 +101,9 @@ def test_72b_whole_on_eight_h100_does_not_fit_and_what_is_offered_does():
 
 
 def test_a_remedy_that_is_followed_makes_the_stage_fit():
-    stage = {**SFT, "training": {"per_device_train_batch_size": 64, "max_length": 4096}}
+    stage = {"kind": "cpt", "model": "base", "corpora": SFT["corpora"], "sequence_length": 4096}
+    stage["training"] = {"per_device_train_batch_size": 64}
     refused = stage_plan(recipe_of("Qwen/Qwen3-0.6B", stage), "A100-40")
-    if refused.fits:  # the bundled dialogues are short
-        stage = {"kind": "cpt", "model": "base", "corpora": SFT["corpora"], "sequence_length": 4096}
-        stage["training"] = {"per_device_train_batch_size": 64}
-        refused = stage_plan(recipe_of("Qwen/Qwen3-0.6B", stage), "A100-40")
     assert not refused.fits
     told = dict(re.findall(r"training\.(\w+): (\w+)", refused.remedies[0]))
     values = {key: value == "true" if value == "true" else int(value) for key, value in told.items()}
@@ -116,8 +114,6 @@ def test_a_remedy_that_is_followed_makes_the_stage_fit():
 
 def test_operations_are_six_for_each_parameter_and_a_third_more_when_activations_are_computed_again():
     recipe = recipe_of("Qwen/Qwen3-8B", SFT)
-    from pipelines.plan import load_of, settings_of
-
     where = devices("H100")
     stage = recipe.stages["one"]
     workload = Workload(recipe, Sources(None, 0, {}), None, 100)
@@ -127,18 +123,31 @@ def test_operations_are_six_for_each_parameter_and_a_third_more_when_activations
     attention = 12 * 36 * 32 * 128 * 1000  # PaLM, appendix B: 12 L H Q T
     assert training_flops(load, 1000) == six + attention
     assert forward_flops(load.shape, 1000) == (six + attention) / 3
-    checkpointed = load.__class__(**{**load.__dict__, "checkpointing": True})
+    checkpointed = dataclasses.replace(load, checkpointing=True)
     assert training_flops(checkpointed, 1000) == pytest.approx(4 / 3 * (six + attention))
 
 
 def test_hours_and_cost_follow_from_peak_share_and_price():
     recipe = recipe_of("Qwen/Qwen3-8B", SFT)
-    sources = Sources(None, 0, {})
     found = plan(recipe, devices("8xH100", mfu=0.5, price=2.0), sample=100)
     stage = found.stages[0]
     assert stage.hours == pytest.approx(stage.flops / (8 * 989.4e12 * 0.5) / 3600)
     assert found.cost == pytest.approx(stage.hours * 8 * 2.0)
-    assert sources.artifacts == {}
+
+
+@pytest.mark.parametrize("kind", ["dpo", "kto", "orpo", "reward"])
+def test_every_preference_stage_is_planned(kind: str, tmp_path: Path):
+    path = tmp_path / "pairs.jsonl"
+    row = {"prompt": "What is asthma?", "chosen": "A disease of the airways.", "rejected": "I do not know."}
+    path.write_text("\n".join([json.dumps(row)] * 40))
+    stage = {"kind": kind, "model": "base", "preferences": {"name": str(path)}}
+    found = stage_plan(
+        recipe_of("Qwen/Qwen3-0.6B", {**stage, "training": {"num_train_epochs": 1, "per_device_train_batch_size": 8}}),
+        "H100",
+    )
+    assert found.fits
+    assert found.trainable < found.parameters / 10
+    assert found.steps in (5, 10)  # of pairs, or of answers each by itself
 
 
 def test_every_gpu_of_the_table_has_all_that_a_plan_needs():
