@@ -20,6 +20,8 @@ from serving.hardware import fast_bfloat16
 TABLE = Path(__file__).parent / "hardware_table.yaml"
 GIB = 2**30
 
+PRICED = {"runpod": "docs.runpod.io/serverless/pricing, flex workers"}
+
 # Of the peak, what training reaches: 38 to 43% on 8,192 to 16,384 H100 (Llama Team 2024, https://arxiv.org/abs/2407.21783, table 4).
 GPU_MFU = 0.40
 # Osler's own pretraining of the bundled model (README: 3,515 tokens/s) by the rate of large float32 products on the same two cores.
@@ -79,7 +81,7 @@ def devices(text: str, mfu: float | None = None, price: float | None = None) -> 
         bandwidth=row["gbs"] * 1e9,
         mfu=GPU_MFU if mfu is None else mfu,
         price=row["price"] if price is None else price,
-        source=f"{row['source']}; price: {row['priced']}",
+        source=f"{row['source']}; price: {PRICED.get(row['priced'], row['priced'])}",
     )
 
 

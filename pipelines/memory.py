@@ -178,6 +178,14 @@ def state_bytes(load: Load) -> tuple[float, float, float]:
     return weight, gradient, 2 * moment
 
 
+def formats(load: Load) -> str:
+    """In which number formats trained weights and the optimizer's states are, as a sentence."""
+    weight, _, state = state_bytes(load)
+    trained = {2.0: "bfloat16", 4.0: "float32", 6.0: "bfloat16 with a float32 copy"}[weight]
+    states = "8 bits" if state == 2.0 and "8bit" in load.optimizer else "bfloat16" if weight == 2.0 else "float32"
+    return f"trained weights in {trained}, the optimizer's states in {states}"
+
+
 def frozen_bytes(load: Load) -> float:
     """Bytes of the weights that an adapter leaves as they are."""
     width = 4 if load.device == "cpu" else 2

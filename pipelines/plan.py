@@ -26,6 +26,7 @@ from pipelines.memory import (
     Memory,
     Numbers,
     Strategy,
+    formats,
     kv_cache_bytes,
     memory,
     state_bytes,
@@ -372,7 +373,7 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
     if not whole:
         return found
     done = work()
-    found.notes = list(done.notes)
+    found.notes = [*done.notes, formats(load)]
     if stage.kind not in KNOWN:
         found.notes.append(
             f"{name}: planned as the step of an sft or dpo stage; answers that it samples are not counted"
@@ -434,7 +435,7 @@ def plan_sampling(recipe: Recipe, name: str, where: Devices, workload: Workload)
     shape = shape_named(recipe, own)
     if stage.kind == "replay":
         sequences, prompt, longest = float(stage.documents), 1.0, stage.max_tokens
-        notes = ["at most: all of max_tokens"]
+        notes = [f"{name}: at most, all of max_tokens"]
     else:
         corpora = (
             [stage.prompts] if stage.kind == "preferences" else [one for task in stage.tasks for one in task.corpora]
@@ -443,7 +444,7 @@ def plan_sampling(recipe: Recipe, name: str, where: Devices, workload: Workload)
         longest = stage.max_tokens if stage.kind == "preferences" else stage.teacher.max_tokens
         sequences = work.rows * (stage.samples if stage.kind == "preferences" else 1)
         prompt = work.tokens / max(1.0, work.rows)
-        notes = [*work.notes, "at most: all of max_tokens"]
+        notes = [*work.notes, f"{name}: at most, all of max_tokens"]
     needed, at_once = _serving(shape, round(prompt) + longest, where)
     found = StagePlan(name, stage.kind, shape.name, shape.parameters, 0, needed, usable=where.usable, notes=notes)
     found.tokens = sequences * longest

@@ -70,6 +70,7 @@ def test_qwen3_8b_whole_on_eight_h100_fits_when_it_is_sharded():
     assert found.fits
     # 16 bytes a parameter by eight, and two gathered layers, embeddings and head.
     assert 16 * found.parameters / 8 < found.memory.peak < 40 * GIB
+    assert "trained weights in float32, the optimizer's states in float32" in found.notes
     assert re.fullmatch(r"fits with \d+\.\d GiB to spare", found.verdict)
 
 
@@ -78,7 +79,8 @@ def test_qlora_of_8b_fits_on_one_4090_and_lora_of_long_rows_does_not():
     recipe = recipe_of("Qwen/Qwen3-8B", {**SFT, "lora": {"r": 16}, "training": settings})
     quantized = {**SFT, "lora": {"r": 16}, "training": settings, "quantization": {"load_in_4bit": True}}
     assert stage_plan(recipe_of("Qwen/Qwen3-8B", quantized), "4090").fits
-    assert stage_plan(recipe, "L4").usable == 22 * GIB
+    alone = stage_plan(recipe_of("Qwen/Qwen3-0.6B", {**SFT, "training": settings}), "L4")
+    assert "trained weights in bfloat16, the optimizer's states in bfloat16" in alone.notes
     whole = recipe_of("Qwen/Qwen3-14B", {**SFT, "lora": {"r": 16}, "training": settings})
     refused = stage_plan(whole, "4090")
     assert not refused.fits
