@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import transformers
 from rich.console import Console
+from safetensors import SafetensorError
 from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
@@ -30,6 +31,7 @@ from transformers import (
 )
 
 from corpora.errors import OslerError
+from pipelines import model_sources
 from pipelines.artifact import Draft
 from pipelines.checkpoint import SealCheckpoints, newest_whole
 from pipelines.config import training_class
@@ -119,11 +121,13 @@ def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
 
     Raises:
         TrainingError: there is no model at ``source``.
+        RecipeError: its files may not be loaded (see ``pipelines.model_sources``).
     """
+    safely = model_sources.loading(source)
     dtype = torch.float32 if training and not has_gpu() else inference_dtype()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
-    except (OSError, ValueError) as error:
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **safely)
+    except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
     return model
@@ -134,9 +138,11 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 
     Raises:
         TrainingError: there is none at ``source``.
+        RecipeError: it comes with Python code of its own, which the recipe does not allow.
     """
+    safely = model_sources.loading(source, weights=False)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, **safely)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
     if tokenizer.pad_token is None:

@@ -20,7 +20,7 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
-from pipelines.config.models import MODELS, resolve_model
+from pipelines.config.models import MODELS, ModelName, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
 from pipelines.config.recipe import (
     RECIPES,
@@ -82,6 +82,7 @@ __all__ = [
     "MergeStage",
     "MixSource",
     "MixStage",
+    "ModelName",
     "PreferencesStage",
     "Price",
     "QualityStep",

@@ -6,13 +6,14 @@ import types
 import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipelines.config.data import CurateStage, MixStage, PreferencesStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
+from pipelines.config.models import ModelName
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
 from pipelines.config.synthesis import SynthesiseStage
 from pipelines.config.training import (
@@ -85,7 +86,11 @@ class Recipe(Block):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
     seed: int = 0
-    base_model: str | None = None  # a folder, a hub id, or "bundled:<name>"
+    # A folder, "bundled:NAME", a hub id, "modelscope:ID", or a block of name, source and revision.
+    base_model: ModelName | None = None
+    # What is refused otherwise, for models of the recipe only: Python files that come with a model run on this machine
+    # (remote_code); weights in pickle files, which can run any program when they are loaded (pickled_weights).
+    allow: list[Literal["remote_code", "pickled_weights"]] = []
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
     serve: Serve | None = None
