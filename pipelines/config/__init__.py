@@ -20,16 +20,15 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
+from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
 from pipelines.config.models import MODELS, ModelName, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
 from pipelines.config.recipe import (
-    RECIPES,
     Recipe,
     Stage,
     load_recipe,
     named_corpora,
     named_models,
-    recipe_path,
     training_data,
 )
 from pipelines.config.synthesis import (
@@ -78,6 +77,7 @@ __all__ = [
     "GroundedTask",
     "InitStage",
     "LanguageStep",
+    "Layers",
     "Lora",
     "MergeStage",
     "MixSource",
@@ -98,10 +98,13 @@ __all__ = [
     "TokenizeStage",
     "TrainingStage",
     "VignetteTask",
+    "annotated",
+    "load_layers",
     "load_recipe",
     "named_corpora",
     "named_models",
     "nearest",
+    "recipe_names",
     "recipe_path",
     "resolve_model",
     "training_class",
