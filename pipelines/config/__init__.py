@@ -22,7 +22,7 @@ from pipelines.config.data import (
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
 from pipelines.config.models import MODELS, ModelName, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     Recipe,
     Stage,
@@ -91,6 +91,7 @@ __all__ = [
     "ReplayStage",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "SynthesisTask",
     "SynthesiseStage",
