@@ -27,7 +27,7 @@ from transformers import (
 from pipelines import model_sources
 from pipelines.artifact import Draft
 from pipelines.checkpoint import newest_whole, save_whole
-from pipelines.config import Spikes, training_class
+from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.guards import TrainingError as TrainingError
 from pipelines.guards import guard
 from pipelines.optimizer import MuonAdamW
@@ -109,6 +109,8 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         **keep_below(draft.folder.parent, draft.folder.name.removesuffix(".partial")),
         **given,
     }
+    if values.get("chat_template_path"):
+        values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not has_gpu():
         values["use_cpu"] = True

@@ -21,7 +21,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
-from pipelines.config.models import MODELS, ModelName, resolve_model
+from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     Recipe,
@@ -55,6 +55,7 @@ from pipelines.config.training import (
 )
 
 __all__ = [
+    "CHAT_TEMPLATES",
     "MODELS",
     "RECIPES",
     "TASK_CLASSES",
@@ -107,6 +108,7 @@ __all__ = [
     "nearest",
     "recipe_names",
     "recipe_path",
+    "resolve_chat_template",
     "resolve_model",
     "training_class",
     "training_data",

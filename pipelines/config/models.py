@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from pipelines.config.parts import RecipeError, nearest
 
 MODELS = Path(__file__).parents[1] / "models"
+CHAT_TEMPLATES = Path(__file__).parents[1] / "chat_templates"
 SOURCES = ("huggingface", "modelscope")
 
 
@@ -69,3 +70,20 @@ def resolve_model(name: str, weights: bool = True) -> str:
         return str(fetch_model(name, weights))
     loading(folder)
     return str(folder)
+
+
+def resolve_chat_template(name: str) -> str:
+    """The file of a ``bundled:`` chat template (the assistant's turns are marked in it), or the name as it is.
+
+    Raises:
+        RecipeError: there is no bundled one of that name.
+    """
+    if not name.startswith("bundled:"):
+        return name
+    path = CHAT_TEMPLATES / f"{name.removeprefix('bundled:')}.jinja"
+    if not path.is_file():
+        known = [each.stem for each in CHAT_TEMPLATES.glob("*.jinja")]
+        raise RecipeError(
+            f"chat_template_path: no bundled chat template is called '{path.stem}'; {nearest(path.stem, known)}"
+        )
+    return str(path)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pipelines.config.data import CurateStage, MixStage, PreferencesStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
 from pipelines.config.layers import Layers, load_layers, recipe_path
-from pipelines.config.models import ModelName
+from pipelines.config.models import ModelName, resolve_chat_template
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
 from pipelines.config.synthesis import SynthesiseStage
 from pipelines.config.training import (
@@ -188,6 +188,12 @@ def _check_stages(layers: Layers, recipe: Recipe) -> None:
                 hint = nearest(unknown[0], list(training_keys(stage.kind)))
                 file = layers.file("stages", name, "training", unknown[0])
                 raise RecipeError(f"{file}: stages.{name}.training: unknown key '{unknown[0]}'; {hint}")
+            if template := stage.training.get("chat_template_path"):
+                try:
+                    resolve_chat_template(template)
+                except RecipeError as error:
+                    file = layers.file("stages", name, "training", "chat_template_path")
+                    raise RecipeError(f"{file}: stages.{name}.training.{error}") from error
         earlier.append(name)
     if recipe.serve and recipe.serve.model not in earlier:
         raise RecipeError(
