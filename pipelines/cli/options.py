@@ -42,6 +42,7 @@ RecipeArgument = Annotated[
         help=f"The path of a YAML file, or the name of a bundled recipe: {_bundled()}. `osler recipe list` describes them."
     ),
 ]
+OwnRecipeArgument = Annotated[str, typer.Argument(help="Path of a YAML recipe that has such a stage.")]
 RunOption = Annotated[
     Path | None,
     typer.Option(

@@ -22,7 +22,7 @@ from pipelines.config.data import (
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
 from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     Recipe,
     Stage,
@@ -43,11 +43,16 @@ from pipelines.config.synthesis import (
 )
 from pipelines.config.training import (
     TRAINING_CLASSES,
+    AdapterStage,
     CptStage,
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    PreferenceStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_class,
@@ -60,6 +65,7 @@ __all__ = [
     "RECIPES",
     "TASK_CLASSES",
     "TRAINING_CLASSES",
+    "AdapterStage",
     "Anchor",
     "Block",
     "CleanStep",
@@ -77,6 +83,7 @@ __all__ = [
     "ExtendStage",
     "GroundedTask",
     "InitStage",
+    "KtoStage",
     "LanguageStep",
     "Layers",
     "Lora",
@@ -84,12 +91,16 @@ __all__ = [
     "MixSource",
     "MixStage",
     "ModelName",
+    "OrpoStage",
+    "PreferenceStage",
     "PreferencesStage",
     "Price",
     "QualityStep",
+    "Quantization",
     "Recipe",
     "RecipeError",
     "ReplayStage",
+    "RewardStage",
     "Serve",
     "SftStage",
     "Spikes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -20,7 +21,10 @@ from pipelines.config.training import (
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_keys,
@@ -39,6 +43,9 @@ Stage = Annotated[
     | PreferencesStage
     | SynthesiseStage
     | DpoStage
+    | KtoStage
+    | OrpoStage
+    | RewardStage
     | ExamStage,
     Field(discriminator="kind"),
 ]
@@ -165,6 +172,17 @@ def _check_synthesis(layers: Layers, name: str, stage: SynthesiseStage, recipe: 
                     )
 
 
+def _check_answers(file: Path, where: str, models: list[Any], recipe: Recipe) -> None:
+    """Raises RecipeError when a model that must write text is a reward model, which gives a number only."""
+    for model in models:
+        made = recipe.stages.get(model)
+        if isinstance(made, RewardStage):
+            raise RecipeError(
+                f"{file}: {where} needs a model that writes, and '{model}' is a reward model, which only scores answers; name "
+                f"the model that it was made from ('{made.model}')"
+            )
+
+
 def _check_stages(layers: Layers, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
@@ -182,6 +200,8 @@ def _check_stages(layers: Layers, recipe: Recipe) -> None:
                 raise RecipeError(
                     f"{layers.file('stages', name, 'tokens')}: stages.{name}.tokens: no earlier stage of kind tokenize is called '{stage.tokens}'; {hint}"
                 )
+        models = [getattr(stage, "model", None), *getattr(stage, "models", [])]
+        _check_answers(layers.file("stages", name), f"stages.{name}", models, recipe)
         if isinstance(stage, TrainingStage):
             unknown = sorted(set(stage.training) - training_keys(stage.kind))
             if unknown:
@@ -199,6 +219,8 @@ def _check_stages(layers: Layers, recipe: Recipe) -> None:
         raise RecipeError(
             f"{layers.file('serve', 'model')}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}"
         )
+    if recipe.serve:
+        _check_answers(layers.file("serve", "model"), "serve", [recipe.serve.model], recipe)
 
 
 def load_recipe(name: str) -> Recipe:
