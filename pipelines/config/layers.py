@@ -8,6 +8,7 @@ folders whose names begin with "_" hold what several recipes share, and are no r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ def recipe_path(name: str, beside: Path = Path()) -> Path:
         RecipeError: there is none; the message offers the nearest bundled one.
     """
     if name.endswith((".yaml", ".yml")):
-        given = beside / Path(name).expanduser()
+        given = Path(os.path.normpath(beside / Path(name).expanduser()))  # ``a/../b`` is shown as ``b``
         if not given.is_file():
             raise RecipeError(f"{given}: no such recipe file")
         return given
