@@ -20,16 +20,15 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
-from pipelines.config.models import MODELS, resolve_model
+from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
+from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
-    RECIPES,
     Recipe,
     Stage,
     load_recipe,
     named_corpora,
     named_models,
-    recipe_path,
     training_data,
 )
 from pipelines.config.synthesis import (
@@ -61,6 +60,7 @@ from pipelines.config.training import (
 )
 
 __all__ = [
+    "CHAT_TEMPLATES",
     "MODELS",
     "RECIPES",
     "TASK_CLASSES",
@@ -85,10 +85,12 @@ __all__ = [
     "InitStage",
     "KtoStage",
     "LanguageStep",
+    "Layers",
     "Lora",
     "MergeStage",
     "MixSource",
     "MixStage",
+    "ModelName",
     "OrpoStage",
     "PreferenceStage",
     "PreferencesStage",
@@ -109,11 +111,15 @@ __all__ = [
     "TokenizeStage",
     "TrainingStage",
     "VignetteTask",
+    "annotated",
+    "load_layers",
     "load_recipe",
     "named_corpora",
     "named_models",
     "nearest",
+    "recipe_names",
     "recipe_path",
+    "resolve_chat_template",
     "resolve_model",
     "training_class",
     "training_data",
