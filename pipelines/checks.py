@@ -12,6 +12,7 @@ from corpora.errors import DataError
 from pipelines import training
 from pipelines.config import (
     DpoStage,
+    GrpoStage,
     PreferencesStage,
     Recipe,
     RecipeError,
@@ -66,7 +67,7 @@ def check_base(recipe: Recipe) -> None:
         own_teacher = isinstance(stage, SynthesiseStage) and (
             stage.teacher.model == "base" or stage.teacher.model in recipe.stages
         )
-        if isinstance(stage, (SftStage, PreferencesStage, DpoStage)) or own_teacher:
+        if isinstance(stage, (SftStage, PreferencesStage, DpoStage, GrpoStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
                 "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
@@ -97,7 +98,7 @@ def _base_bytes(recipe: Recipe) -> int:
 def check_disk(recipe: Recipe, run_dir: Path) -> None:
     """Raises RecipeError when less is free than the run's models and checkpoints will take."""
     weights = _base_bytes(recipe)
-    stages = sum(stage.kind in ("extend", "cpt", "sft", "merge", "dpo") for stage in recipe.stages.values())
+    stages = sum(stage.kind in ("extend", "cpt", "sft", "merge", "dpo", "grpo") for stage in recipe.stages.values())
     # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
     needed = weights * stages + 2 * 6 * weights + 200 * 2**20
     place = run_dir
@@ -126,7 +127,7 @@ def check_memory(recipe: Recipe) -> None:
         return
     weights, free = _base_bytes(recipe), available_memory()
     for name, stage in recipe.stages.items():
-        if stage.kind not in ("cpt", "sft", "dpo"):
+        if stage.kind not in ("cpt", "sft", "dpo", "grpo"):
             continue
         adapter = getattr(stage, "lora", None) is not None
         needed = (

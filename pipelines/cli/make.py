@@ -80,6 +80,18 @@ def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 
 
 @app.command()
+def grpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+    """Reinforce answers that verifiers find right: run RECIPE up to its last `grpo` stage.
+
+    TRL's GRPOTrainer samples groups of answers; `training:` is its GRPOConfig, `rewards:` names the verifiers with their weights.
+    The mean reward of each verifier by step is in the stage's manifest and picture.
+
+    Example: `osler grpo my-recipe.yaml`
+    """
+    _run(recipe, run, data, "grpo")
+
+
+@app.command()
 def publish(
     stage: Annotated[str, typer.Argument(help="The stage whose model is given away.")],
     target: Annotated[Path, typer.Argument(help="Folder to write to.")],

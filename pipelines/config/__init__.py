@@ -32,6 +32,7 @@ from pipelines.config.recipe import (
     recipe_path,
     training_data,
 )
+from pipelines.config.rewards import Rewards, Tolerance, Verifier
 from pipelines.config.synthesis import (
     TASK_CLASSES,
     ExamTask,
@@ -47,6 +48,7 @@ from pipelines.config.training import (
     CptStage,
     DpoStage,
     ExtendStage,
+    GrpoStage,
     InitStage,
     MergeStage,
     SftStage,
@@ -76,6 +78,7 @@ __all__ = [
     "ExamTask",
     "ExtendStage",
     "GroundedTask",
+    "GrpoStage",
     "InitStage",
     "LanguageStep",
     "Lora",
@@ -88,6 +91,7 @@ __all__ = [
     "Recipe",
     "RecipeError",
     "ReplayStage",
+    "Rewards",
     "Serve",
     "SftStage",
     "Stage",
@@ -95,7 +99,9 @@ __all__ = [
     "SynthesiseStage",
     "Teacher",
     "TokenizeStage",
+    "Tolerance",
     "TrainingStage",
+    "Verifier",
     "VignetteTask",
     "load_recipe",
     "named_corpora",

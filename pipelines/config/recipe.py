@@ -19,6 +19,7 @@ from pipelines.config.training import (
     CptStage,
     DpoStage,
     ExtendStage,
+    GrpoStage,
     InitStage,
     MergeStage,
     SftStage,
@@ -41,6 +42,7 @@ Stage = Annotated[
     | PreferencesStage
     | SynthesiseStage
     | DpoStage
+    | GrpoStage
     | ExamStage,
     Field(discriminator="kind"),
 ]
@@ -149,25 +151,30 @@ def _explain(error: ValidationError) -> str:
     return f"{'.'.join(place)}: {first['msg'].removeprefix('Value error, ')}"
 
 
-def _check_synthesis(path: Path, name: str, stage: SynthesiseStage, recipe: Recipe) -> None:
+def _learnt_items(stage: Any) -> list[Corpus]:
+    """Corpora of exam items, and of what else an exam may ask, that a stage learns from or makes training data of."""
+    if isinstance(stage, SynthesiseStage):
+        return [corpus for task in stage.tasks for corpus in task.corpora]
+    return stage.items if isinstance(stage, GrpoStage) else []
+
+
+def _check_not_examined(path: Path, name: str, recipe: Recipe) -> None:
     """Raises RecipeError when items that an exam of the recipe asks are made into training data."""
     examined = [corpus for other in recipe.stages.values() if isinstance(other, ExamStage) for corpus in other.items]
-    for task in stage.tasks:
-        for corpus in task.corpora:
-            for asked in examined:
-                apart = {corpus.part, asked.part} == {"train", "held_out"}
-                if corpus.name == asked.name and not (apart and corpus.held_out_share == asked.held_out_share):
-                    raise RecipeError(
-                        f"{path}: stages.{name} makes training data of '{corpus.name}', which an exam of this recipe asks; "
-                        "give the one part: train and the other part: held_out, with the same held_out_share"
-                    )
+    for corpus in _learnt_items(recipe.stages[name]):
+        for asked in examined:
+            apart = {corpus.part, asked.part} == {"train", "held_out"}
+            if corpus.name == asked.name and not (apart and corpus.held_out_share == asked.held_out_share):
+                raise RecipeError(
+                    f"{path}: stages.{name} makes training data of '{corpus.name}', which an exam of this recipe asks; "
+                    "give the one part: train and the other part: held_out, with the same held_out_share"
+                )
 
 
 def _check_stages(path: Path, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
-        if isinstance(stage, SynthesiseStage):
-            _check_synthesis(path, name, stage, recipe)
+        _check_not_examined(path, name, recipe)
         for word in named_models(stage):
             if word not in earlier and not {"/", ":"} & set(word):
                 raise RecipeError(
