@@ -18,6 +18,7 @@ from pipelines.config import (
     RecipeError,
     SftStage,
     SynthesiseStage,
+    asking,
     named_corpora,
     resolve_model,
 )
@@ -64,9 +65,8 @@ def check_base(recipe: Recipe) -> None:
     for name, stage in recipe.stages.items():
         if isinstance(stage, SftStage) and stage.training.get("chat_template_path"):
             return  # TRL gives the model this one, and the stages after it inherit it
-        own_teacher = isinstance(stage, SynthesiseStage) and (
-            stage.teacher.model == "base" or stage.teacher.model in recipe.stages
-        )
+        asks = asking(stage)
+        own_teacher = asks is not None and (asks.teacher.model == "base" or asks.teacher.model in recipe.stages)
         if isinstance(stage, (SftStage, PreferencesStage, DpoStage, GrpoStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
@@ -78,13 +78,14 @@ def check_base(recipe: Recipe) -> None:
 def check_teachers(recipe: Recipe) -> None:
     """Raises RecipeError when the key of a teacher's endpoint, or a prompt, is missing."""
     for stage in recipe.stages.values():
-        if isinstance(stage, SynthesiseStage):
+        asks = asking(stage)
+        if asks is not None:
+            from pipelines.asking import endpoint_key
             from pipelines.prompting import load_prompts
-            from pipelines.synthesise import endpoint_key
 
-            endpoint_key(stage)
-            for task in stage.tasks:
-                load_prompts(task)
+            endpoint_key(asks)
+            for prompted in asks.tasks if isinstance(asks, SynthesiseStage) else [asks]:
+                load_prompts(prompted)
 
 
 def _base_bytes(recipe: Recipe) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
-from evals.score import question_text
+from evals.score import LETTERS, question_text
 from evals.verifiers import right_form, right_number, right_option, right_referral, stated_number
 from pipelines.config import Corpus, Rewards, Verifier
 from pipelines.data import Sources, records
@@ -22,7 +23,8 @@ class Asked:
     prompt: tuple[Message, ...]
     options: tuple[str, ...] = ()
     right: tuple[int, ...] = ()  # places of the right options
-    reference: str = ""  # an answer that states the right number
+    reference: str = ""  # a right answer, in words; of kind number, one that states the right number
+    meta: dict[str, Any] = field(default_factory=dict)  # of the record
 
     def messages(self) -> list[dict[str, str]]:
         """The form that chat templates and TRL take."""
@@ -36,8 +38,12 @@ def of_item(item: ExamItem, block: Rewards) -> Asked:
         text += "".join(f"\n- {option}" for option in item.options)
     parts = (item.context, text, block.instruction)
     content = "\n\n".join(part for part in parts if part)
+    key = "; ".join(
+        f"{LETTERS[place]}. {item.options[place]}" if place < len(LETTERS) else item.options[place]
+        for place in item.answers
+    )
     asked = (Message(role="user", content=content),)
-    return Asked(item.id, "item", asked, options=tuple(item.options), right=tuple(item.answers))
+    return Asked(item.id, "item", asked, tuple(item.options), tuple(item.answers), key, item.meta)
 
 
 def of_dialogue(dialogue: Dialogue, block: Rewards) -> Asked:
@@ -45,11 +51,12 @@ def of_dialogue(dialogue: Dialogue, block: Rewards) -> Asked:
     *before, answer = dialogue.messages
     if block.instruction:
         before[-1] = Message(role=before[-1].role, content=f"{before[-1].content}\n\n{block.instruction}")
+    kind = "other"
     if dialogue.meta.get("judge") == "emergency":
-        return Asked(dialogue.id, "emergency", tuple(before))
-    if stated_number(answer.content) is not None:
-        return Asked(dialogue.id, "number", tuple(before), reference=answer.content)
-    return Asked(dialogue.id, "other", tuple(before))
+        kind = "emergency"
+    elif stated_number(answer.content) is not None:
+        kind = "number"
+    return Asked(dialogue.id, kind, tuple(before), reference=answer.content, meta=dialogue.meta)
 
 
 _KINDS: dict[Verifier, tuple[str, ...]] = {

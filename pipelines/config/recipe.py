@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from pipelines.config.data import CurateStage, MixStage, PreferencesStage, ReplayStage, TokenizeStage
+from pipelines.config.data import CurateStage, MixStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
-from pipelines.config.synthesis import SynthesiseStage
+from pipelines.config.preferences import PreferencesStage
+from pipelines.config.repeat import Repeat, renamed, written_out
+from pipelines.config.synthesis import Asking, SynthesiseStage
 from pipelines.config.training import (
     CptStage,
     DpoStage,
@@ -56,7 +58,16 @@ def named_models(stage: Any) -> list[str]:
         part = getattr(stage, name, None)
         if part is not None and part.model is not None:
             found.append(part.model)
+    if isinstance(stage, PreferencesStage) and stage.scored_by is not None:
+        found.append(stage.scored_by)
     return found
+
+
+def asking(stage: Any) -> Asking | None:
+    """The block of a stage that asks a teacher, if one does."""
+    if isinstance(stage, PreferencesStage):
+        stage = stage.scorer
+    return stage if isinstance(stage, Asking) else None
 
 
 def named_corpora(block: Any) -> list[Corpus]:
@@ -90,6 +101,7 @@ class Recipe(Block):
     base_model: str | None = None  # a folder, a hub id, or "bundled:<name>"
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
+    repeat: Repeat | None = None  # written out into ordinary stages when the recipe is read
     serve: Serve | None = None
 
 
@@ -103,14 +115,16 @@ def _bare(annotation: Any) -> list[Any]:
 
 
 def _tag(block: type[BaseModel], key: str) -> str:
-    """The value of ``key`` (``kind``, ``step``, ``task``) that says that a mapping is of this class."""
+    """The value of ``key`` (``kind``, ``step``, ``task``, ``by``) that says that a mapping is of this class."""
     return str(typing.get_args(block.model_fields[key].annotation)[0])
 
 
 def _discriminator(members: list[Any]) -> str | None:
     """The key whose value says of which of several classes a mapping is."""
     if len(members) > 1 and all(isinstance(member, type) and issubclass(member, BaseModel) for member in members):
-        return next(key for key in ("kind", "step", "task") if all(key in member.model_fields for member in members))
+        return next(
+            key for key in ("kind", "step", "task", "by") if all(key in member.model_fields for member in members)
+        )
     return None
 
 
@@ -146,7 +160,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         key = _discriminator(members)
         assert key is not None
-        noun = "stage" if key == "kind" else key
+        noun = {"kind": "stage", "by": "scorer"}.get(key, key)
         return f"{'.'.join([*place, key])}: a {noun} is one of: {', '.join(_tag(member, key) for member in members)}"
     return f"{'.'.join(place)}: {first['msg'].removeprefix('Value error, ')}"
 
@@ -155,6 +169,8 @@ def _learnt_items(stage: Any) -> list[Corpus]:
     """Corpora of exam items, and of what else an exam may ask, that a stage learns from or makes training data of."""
     if isinstance(stage, SynthesiseStage):
         return [corpus for task in stage.tasks for corpus in task.corpora]
+    if isinstance(stage, PreferencesStage):
+        return [stage.items] if stage.items is not None else []
     return stage.items if isinstance(stage, GrpoStage) else []
 
 
@@ -222,7 +238,7 @@ def load_recipe(name: str) -> Recipe:
 
     Raises:
         RecipeError: the file is missing or not YAML, a key is unknown (the message offers the nearest right one), a
-            value has the wrong type, or a stage needs one that does not come before it.
+            value has the wrong type, a stage needs one that does not come before it, or stages cannot be repeated.
     """
     path = recipe_path(name)
     try:
@@ -235,5 +251,11 @@ def load_recipe(name: str) -> Recipe:
         recipe = TypeAdapter(Recipe).validate_python(raw)
     except ValidationError as error:
         raise RecipeError(f"{path}: {_explain(error)}") from error
+    if recipe.repeat is not None:
+        try:
+            stages, last = written_out(recipe.stages, recipe.repeat)
+        except RecipeError as error:
+            raise RecipeError(f"{path}: {error}") from error
+        recipe = recipe.model_copy(update={"stages": stages, "repeat": None, "serve": renamed(recipe.serve, last)})
     _check_stages(path, recipe)
     return recipe

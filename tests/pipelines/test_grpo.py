@@ -55,6 +55,7 @@ def guesser(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """A model that answers two items with "Answer: " and a letter drawn at random, and the items."""
     from pipelines.data import Sources
 
+    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("guesser")
     asked = ["What helps in scurvy?", "Which organ makes bile?"]
     items = [
