@@ -14,10 +14,10 @@ from pipelines.config import (
     DpoStage,
     GrpoStage,
     PreferencesStage,
+    Prompted,
     Recipe,
     RecipeError,
     SftStage,
-    SynthesiseStage,
     asking,
     named_corpora,
     resolve_model,
@@ -84,8 +84,9 @@ def check_teachers(recipe: Recipe) -> None:
             from pipelines.prompting import load_prompts
 
             endpoint_key(asks)
-            for prompted in asks.tasks if isinstance(asks, SynthesiseStage) else [asks]:
-                load_prompts(prompted)
+            prompted = [asks] if isinstance(asks, Prompted) else getattr(asks, "tasks", [])
+            for one in prompted:
+                load_prompts(one)
 
 
 def _base_bytes(recipe: Recipe) -> int:

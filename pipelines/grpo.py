@@ -64,7 +64,7 @@ def reward_function(
 
 def steps_of(history: list[dict[str, Any]], names: list[Verifier]) -> list[dict[str, Any]]:
     """From the trainer's log, for each logged step: every verifier's mean reward and what else tells how it goes."""
-    keys = {**{name: f"rewards/{name}/mean" for name in names}, **_LOGGED}
+    keys: dict[str, str] = {**{name: f"rewards/{name}/mean" for name in names}, **_LOGGED}
     return [
         {"step": entry["step"], **{name: entry[key] for name, key in keys.items() if entry.get(key) is not None}}
         for entry in history

@@ -160,14 +160,19 @@ def _by_judge(
             line |= {"outcome": "failed", "reason": f"endpoint: {failure.reason}", "said": teacher.told(failure)}
         return {**line, "tries": tries, "spent": spent.as_dict()}
 
-    spent, figures = journal.spent, {}
+    spent, figures = journal.spent, dict[str, Any]()
     pending = (work for key, work in wanted.items() if key not in journal)
     if expected.wished > expected.done:
         with tqdm(total=expected.wished, initial=expected.done, desc="judge", unit="answer", dynamic_ncols=True) as bar:
-            spent, figures = ask_all(expected, model, seed, journal, pending, make, lambda *_: bar.update())
+
+            def show(line: dict[str, Any], spent: Spent) -> None:
+                bar.set_postfix_str(f"{spent.prompt_tokens + spent.completion_tokens:,} tokens", refresh=False)
+                bar.update()
+
+            spent, figures = ask_all(expected, model, seed, journal, pending, make, show)
     found = Scored([], collections.Counter(), {f"judge_{name}": value for name, value in figures.items()})
     for row in works:
-        lines = [journal.read(work.key) if work else {"reason": "empty answer"} for work in row]
+        lines: list[dict[str, Any]] = [journal.read(work.key) if work else {"reason": "empty answer"} for work in row]
         found.scores.append([line.get("score") for line in lines])
         found.unscored.update(line["reason"] for line in lines if "score" not in line)
     journal.close()
