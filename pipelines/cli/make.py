@@ -60,8 +60,8 @@ def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
     """Build preference pairs from the model's own answers: run RECIPE up to its last `preferences` stage.
 
-    Several answers to each prompt are sampled through vLLM and judged against the facts; the best and the worst are kept in
-    `runs/NAME/preferences/records.jsonl`.
+    Several answers to each prompt are sampled through vLLM and scored: by the facts, by verifiers, by a reward model or by a judge. Pairs are
+    left in `runs/NAME/preferences/records.jsonl`, with a report on them.
 
     Examples: `osler prefs` · `osler prefs my-recipe.yaml`
     """
