@@ -6,6 +6,8 @@ and a model that compares an answer with the key; here the key is compared by ru
 
 Supports full training and LoRA (merged at the end). Answers are sampled by transformers, or by vLLM on a GPU with TRL's own keys:
 ``use_vllm: true`` with ``vllm_mode: colocate`` (in this process), or ``server`` and ``vllm_server_base_url`` (see docs/alignment.md).
+A run that was cut goes on to the same bytes within its first pass over the questions; in a later pass the questions come in another order,
+because TRL's sampler begins its shuffling anew.
 Raises DataError and TrainingError.
 """
 
@@ -93,7 +95,7 @@ def grpo(stage: GrpoStage, seed: int, model_path: str | Path, sources: Sources, 
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
-        draft.metrics = training.run(trainer, draft, "grpo")
+        draft.metrics = training.run(trainer, draft, "grpo", stage.spikes)
 
     training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
     draft.metrics |= {

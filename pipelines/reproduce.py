@@ -32,6 +32,7 @@ from pipelines.config import (
     training_data,
 )
 from pipelines.data import Sources, identity
+from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
 from pipelines.report import write_report
 from pipelines.serve import serve
@@ -40,14 +41,18 @@ from serving.hardware import use_processor_well
 console = Console(stderr=True, highlight=False)
 
 
-def _train(stage: Any, inputs: Inputs, draft: Draft) -> None:
+def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
     """A stage that reads one model and corpora: the function of the kind's name, in the file of that name."""
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
     scored_by = getattr(stage, "scored_by", None)
     more |= {"scorer_path": inputs.model(scored_by)} if scored_by is not None else {}
-    work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
+    while True:
+        try:
+            return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
+        except RolledBack as notice:
+            console.print(f"[yellow]{notice}[/yellow]")
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:

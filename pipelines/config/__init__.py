@@ -20,7 +20,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
 from pipelines.config.preferences import (
     FactsScorer,
     JudgeScorer,
@@ -114,6 +114,7 @@ __all__ = [
     "Scorer",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "SynthesisTask",
     "SynthesiseStage",

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.parts import Anchor, Block, Corpus, Lora
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Spikes
 from pipelines.config.rewards import Rewards
 
 
@@ -38,6 +38,9 @@ class TrainingStage(Block):
     """What every stage has that trains a model by a trainer of transformers or TRL."""
 
     model: str  # ``base``, an earlier stage, a folder or a hub id
+    spikes: Spikes | None = (
+        None  # go back and leave a batch out when the loss jumps; by default a run only stops at NaN
+    )
     training: dict[str, Any] = {}  # the trainer's own config, field for field
 
 

@@ -11,9 +11,10 @@ import pipelines.grpo
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
 from pipelines import training
-from pipelines.artifact import drafting
+from pipelines.artifact import Artifact, drafting
 from pipelines.config import Corpus, GrpoStage, RecipeError, Rewards, SftStage, load_recipe
 from pipelines.grpo import grpo
+from pipelines.report import draw_losses
 from pipelines.rewards import asked_of, of_dialogue, of_item, reward, verdict
 from pipelines.sft import sft
 
@@ -118,6 +119,9 @@ def test_a_model_that_guesses_learns_the_key(guesser: tuple[Path, str], draft, s
     assert draft.metrics["questions"] == {"item": 2}
     example = draft.metrics["examples"][0]
     assert set(example) == {"question", "answer", "right_option", "format"}
+    manifest = {"given": {"config": stage_for(items).model_dump()}, "metrics": draft.metrics}
+    assert draw_losses({"grpo": Artifact(draft.folder, manifest)}, draft.folder / "curve.png")
+    assert (draft.folder / "curve.png").stat().st_size > 5000
     trained = training.load_model(draft.folder / "model", training=False)
     assert trained.num_parameters() == training.load_model(model).num_parameters()
 
@@ -129,6 +133,33 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(guesser: tuple[Path, str],
             grpo(stage_for(guesser[1], max_steps=2), 0, guesser[0], sources, made)
         outputs.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
     assert outputs[0] == outputs[1]
+
+
+def test_a_run_that_was_cut_goes_on_to_the_same_bytes(
+    guesser: tuple[Path, str], tmp_path: Path, sources, monkeypatch: pytest.MonkeyPatch
+):
+    stage = stage_for(guesser[1], max_steps=4, save_steps=2)
+    stage = stage.model_copy(update={"items": [Corpus(name=guesser[1], repeat=4)]})
+    with drafting(tmp_path / "whole", "grpo", {}) as made:
+        grpo(stage, 0, guesser[0], sources, made)
+    original, judged = pipelines.grpo.verdict, []
+
+    def breaks(*given):
+        judged.append(given)
+        if len(judged) > 3 * 2 * 32:  # two verdicts on each of a step's 32 answers: in the fourth step
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(pipelines.grpo, "verdict", breaks)
+    with pytest.raises(KeyboardInterrupt), drafting(tmp_path / "cut", "grpo", {}) as made:
+        grpo(stage, 0, guesser[0], sources, made)
+    monkeypatch.setattr(pipelines.grpo, "verdict", original)
+    with drafting(tmp_path / "cut", "grpo", {}) as made:
+        assert (made.checkpoints / "checkpoint-2").is_dir()
+        grpo(stage, 0, guesser[0], sources, made)
+    assert [step["step"] for step in made.metrics["rewards"]] == [1, 2, 3, 4]
+    whole, cut = ((tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
 
 
 def test_an_advantage_is_the_reward_less_its_groups_mean_over_its_spread(
