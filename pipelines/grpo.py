@@ -4,7 +4,7 @@ For each question the model samples a group of answers; verifiers reward them; a
 over the group's standard deviation. HuatuoGPT-o1 (Chen et al. 2024, https://arxiv.org/abs/2412.18925) has such a stage after fine-tuning, with PPO
 and a model that compares an answer with the key; here the key is compared by rule (``evals.verifiers``).
 
-Supports full training and LoRA (merged at the end). Answers are sampled by transformers, or by vLLM on a GPU with TRL's own keys:
+Supports full training and adapters (merged at the end). Answers are sampled by transformers, or by vLLM on a GPU with TRL's own keys:
 ``use_vllm: true`` with ``vllm_mode: colocate`` (in this process), or ``server`` and ``vllm_server_base_url`` (see docs/alignment.md).
 A run that was cut goes on to the same bytes within its first pass over the questions; in a later pass the questions come in another order,
 because TRL's sampler begins its shuffling anew.
@@ -23,12 +23,12 @@ import torch
 from trl import GRPOTrainer
 
 from pipelines import training
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import GrpoStage, Rewards, Verifier
 from pipelines.data import Sources
 from pipelines.plain_head import plain_head
-from pipelines.rewards import Asked, asked_of, verdict
-from pipelines.sft import lora_config, merged
+from pipelines.questions import Asked, asked_of, verdict
 
 DEFAULTS: dict[str, Any] = {
     "max_completion_length": 512,
@@ -76,7 +76,7 @@ def steps_of(history: list[dict[str, Any]], names: list[Verifier]) -> list[dict[
 
 def grpo(stage: GrpoStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
     """Trains the model at ``model_path`` on the rewards of its own answers and writes it to ``draft``."""
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = training.load_chat_tokenizer(model_path, "grpo")
     asked = asked_of(stage.items, stage.prompts, stage, sources)
     rows = [{"prompt": one.messages(), "question": place} for place, one in enumerate(asked)]
     names = list(stage.rewards)
@@ -85,20 +85,22 @@ def grpo(stage: GrpoStage, seed: int, model_path: str | Path, sources: Sources, 
     weights = {"reward_weights": list(stage.rewards.values())}
     args = training.arguments("grpo", draft, seed, {**DEFAULTS, **weights, **stage.training})
     torch.manual_seed(seed)
-    model = training.load_model(model_path)
     with training.explained("grpo"), plain_head():
         trainer = GRPOTrainer(
-            model=model,
+            model=load_base(model_path, stage.quantization),
             reward_funcs=[reward_function(name, stage, asked, seen[name]) for name in names],
             args=args,
             train_dataset=datasets.Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "grpo", stage.spikes)
 
-    training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {
+        **told,
         "questions": dict(collections.Counter(one.kind for one in asked)),
         "rewards": steps_of(trainer.state.log_history, names),
         # The same answers were shown to each verifier.

@@ -22,7 +22,7 @@ from pipelines.config import PreferencesStage, Rewards, VerifierScorer
 from pipelines.data import Sources, records
 from pipelines.pairing import paired
 from pipelines.preferences_report import Answers, write_preferences_report
-from pipelines.rewards import Asked, asked_of, of_dialogue, of_item
+from pipelines.questions import Asked, asked_of, of_dialogue, of_item
 from pipelines.scorers import score
 from serving.sampling import Sample, sample
 from serving.server import serving

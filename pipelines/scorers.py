@@ -21,7 +21,7 @@ from pipelines.config import JudgeScorer, PreferencesStage, RewardScorer, Verifi
 from pipelines.journal import Journal
 from pipelines.judge import judge
 from pipelines.prompting import load_prompts
-from pipelines.rewards import Asked, reward
+from pipelines.questions import Asked, reward
 from pipelines.synthesis_estimate import Estimate, token_counter
 from pipelines.teacher import Failed, Spent, Teacher
 from serving.sampling import Sample
@@ -82,7 +82,7 @@ def _pairs(asked: Sequence[Asked], drawn: Drawn) -> Iterator[tuple[Asked, Sequen
 
 
 def _by_reward(scorer: RewardScorer, asked: Sequence[Asked], drawn: Drawn, place: str) -> Scored:
-    from pipelines.reward_scores import score_answers
+    from pipelines.reward import score_answers
 
     told = [(n, m, one.text.strip()) for n, answers in enumerate(drawn) for m, one in enumerate(answers)]
     said = [(n, m, text) for n, m, text in told if text]

@@ -53,15 +53,19 @@ DEFAULTS: dict[str, Any] = {
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
 
 
-def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
+def load_model(
+    source: str | Path, training: bool = True, auto: Any = AutoModelForCausalLM, **given: Any
+) -> PreTrainedModel:
     """A causal language model: for training in float32 on a processor and bfloat16 on a GPU, else in what runs fastest here.
+
+    ``auto`` reads a model of another kind, and ``given`` are its arguments.
 
     Raises:
         TrainingError: there is no model at ``source``.
     """
     dtype = torch.float32 if training and not has_gpu() else inference_dtype()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+        model: PreTrainedModel = auto.from_pretrained(source, dtype=dtype, **given)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
@@ -80,6 +84,22 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
         raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_chat_tokenizer(source: str | Path, kind: str, template: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, for a stage of this kind that lays out dialogues; ``template`` is what its recipe sets.
+
+    Raises:
+        TrainingError: there is none at ``source``, or no chat template in either.
+    """
+    tokenizer = load_tokenizer(source)
+    if tokenizer.chat_template is None and not template:
+        raise TrainingError(
+            f"{source}: the model has no chat template, which {kind} needs to lay out a dialogue; set "
+            "training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
+            "chat_template.jinja to the model's folder"
+        )
     return tokenizer
 
 
@@ -182,8 +202,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     """Writes the model in bfloat16 safetensors with its tokenizer and chat template."""
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
-    assert model.generation_config is not None
-    model.generation_config.eos_token_id = stop_tokens(tokenizer)
+    if model.can_generate():  # a reward model gives no answers
+        assert model.generation_config is not None
+        model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -24,6 +24,7 @@ RecipeArgument = Annotated[
         help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`, `nano-synthetic`) or the path of a YAML file."
     ),
 ]
+OwnRecipeArgument = Annotated[str, typer.Argument(help="Path of a YAML recipe that has such a stage.")]
 RunOption = Annotated[
     Path | None,
     typer.Option(

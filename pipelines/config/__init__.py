@@ -20,7 +20,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.preferences import (
     FactsScorer,
     JudgeScorer,
@@ -57,12 +57,17 @@ from pipelines.config.synthesis import (
 )
 from pipelines.config.training import (
     TRAINING_CLASSES,
+    AdapterStage,
     CptStage,
     DpoStage,
     ExtendStage,
     GrpoStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    PreferenceStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_class,
@@ -74,6 +79,7 @@ __all__ = [
     "RECIPES",
     "TASK_CLASSES",
     "TRAINING_CLASSES",
+    "AdapterStage",
     "Anchor",
     "Asking",
     "Block",
@@ -95,21 +101,26 @@ __all__ = [
     "GrpoStage",
     "InitStage",
     "JudgeScorer",
+    "KtoStage",
     "LanguageStep",
     "Lora",
     "MergeStage",
     "MixSource",
     "MixStage",
+    "OrpoStage",
     "Pairing",
+    "PreferenceStage",
     "PreferencesStage",
     "Price",
     "Prompted",
     "QualityStep",
+    "Quantization",
     "Recipe",
     "RecipeError",
     "Repeat",
     "ReplayStage",
     "RewardScorer",
+    "RewardStage",
     "Rewards",
     "Scorer",
     "Serve",

@@ -23,7 +23,10 @@ from pipelines.config.training import (
     ExtendStage,
     GrpoStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_keys,
@@ -44,6 +47,9 @@ Stage = Annotated[
     | PreferencesStage
     | SynthesiseStage
     | DpoStage
+    | KtoStage
+    | OrpoStage
+    | RewardStage
     | GrpoStage
     | ExamStage,
     Field(discriminator="kind"),
@@ -187,6 +193,17 @@ def _check_not_examined(path: Path, name: str, recipe: Recipe) -> None:
                 )
 
 
+def _check_answers(path: Path, where: str, models: list[Any], recipe: Recipe) -> None:
+    """Raises RecipeError when a model that must write text is a reward model, which gives a number only."""
+    for model in models:
+        made = recipe.stages.get(model)
+        if isinstance(made, RewardStage):
+            raise RecipeError(
+                f"{path}: {where} needs a model that writes, and '{model}' is a reward model, which only scores answers; name "
+                f"the model that it was made from ('{made.model}')"
+            )
+
+
 def _check_stages(path: Path, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
@@ -203,6 +220,7 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
                 raise RecipeError(
                     f"{path}: stages.{name}.tokens: no earlier stage of kind tokenize is called '{stage.tokens}'; {hint}"
                 )
+        _check_answers(path, f"stages.{name}", [getattr(stage, "model", None), *getattr(stage, "models", [])], recipe)
         if isinstance(stage, TrainingStage):
             unknown = sorted(set(stage.training) - training_keys(stage.kind))
             if unknown:
@@ -213,6 +231,8 @@ def _check_stages(path: Path, recipe: Recipe) -> None:
         raise RecipeError(
             f"{path}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}"
         )
+    if recipe.serve:
+        _check_answers(path, "serve", [recipe.serve.model], recipe)
 
 
 def recipe_path(name: str) -> Path:

@@ -12,10 +12,10 @@ from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
 from pipelines import training
 from pipelines.artifact import Artifact, drafting
-from pipelines.config import Corpus, GrpoStage, RecipeError, Rewards, SftStage, load_recipe
+from pipelines.config import Corpus, GrpoStage, Lora, RecipeError, Rewards, SftStage, load_recipe
 from pipelines.grpo import grpo
+from pipelines.questions import asked_of, of_dialogue, of_item, reward, verdict
 from pipelines.report import draw_losses
-from pipelines.rewards import asked_of, of_dialogue, of_item, reward, verdict
 from pipelines.sft import sft
 
 ITEM = ExamItem(id="1", question="Which is a vitamin?", options=["Iron", "Ascorbic acid", "Zinc", "Gold"], answers=[1])
@@ -124,6 +124,16 @@ def test_a_model_that_guesses_learns_the_key(guesser: tuple[Path, str], draft, s
     assert (draft.folder / "curve.png").stat().st_size > 5000
     trained = training.load_model(draft.folder / "model", training=False)
     assert trained.num_parameters() == training.load_model(model).num_parameters()
+
+
+def test_an_adapter_learns_beside_its_base_as_the_reference(guesser: tuple[Path, str], draft, sources):
+    stage = stage_for(guesser[1], max_steps=3, beta=0.1).model_copy(update={"lora": Lora(r=4, lora_alpha=8)})
+    grpo(stage, 0, guesser[0], sources, draft)
+    steps = draft.metrics["rewards"]
+    assert steps[0]["kl"] == pytest.approx(0, abs=1e-3)
+    assert steps[-1]["kl"] > steps[0]["kl"]
+    trained, before = (training.load_model(place) for place in (draft.folder / "model", guesser[0]))
+    assert any(not torch.equal(a, b) for a, b in zip(trained.parameters(), before.parameters(), strict=True))
 
 
 def test_two_runs_of_one_seed_end_with_the_same_bytes(guesser: tuple[Path, str], tmp_path: Path, sources):

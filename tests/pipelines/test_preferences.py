@@ -14,7 +14,7 @@ from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
 from pipelines import training
 from pipelines.artifact import Draft
-from pipelines.config import Pairing, PreferencesStage, RecipeError, Stage, load_recipe
+from pipelines.config import Pairing, PreferencesStage, RecipeError, Stage, load_recipe, named_models
 from pipelines.data import Sources
 from pipelines.pairing import ALIKE, EMPTY, NEAR, NO_SCORE, TOO_LONG, paired
 from pipelines.preferences import preferences
@@ -361,6 +361,19 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str):
     path.write_text(RECIPE.replace(old, new, 1))
     with pytest.raises(RecipeError, match=message):
         load_recipe(str(path))
+
+
+def test_a_reward_stage_can_score_the_pairs_of_a_later_stage(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        RECIPE.replace(
+            "  preferences:\n",
+            "  rm: {kind: reward, model: sft, preferences: {name: thumbs.jsonl}}\n  preferences:\n",
+            1,
+        ).replace("limit: 8}", "limit: 8}\n    scorer: {by: reward, model: rm}", 1)
+    )
+    stages = load_recipe(str(path)).stages
+    assert [named_models(stages[f"preferences-{number}"]) for number in (1, 2)] == [["sft", "rm"], ["dpo-1", "rm"]]
 
 
 def test_a_later_round_draws_other_prompts_and_samples_by_another_seed(
