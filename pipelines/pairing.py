@@ -54,7 +54,8 @@ def paired(
     ]
     if not fit:
         return [], TOO_LONG
-    fit.sort(key=lambda pair: known[pair[1]] - known[pair[0]])  # the widest margin first, then the answers' own order
+    # The widest margin first; the scores themselves tell apart what rounding made equal; then the answers' own order.
+    fit.sort(key=lambda pair: (known[pair[1]] - known[pair[0]], -known[pair[0]], known[pair[1]]))
     if pairing.take == "all":
         whole = [(a, b) for a, b in fit if texts[a] and texts[b]]
         return whole[: pairing.max_pairs], "" if whole else EMPTY
