@@ -26,9 +26,11 @@ from pipelines.config import (
     TrainingStage,
     asking,
     named_corpora,
+    named_models,
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
+from pipelines.model_sources import allowing, weight_bytes
 from pipelines.pairs import check_pairs
 from serving.hardware import has_gpu
 
@@ -49,7 +51,9 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
     """
     check_data(recipe, data_dir)
     check_preferences(recipe, data_dir)
-    check_base(recipe)
+    with allowing(recipe.allow):
+        check_models(recipe)
+        check_base(recipe)
     check_teachers(recipe)
     check_disk(recipe, run_dir)
     check_memory(recipe)
@@ -63,6 +67,14 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 locate(corpus.name, data_dir)
             elif corpus.is_file and not Path(corpus.name).is_file():
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
+
+
+def check_models(recipe: Recipe) -> None:
+    """Raises OslerError when a model that the recipe names is not there or may not be loaded; no weights are fetched for it."""
+    made = {"base", *recipe.stages}
+    named = [name for stage in recipe.stages.values() for name in named_models(stage) if name not in made]
+    for name in dict.fromkeys([*([recipe.base_model] if recipe.base_model else []), *named]):
+        resolve_model(name, weights=False)
 
 
 def check_preferences(recipe: Recipe, data_dir: Path | None) -> None:
@@ -83,7 +95,7 @@ def check_base(recipe: Recipe) -> None:
     """Raises RecipeError when the base model has no chat template and a stage needs one; TrainingError when it is not there."""
     if recipe.base_model is None:
         return
-    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model))
+    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model, weights=False))
     if tokenizer.chat_template is not None:
         return
     for name, stage in recipe.stages.items():
@@ -114,11 +126,8 @@ def check_teachers(recipe: Recipe) -> None:
 
 
 def _base_bytes(recipe: Recipe) -> int:
-    """Size of the base model's weights on disk; 0 where it cannot be known without a download."""
-    if recipe.base_model is None:
-        return 0
-    base = Path(resolve_model(recipe.base_model))
-    return sum(path.stat().st_size for path in base.glob("*.safetensors")) if base.is_dir() else 0
+    """Size of the base model's weights on disk, or as its hub lists them; 0 where there is no base model."""
+    return 0 if recipe.base_model is None else weight_bytes(recipe.base_model)
 
 
 def check_disk(recipe: Recipe, run_dir: Path) -> None:

@@ -34,6 +34,7 @@ from pipelines.config import (
 from pipelines.data import Sources, identity
 from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
+from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
 from serving.hardware import use_processor_well
@@ -56,7 +57,13 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
-    """Runs one stage into ``draft``; a stage's libraries are imported only when it runs."""
+    """Runs one stage into ``draft``, with what the recipe allows its models."""
+    with allowing(inputs.recipe.allow):
+        _run_stage(stage, inputs, draft)
+
+
+def _run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
+    """Runs one stage; its libraries are imported only then."""
     if isinstance(stage, InitStage):
         from pipelines.init import init
 

@@ -19,7 +19,8 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
-from pipelines.config.models import MODELS, resolve_model
+from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
+from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.preferences import (
     FactsScorer,
@@ -31,14 +32,12 @@ from pipelines.config.preferences import (
     VerifierScorer,
 )
 from pipelines.config.recipe import (
-    RECIPES,
     Recipe,
     Stage,
     asking,
     load_recipe,
     named_corpora,
     named_models,
-    recipe_path,
     training_data,
 )
 from pipelines.config.repeat import Repeat
@@ -75,6 +74,7 @@ from pipelines.config.training import (
 )
 
 __all__ = [
+    "CHAT_TEMPLATES",
     "MODELS",
     "RECIPES",
     "TASK_CLASSES",
@@ -103,10 +103,12 @@ __all__ = [
     "JudgeScorer",
     "KtoStage",
     "LanguageStep",
+    "Layers",
     "Lora",
     "MergeStage",
     "MixSource",
     "MixStage",
+    "ModelName",
     "OrpoStage",
     "Pairing",
     "PreferenceStage",
@@ -136,12 +138,16 @@ __all__ = [
     "Verifier",
     "VerifierScorer",
     "VignetteTask",
+    "annotated",
     "asking",
+    "load_layers",
     "load_recipe",
     "named_corpora",
     "named_models",
     "nearest",
+    "recipe_names",
     "recipe_path",
+    "resolve_chat_template",
     "resolve_model",
     "training_class",
     "training_data",

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.config.models import ModelName
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes
 from pipelines.config.rewards import Rewards
 
@@ -37,7 +38,7 @@ class ExtendStage(Block):
 class TrainingStage(Block):
     """What every stage has that trains a model by a trainer of transformers or TRL."""
 
-    model: str  # ``base``, an earlier stage, a folder or a hub id
+    model: ModelName  # ``base``, an earlier stage, or whatever ``base_model`` may be
     spikes: Spikes | None = (
         None  # go back and leave a batch out when the loss jumps; by default a run only stops at NaN
     )
