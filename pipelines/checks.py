@@ -12,18 +12,22 @@ from corpora.errors import DataError
 from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
+    GrpoStage,
     KtoStage,
     PreferencesStage,
     PreferenceStage,
+    Prompted,
     Recipe,
     RecipeError,
     SftStage,
-    SynthesiseStage,
+    asking,
     named_corpora,
+    named_models,
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
 from pipelines.devices import here
+from pipelines.model_sources import allowing
 from pipelines.pairs import check_pairs
 from pipelines.plan import StagePlan, check_plan, disk_of
 from serving.hardware import has_gpu
@@ -46,7 +50,9 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
     """
     check_data(recipe, data_dir)
     check_preferences(recipe, data_dir)
-    check_base(recipe)
+    with allowing(recipe.allow):
+        check_models(recipe)
+        check_base(recipe)
     check_teachers(recipe)
     try:
         planned = check_plan(recipe, here(), data_dir, SAMPLE)
@@ -67,6 +73,14 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
 
 
+def check_models(recipe: Recipe) -> None:
+    """Raises OslerError when a model that the recipe names is not there or may not be loaded; no weights are fetched for it."""
+    made = {"base", *recipe.stages}
+    named = [name for stage in recipe.stages.values() for name in named_models(stage) if name not in made]
+    for name in dict.fromkeys([*([recipe.base_model] if recipe.base_model else []), *named]):
+        resolve_model(name, weights=False)
+
+
 def check_preferences(recipe: Recipe, data_dir: Path | None) -> None:
     """Raises DataError when the first records of a preference corpus are not what the stage learns from.
 
@@ -85,16 +99,15 @@ def check_base(recipe: Recipe) -> None:
     """Raises RecipeError when the base model has no chat template and a stage needs one; TrainingError when it is not there."""
     if recipe.base_model is None:
         return
-    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model))
+    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model, weights=False))
     if tokenizer.chat_template is not None:
         return
     for name, stage in recipe.stages.items():
         if isinstance(stage, SftStage) and stage.training.get("chat_template_path"):
             return  # TRL gives the model this one, and the stages after it inherit it
-        own_teacher = isinstance(stage, SynthesiseStage) and (
-            stage.teacher.model == "base" or stage.teacher.model in recipe.stages
-        )
-        if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage)) or own_teacher:
+        asks = asking(stage)
+        own_teacher = asks is not None and (asks.teacher.model == "base" or asks.teacher.model in recipe.stages)
+        if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage, GrpoStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
                 "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
@@ -105,13 +118,15 @@ def check_base(recipe: Recipe) -> None:
 def check_teachers(recipe: Recipe) -> None:
     """Raises RecipeError when the key of a teacher's endpoint, or a prompt, is missing."""
     for stage in recipe.stages.values():
-        if isinstance(stage, SynthesiseStage):
+        asks = asking(stage)
+        if asks is not None:
+            from pipelines.asking import endpoint_key
             from pipelines.prompting import load_prompts
-            from pipelines.synthesise import endpoint_key
 
-            endpoint_key(stage)
-            for task in stage.tasks:
-                load_prompts(task)
+            endpoint_key(asks)
+            prompted = [asks] if isinstance(asks, Prompted) else getattr(asks, "tasks", [])
+            for one in prompted:
+                load_prompts(one)
 
 
 def check_disk(planned: list[StagePlan], run_dir: Path) -> None:

@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
+
 from pipelines import training
 from pipelines.architectures import Shape, built, shape_of
 from pipelines.compute import forward_flops, generation_hours, hours, muon_flops, training_flops
-from pipelines.config import Corpus, Lora, Recipe, TrainingStage, resolve_model, training_class
+from pipelines.config import Corpus, Lora, Recipe, TrainingStage, training_class
+from pipelines.config.models import own_folder
 from pipelines.data import Sources
-from pipelines.devices import Devices, libraries
+from pipelines.devices import Devices, devices, libraries, table
 from pipelines.memory import (
     FIRST_USE_BYTES,
     GIB,
@@ -31,7 +34,7 @@ from pipelines.memory import (
     memory,
     state_bytes,
 )
-from pipelines.workload import SAMPLE, Work, Workload
+from pipelines.workload import SAMPLE, Work, Workload, sources_of
 from serving.hardware import fast_bfloat16
 
 VLLM_SHARE = 0.9  # of a GPU's memory, which vLLM takes whole (its gpu-memory-utilization)
@@ -196,6 +199,16 @@ def settings_of(recipe: Recipe, stage: Any, where: Devices) -> Settings:
     )
 
 
+def place_of(name: str) -> str:
+    """A model's folder, where its files are at hand, else its id without where it is fetched from; nothing is fetched."""
+    folder = own_folder(name)
+    if folder is not None:
+        return str(folder)
+    identifier = name.removeprefix("modelscope:").partition("@")[0]
+    config = try_to_load_from_cache(identifier, "config.json")
+    return str(Path(config).parent) if isinstance(config, str) else identifier
+
+
 def shape_named(recipe: Recipe, name: str) -> Shape:
     """The shape of a model that a stage names: the base's, a known one's, or what an earlier stage makes of one.
 
@@ -207,7 +220,7 @@ def shape_named(recipe: Recipe, name: str) -> Shape:
         if name == "base":
             assert recipe.base_model is not None
             name = recipe.base_model
-        return shape_of(resolve_model(name))
+        return shape_of(place_of(name))
     if stage.kind == "init":
         config = {"model_type": "qwen3", "vocab_size": stage.vocab_size, **stage.architecture}
         return built(config, name, f"stages.{name}.architecture")
@@ -409,6 +422,11 @@ def _of(where: Devices, settings: Settings) -> Devices:
     return replace(where, count=settings.processes) if where.kind == "gpu" else where
 
 
+def _for_vllm(where: Devices) -> int:
+    """Bytes of a device that vLLM may take."""
+    return int(where.usable * VLLM_SHARE) if where.kind == "gpu" else where.usable
+
+
 def _serving(shape: Shape, tokens: int, where: Devices) -> tuple[Memory, int]:
     """The memory that vLLM takes, and how many sequences of ``tokens`` tokens fit into its cache at once, AT_ONCE at most."""
     width = 2 if where.kind == "gpu" or fast_bfloat16() else 4
@@ -419,7 +437,7 @@ def _serving(shape: Shape, tokens: int, where: Devices) -> tuple[Memory, int]:
         parts = {"weights": weights, "KV cache": cache, "framework": VLLM_CPU_BYTES + libraries()}
     else:
         framework = GIB
-        cache = max(one, int(where.usable * VLLM_SHARE) - weights - framework)
+        cache = max(one, _for_vllm(where) - weights - framework)
         parts = {"weights": weights, "KV cache": cache, "framework": framework}
     return Memory("while it generates", parts), max(1, min(AT_ONCE[where.kind], cache // max(1, one)))
 
@@ -437,16 +455,19 @@ def plan_sampling(recipe: Recipe, name: str, where: Devices, workload: Workload)
         sequences, prompt, longest = float(stage.documents), 1.0, stage.max_tokens
         notes = [f"{name}: at most, all of max_tokens"]
     else:
-        corpora = (
-            [stage.prompts] if stage.kind == "preferences" else [one for task in stage.tasks for one in task.corpora]
-        )
+        corpora = [stage.prompts or stage.items] if stage.kind == "preferences" else sources_of(stage)
         work = workload.of(corpora)
         longest = stage.max_tokens if stage.kind == "preferences" else stage.teacher.max_tokens
         sequences = work.rows * (stage.samples if stage.kind == "preferences" else 1)
         prompt = work.tokens / max(1.0, work.rows)
         notes = [*work.notes, f"{name}: at most, all of max_tokens"]
     needed, at_once = _serving(shape, round(prompt) + longest, where)
-    found = StagePlan(name, stage.kind, shape.name, shape.parameters, 0, needed, usable=where.usable, notes=notes)
+    usable = _for_vllm(where)
+    found = StagePlan(name, stage.kind, shape.name, shape.parameters, 0, needed, usable=usable, notes=notes)
+    if not found.fits and where.kind == "gpu":  # each GPU has a whole model of its own
+        others = sorted((devices(f"{where.count}x{kind}") for kind in table()), key=lambda other: other.usable)
+        larger = [one for one in others if _serving(shape, round(prompt) + longest, one)[0].peak <= _for_vllm(one)]
+        found.remedies = [f"--gpus {larger[0].label}"] if larger else []
     found.tokens = sequences * longest
     found.flops = sequences * (prompt + longest) * forward_flops(shape, prompt + longest)
     found.hours = generation_hours(shape, sequences, prompt, longest, at_once, where)
@@ -491,19 +512,13 @@ def plan_weights(recipe: Recipe, name: str, where: Devices) -> StagePlan:
 def plan_tokens(recipe: Recipe, name: str, workload: Workload) -> StagePlan:
     """The plan of a stage that writes tokens or records and runs no model."""
     stage: Any = recipe.stages[name]
-    work = workload.of(_corpora(stage))
+    work = workload.of(sources_of(stage))
     found = StagePlan(name, stage.kind, tokens=work.tokens, notes=list(work.notes))
     width = 4.0  # bytes of text that a token stands for
     if stage.kind == "tokenize":
         width += 2 if shape_named(recipe, stage.model).vocabulary <= 2**16 else 4
     found.disk = {"data": int(work.tokens * width)}
     return found
-
-
-def _corpora(stage: Any) -> list[Any]:
-    if stage.kind == "mix":
-        return [corpus for source in stage.sources.values() for corpus in source.corpora]
-    return list(stage.corpora)
 
 
 def plan_stage(recipe: Recipe, name: str, where: Devices, workload: Workload) -> StagePlan:
@@ -533,7 +548,7 @@ def tokenizer_of(recipe: Recipe) -> Any | None:
     """The base model's tokenizer where its folder is at hand."""
     if recipe.base_model is None:
         return None
-    place = Path(resolve_model(recipe.base_model))
+    place = Path(place_of(recipe.base_model))
     return training.load_tokenizer(place) if (place / "tokenizer.json").is_file() else None
 
 

@@ -19,7 +19,9 @@ from pipelines.config import (
     ExamStage,
     ExtendStage,
     InitStage,
+    JudgeScorer,
     MergeStage,
+    PreferencesStage,
     Recipe,
     ReplayStage,
     Stage,
@@ -32,6 +34,7 @@ from pipelines.config import (
 from pipelines.data import Sources, identity
 from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
+from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
 from serving.hardware import use_processor_well
@@ -44,6 +47,8 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
+    scored_by = getattr(stage, "scored_by", None)
+    more |= {"scorer_path": inputs.model(scored_by)} if scored_by is not None else {}
     while True:
         try:
             return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
@@ -52,7 +57,13 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
-    """Runs one stage into ``draft``; a stage's libraries are imported only when it runs."""
+    """Runs one stage into ``draft``, with what the recipe allows its models."""
+    with allowing(inputs.recipe.allow):
+        _run_stage(stage, inputs, draft)
+
+
+def _run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
+    """Runs one stage; its libraries are imported only then."""
     if isinstance(stage, InitStage):
         from pipelines.init import init
 
@@ -106,6 +117,12 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
 
         hashes["prompts"] = [load_prompts(task).digests for task in stage.tasks]
         config = stage.makes()
+    if isinstance(stage, PreferencesStage):
+        config = stage.makes()
+        if isinstance(stage.scorer, JudgeScorer):
+            from pipelines.prompting import load_prompts
+
+            hashes["prompts"] = load_prompts(stage.scorer).digests
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}
 
 

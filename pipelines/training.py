@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import transformers
 from rich.console import Console
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -23,9 +24,10 @@ from transformers import (
     TrainingArguments,
 )
 
+from pipelines import model_sources
 from pipelines.artifact import Draft
 from pipelines.checkpoint import newest_whole, save_whole
-from pipelines.config import Spikes, training_class
+from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.guards import TrainingError as TrainingError
 from pipelines.guards import guard
 from pipelines.optimizer import MuonAdamW
@@ -62,11 +64,13 @@ def load_model(
 
     Raises:
         TrainingError: there is no model at ``source``.
+        RecipeError: its files may not be loaded (see ``pipelines.model_sources``).
     """
+    safely = model_sources.loading(source)
     dtype = torch.float32 if training and not has_gpu() else inference_dtype()
     try:
-        model: PreTrainedModel = auto.from_pretrained(source, dtype=dtype, **given)
-    except (OSError, ValueError) as error:
+        model: PreTrainedModel = auto.from_pretrained(source, dtype=dtype, **safely, **given)
+    except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
     return model
@@ -77,9 +81,11 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 
     Raises:
         TrainingError: there is none at ``source``.
+        RecipeError: it comes with Python code of its own, which the recipe does not allow.
     """
+    safely = model_sources.loading(source, weights=False)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, **safely)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
     if tokenizer.pad_token is None:
@@ -123,6 +129,8 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         **keep_below(draft.folder.parent, draft.folder.name.removesuffix(".partial")),
         **given,
     }
+    if values.get("chat_template_path"):
+        values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not has_gpu():
         values["use_cpu"] = True

@@ -17,7 +17,7 @@ from typing import Any
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem, Message, Preference, Record
-from pipelines.config import Corpus, Recipe, named_corpora
+from pipelines.config import Corpus, Recipe
 from pipelines.data import Sources, filtered
 from pipelines.synthesis_estimate import rough_tokens
 
@@ -165,6 +165,15 @@ def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int
     return work.times(wanted / len(read))
 
 
+def sources_of(stage: Any) -> list[Corpus]:
+    """What a stage that makes a corpus makes it from; the benchmarks that it takes out are not among it."""
+    if stage.kind == "mix":
+        return [corpus for source in stage.sources.values() for corpus in source.corpora]
+    if stage.kind == "synthesise":
+        return [corpus for task in stage.tasks for corpus in task.corpora]
+    return list(stage.corpora)
+
+
 class Workload:
     """The work of the stages of a recipe; each corpus is read once."""
 
@@ -188,7 +197,8 @@ class Workload:
 
     def made(self, corpus: Corpus) -> Work:
         """The most that an earlier stage of the recipe leaves."""
-        name, stage = corpus.name, self.recipe.stages[corpus.name]
+        name = corpus.name
+        stage: Any = self.recipe.stages[name]
         if stage.kind == "replay":
             rows, length = float(stage.documents), stage.max_tokens
             work = Work(
@@ -198,14 +208,14 @@ class Workload:
                 (f"{name}: at most, all of max_tokens",),
             )
         elif stage.kind == "preferences":
-            prompts, length = self.of([stage.prompts]), stage.max_tokens
+            prompts, length = self.of([stage.prompts or stage.items]), stage.max_tokens
             longest = [(tokens + length, length) for tokens, _ in prompts.longest]
             tokens = 2 * (prompts.tokens + prompts.rows * length)
             work = Work(
                 prompts.rows, tokens, longest, (f"{name}: at most, a pair for each prompt and all of max_tokens",)
             )
         else:
-            work = self.of(named_corpora(stage))
+            work = self.of(sources_of(stage))
             work = replace(work, notes=(*work.notes, f"{name}: as its own sources"))
             if stage.kind == "mix" and stage.tokens is not None:
                 work = work.times(stage.tokens / max(1.0, work.tokens))

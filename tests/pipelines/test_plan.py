@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,11 @@ from pipelines import training
 from pipelines.blocks import blocks
 from pipelines.cli import app
 from pipelines.compute import forward_flops, training_flops
-from pipelines.config import Corpus, Lora, Recipe, RecipeError, load_recipe
+from pipelines.config import RECIPES, Corpus, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
 from pipelines.devices import devices, table
 from pipelines.memory import GIB
-from pipelines.plan import load_of, plan, plan_training, settings_of, tokenizer_of
+from pipelines.plan import check_plan, load_of, plan, plan_training, settings_of, tokenizer_of
 from pipelines.workload import Workload, count_corpus
 
 SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
@@ -149,6 +150,27 @@ def test_every_preference_stage_is_planned(kind: str, tmp_path: Path):
     assert found.fits
     assert found.trainable < found.parameters / 10
     assert found.steps in (5, 10)  # of pairs, or of answers each by itself
+
+
+PUBLISHED = [path for path in RECIPES.glob("*/*.yaml") if re.match(r"(\d+x)?\d+x\d+gb", path.stem)]
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_published_recipe_trains_on_the_cards_that_its_name_says(path: Path):
+    *nodes, memory = path.stem.split("-")[0].removesuffix("gb").split("x")
+    count = math.prod(map(int, nodes))
+    where = devices(f"{count}x" + {"24": "4090", "80": "H100"}[memory])
+    recipe = load_recipe(str(path))
+    recipe = recipe.model_copy(update={"launch": SimpleNamespace(strategy="fsdp2")})
+    for stage in check_plan(recipe, where, None, 50):
+        assert stage.fits, stage.verdict
+
+
+def test_what_vllm_cannot_hold_on_one_card_is_said_with_the_card_that_can():
+    stage = {"kind": "preferences", "model": "base", "prompts": {"name": "bundled-prompts", "limit": 10}}
+    recipe = recipe_of("Qwen/Qwen2.5-72B", stage)
+    assert "--gpus 8xB200" in plan(recipe, devices("8xH100"), sample=50).stages[0].verdict
+    assert plan(recipe, devices("8xB200"), sample=50).stages[0].fits
 
 
 def test_every_gpu_of_the_table_has_all_that_a_plan_needs():
