@@ -97,7 +97,7 @@ def _base_bytes(recipe: Recipe) -> int:
 def check_disk(recipe: Recipe, run_dir: Path) -> None:
     """Raises RecipeError when less is free than the run's models and checkpoints will take."""
     weights = _base_bytes(recipe)
-    stages = sum(stage.kind in ("extend", "cpt", "sft", "merge", "dpo") for stage in recipe.stages.values())
+    stages = sum(stage.kind in ("extend", "cpt", "mlm", "sft", "merge", "dpo") for stage in recipe.stages.values())
     # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
     needed = weights * stages + 2 * 6 * weights + 200 * 2**20
     place = run_dir
@@ -126,7 +126,7 @@ def check_memory(recipe: Recipe) -> None:
         return
     weights, free = _base_bytes(recipe), available_memory()
     for name, stage in recipe.stages.items():
-        if stage.kind not in ("cpt", "sft", "dpo"):
+        if stage.kind not in ("cpt", "mlm", "sft", "dpo"):
             continue
         adapter = getattr(stage, "lora", None) is not None
         needed = (

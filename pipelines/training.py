@@ -114,15 +114,15 @@ class Progress(TrainerCallback):  # type: ignore[misc]
             self.bar.close()
 
 
-def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
-    """A causal language model: for training in float32 on a processor and bfloat16 on a GPU, else in what runs fastest here.
+def load_model(source: str | Path, training: bool = True, head: Any = AutoModelForCausalLM) -> PreTrainedModel:
+    """A language model, causal unless another ``head`` of transformers is asked: for training in float32 on a processor and bfloat16 on a GPU, else in what runs fastest here.
 
     Raises:
         TrainingError: there is no model at ``source``.
     """
     dtype = torch.float32 if training and not has_gpu() else inference_dtype()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
+        model: PreTrainedModel = head.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
@@ -236,8 +236,9 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
     """Writes the model in bfloat16 safetensors with its tokenizer and chat template."""
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
-    assert model.generation_config is not None
-    model.generation_config.eos_token_id = stop_tokens(tokenizer)
+    if model.can_generate():  # an encoder does not
+        assert model.generation_config is not None
+        model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

@@ -46,6 +46,18 @@ def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 
 
 @app.command()
+def mlm(recipe: RecipeArgument = "nano-encoder", run: RunOption = None, data: DataOption = None) -> None:
+    """Pretrain an encoder on masked words: run RECIPE up to its last `mlm` stage.
+
+    Whole words are masked, 15% of the tokens; `training:` is transformers' TrainingArguments. Loss and accuracy on held-out
+    documents, under a mask that is always the same, are in the manifest.
+
+    Examples: `osler mlm` · `osler mlm bert-base-medical --data ~/datasets`
+    """
+    _run(recipe, run, data, "mlm")
+
+
+@app.command()
 def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
     """Fine-tune on dialogues: run RECIPE up to its last `sft` stage.
 

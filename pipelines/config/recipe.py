@@ -21,6 +21,7 @@ from pipelines.config.training import (
     ExtendStage,
     InitStage,
     MergeStage,
+    MlmStage,
     SftStage,
     TrainingStage,
     training_keys,
@@ -35,6 +36,7 @@ Stage = Annotated[
     | ExtendStage
     | TokenizeStage
     | CptStage
+    | MlmStage
     | ReplayStage
     | SftStage
     | MergeStage

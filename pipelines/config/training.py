@@ -1,4 +1,4 @@
-"""Stages that make weights: init, extend, cpt, sft, dpo, merge.
+"""Stages that make weights: init, extend, cpt, mlm, sft, dpo, merge.
 
 The ``training`` block of a stage is the field-for-field config of the trainer that runs it.
 """
@@ -15,12 +15,30 @@ from pipelines.config.parts import Anchor, Block, Corpus, Lora
 
 
 class InitStage(Block):
-    """A new model: a byte-level BPE learnt from the corpora, and random weights."""
+    """A new model: a tokenizer learnt from the corpora, and random weights."""
 
     kind: Literal["init"]
     corpora: list[Corpus] = Field(min_length=1)
     vocab_size: int
-    architecture: dict[str, Any]  # fields of transformers.Qwen3Config
+    # Fields of transformers.Qwen3Config, or with ``model_type: bert`` those of transformers.BertConfig.
+    architecture: dict[str, Any]
+    tokenizer: Literal["bpe", "wordpiece"] = "bpe"  # on bytes, or BERT's
+    lowercase: bool = False  # of a wordpiece tokenizer: texts in lower case and without accents
+
+    @property
+    def model_type(self) -> str:
+        """What transformers calls the architecture."""
+        return str(self.architecture.get("model_type", "qwen3"))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> InitStage:
+        if self.model_type not in ("qwen3", "bert"):
+            raise ValueError(f"architecture.model_type is qwen3 or bert, not '{self.model_type}'")
+        if self.tokenizer == "wordpiece" and self.model_type != "bert":
+            raise ValueError("tokenizer: wordpiece belongs to a model with architecture.model_type: bert")
+        if self.lowercase and self.tokenizer != "wordpiece":
+            raise ValueError("lowercase belongs to tokenizer: wordpiece; one on bytes keeps every letter")
+        return self
 
 
 class ExtendStage(Block):
@@ -63,6 +81,18 @@ class CptStage(TrainingStage):
         return self
 
 
+class MlmStage(TrainingStage):
+    """Masked-language pretraining of an encoder (Devlin et al. 2019), from random weights or going on from a model."""
+
+    kind: Literal["mlm"]
+    corpora: list[Corpus] = Field(min_length=1)
+    held_out: float = Field(default=0.02, ge=0, lt=0.5)  # share of documents on which it is examined
+    sequence_length: int = Field(default=512, ge=8)  # tokens, [CLS] and [SEP] included
+    mask_share: float = Field(default=0.15, gt=0, lt=1)  # of the tokens of a row
+    whole_words: bool = True  # the pieces of a word are masked together
+    chinese_words: Literal["characters", "jieba"] = "characters"  # what a word of Chinese is
+
+
 class SftStage(TrainingStage):
     """Supervised fine-tuning on dialogues, with loss on the assistant's tokens only."""
 
@@ -94,6 +124,7 @@ class DpoStage(TrainingStage):
 # Of each kind of stage that trains, the config class whose fields its ``training`` block may set.
 TRAINING_CLASSES = {
     "cpt": ("transformers", "TrainingArguments"),
+    "mlm": ("transformers", "TrainingArguments"),
     "sft": ("trl", "SFTConfig"),
     "dpo": ("trl", "DPOConfig"),
 }
