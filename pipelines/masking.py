@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import multiprocessing
 from functools import partial
 from typing import Any
 
@@ -138,7 +139,7 @@ def draw(words: torch.Tensor, share: float, generator: torch.Generator) -> torch
     Returns:
         ``[seq]``, true where masked.
     """
-    numbers, lengths = words[words >= 0].unique(return_counts=True)
+    numbers, lengths = torch.unique(words[words >= 0], return_counts=True)
     left = max(1, round(share * int(lengths.sum()))) if len(numbers) else 0
     chosen: list[int] = []
     for place in torch.randperm(len(numbers), generator=generator).tolist():
@@ -171,14 +172,14 @@ class MaskedRows(Dataset[dict[str, torch.Tensor]]):
         self.special = torch.tensor(sorted(set(tokenizer.all_special_ids)))
         # Chosen tokens are given to the collator as the only ones that are not special, with a probability of 1.
         self.collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=1.0)
-        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # seen by workers that outlive an epoch
+        self._epoch = multiprocessing.Value("q", 0)  # seen by workers that outlive an epoch
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def set_epoch(self, epoch: int) -> None:
         """Masks by the draw of this epoch from now on."""
-        self._epoch.fill_(epoch)
+        self._epoch.value = epoch
 
     def __getitem__(self, place: int) -> dict[str, torch.Tensor]:
         """``input_ids`` with masks, and ``labels``, -100 where nothing is to be predicted; both ``[seq]``."""
@@ -186,7 +187,7 @@ class MaskedRows(Dataset[dict[str, torch.Tensor]]):
         ids, starts = row["input_ids"], row["starts"]
         words = starts.cumsum(0) if self.whole_words else torch.arange(len(ids))
         words = words.masked_fill(torch.isin(ids, self.special), -1)
-        digest = hashlib.sha256(f"{self.seed}/{int(self._epoch)}/{place}".encode()).digest()
+        digest = hashlib.sha256(f"{self.seed}/{self._epoch.value}/{place}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
         chosen = draw(words, self.share, generator)
         self.collator.generator = generator

@@ -105,12 +105,46 @@ class SftStage(TrainingStage):
 
 
 class MergeStage(Block):
-    """A weighted mean of the weights of models of one shape."""
+    """One model from the weights of several of one shape."""
 
     kind: Literal["merge"]
     models: dict[str, float] = Field(
-        min_length=2
+        min_length=1
     )  # name (``base`` or a stage's) to weight; the last gives the tokenizer
+    method: Literal["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"] = "linear"
+    base: str | None = None  # what the models were trained from, for the methods that add to it
+    density: float | None = Field(default=None, gt=0, lt=1)  # share of what a model learnt that ties and dare keep
+    majority_sign_method: Literal["total", "frequency"] = "total"  # the sign of the sum, or of most of the models
+    seed: int | None = None  # of what dare keeps; the recipe's if not given
+
+    @model_validator(mode="after")
+    def _has_what_the_method_needs(self) -> MergeStage:
+        needs_base = self.method not in ("linear", "slerp")
+        needs_density = self.method in ("ties", "dare_linear", "dare_ties")
+        if needs_base != (self.base is not None):
+            raise ValueError(
+                f"method: {self.method} adds to a base: name it in base"
+                if needs_base
+                else f"base does not belong to method: {self.method}; name the base in models, or choose another method"
+            )
+        if needs_density != (self.density is not None):
+            raise ValueError(
+                f"method: {self.method} needs density, the share that is kept (ties: 0.2, Yadav et al. 2023; "
+                "dare: 0.1 and more, Yu et al. 2024)"
+                if needs_density
+                else f"density does not belong to method: {self.method}, which keeps all"
+            )
+        if self.majority_sign_method != "total" and not self.method.endswith("ties"):
+            raise ValueError("majority_sign_method belongs to the methods ties and dare_ties")
+        if self.seed is not None and not self.method.startswith("dare"):
+            raise ValueError("seed belongs to the methods dare_linear and dare_ties; the others have no chance in them")
+        if not needs_base and len(self.models) < 2:
+            raise ValueError(f"models: method {self.method} needs two models")
+        if self.method == "slerp" and len(self.models) > 2:
+            raise ValueError("models: method slerp goes from one model to a second; it takes no third")
+        if not needs_base and (min(self.models.values()) < 0 or sum(self.models.values()) <= 0):
+            raise ValueError("models: the weights of a mean are not negative, and not all nought")
+        return self
 
 
 class DpoStage(TrainingStage):
