@@ -23,66 +23,23 @@ weighted mean of the models'. Raises MergeError when the models do not fit toget
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download, split_state_dict_into_shards_factory
 from peft.utils import merge_utils
-from safetensors import safe_open
-from safetensors.torch import save_file
 from transformers import AutoConfig, GenerationConfig
 
 from corpora.errors import OslerError
 from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import MergeStage
-
-WEIGHTS = "model.safetensors"
-INDEX = WEIGHTS + ".index.json"
+from pipelines.weights import Weights, write_shards
 
 
 class MergeError(OslerError):
     """Models that cannot be merged."""
-
-
-class Weights:
-    """The tensors in a model's safetensors files, each read when it is asked for."""
-
-    def __init__(self, place: str, stack: ExitStack) -> None:
-        """Opens the files of the model at ``place``, a folder or a hub id, until ``stack`` closes.
-
-        Raises:
-            MergeError: the model has no safetensors files, or they are quantised.
-        """
-        self.place = place
-        folder = Path(place)
-        if not folder.is_dir():
-            folder = Path(snapshot_download(place, allow_patterns=["*.json", "model*.safetensors"]))
-        if (folder / INDEX).is_file():
-            names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
-        else:
-            names = [WEIGHTS]
-        absent = [name for name in names if not (folder / name).is_file()]
-        if absent:
-            raise MergeError(
-                f"{place}: no file {absent[0]}; only models saved as safetensors are merged (save_pretrained)"
-            )
-        if getattr(AutoConfig.from_pretrained(folder), "quantization_config", None) is not None:
-            raise MergeError(f"{place}: the weights are quantised; merge the model that it was quantised from")
-        files = [stack.enter_context(safe_open(folder / name, framework="pt")) for name in names]
-        self.files = {key: file for file in files for key in file.keys()}  # noqa: SIM118
-
-    def shape(self, key: str) -> tuple[int, ...]:
-        """Shape of a tensor, without reading it."""
-        return tuple(self.files[key].get_slice(key).get_shape())
-
-    def read(self, key: str) -> torch.Tensor:
-        """A tensor in float32."""
-        tensor: torch.Tensor = self.files[key].get_tensor(key)
-        return tensor.float()
 
 
 def check_shapes(models: Sequence[Weights], base: Weights | None, rows: int) -> None:
@@ -166,8 +123,8 @@ def merge(stage: MergeStage, seed: int, places: dict[str, str], draft: Draft, sh
         check_shapes(models, base, rows)
 
         def merged(key: str) -> torch.Tensor:
-            parts = [model.read(key) for model in models]
-            old = base.read(key) if base is not None else None
+            parts = [model.read(key).float() for model in models]
+            old = base.read(key).float() if base is not None else None
             number = int.from_bytes(hashlib.sha256(f"{stage.seed or seed}/{key}".encode()).digest()[:7], "big")
             if old is None or old.shape == parts[0].shape:
                 return joined(stage, parts, old, number)
@@ -181,20 +138,8 @@ def merge(stage: MergeStage, seed: int, places: dict[str, str], draft: Draft, sh
             )
 
         sizes = {key: 2 * torch.Size(models[0].shape(key)).numel() for key in models[0].files}  # bytes
-        plan = split_state_dict_into_shards_factory(
-            sizes,
-            get_storage_size=lambda size: size,
-            filename_pattern="model{suffix}.safetensors",
-            max_shard_size=shard_size,
-        )
-        folder.mkdir(parents=True)
-        for name, keys in plan.filename_to_tensors.items():
-            shard = {key: merged(key).to(torch.bfloat16) for key in keys}
-            save_file(shard, folder / name, metadata={"format": "pt"})
+        files = write_shards(folder, sizes, lambda key: merged(key).to(torch.bfloat16), shard_size)
         more = max((models[0].shape(key)[0] - base.shape(key)[0] for key in base.files), default=0) if base else 0
-    if plan.is_sharded:
-        index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
-        (folder / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
     tokenizer = training.load_tokenizer(last)
     tokenizer.save_pretrained(folder)
     config.dtype = torch.bfloat16
@@ -208,6 +153,6 @@ def merge(stage: MergeStage, seed: int, places: dict[str, str], draft: Draft, sh
         "method": stage.method,
         "weights": {name: weight / total for name, weight in stage.models.items()},
         "tensors": len(sizes),
-        "files": len(plan.filename_to_tensors),
+        "files": len(files),
         "rows_without_base": more,
     }

@@ -109,3 +109,43 @@ def publish(
     training.quiet()
     loaded = load_recipe(recipe)
     out.print(str(write(loaded, run or Path("runs") / loaded.name, stage, target)))
+
+
+@app.command()
+def export(
+    model: Annotated[
+        Path, typer.Argument(help="A stage's folder in a run, as runs/nano/final, or a model's own folder.")
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to.")],
+    shards: Annotated[
+        str | None,
+        typer.Option("--shards", help="Largest safetensors file, as 5GB. Default: 5GB, unless --gguf is given."),
+    ] = None,
+    gguf: Annotated[
+        str | None, typer.Option("--gguf", help="Write one GGUF file of this type: f16, bf16, q8_0 or f32.")
+    ] = None,
+) -> None:
+    """Write a MODEL as safetensors in shards, or as GGUF for llama.cpp, with its tokenizer and chat template.
+
+    Examples: `osler export runs/nano/final --to final-gguf --gguf q8_0` · `osler export my-72b --to cut --shards 2GB`
+    """
+    from pipelines import training
+    from pipelines.export import export_shards, model_folder
+
+    training.quiet()
+    source = model_folder(model)
+    if shards is not None or gguf is None:
+        for path in export_shards(source, to, shards or "5GB"):
+            out.print(str(path))
+    if gguf is None:
+        return
+    from pipelines.gguf import TYPES, write_gguf
+
+    if gguf not in TYPES:
+        raise OslerError(f"--gguf {gguf}: the types are {', '.join(TYPES)}")
+    to.mkdir(parents=True, exist_ok=True)
+    name = model.parent.name if model.name == "model" else model.name
+    file = to / f"{name}-{gguf}.gguf"
+    rule, alike = write_gguf(source, file, gguf)
+    out.print(str(file))
+    out.print(f"llama.cpp cuts text by its rule '{rule}': {alike:.1%} of the texts tried become the same tokens")

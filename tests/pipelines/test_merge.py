@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from pipelines import training
 from pipelines.config import MergeStage
-from pipelines.merge import INDEX, MergeError, joined, merge, slerp
+from pipelines.merge import MergeError, joined, merge, slerp
+from pipelines.weights import INDEX, WeightsError
 
 
 def stage(**given) -> MergeStage:
@@ -163,7 +164,7 @@ def test_weights_that_are_no_safetensors_are_named(tiny_model: Path, draft, tmp_
     bare = tmp_path / "bare"
     shutil.copytree(tiny_model, bare)
     (bare / "model.safetensors").unlink()
-    with pytest.raises(MergeError, match=r"bare: no file model\.safetensors"):
+    with pytest.raises(WeightsError, match=r"bare: no file model\.safetensors"):
         merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
 
 
@@ -189,7 +190,7 @@ def test_a_block_that_does_not_fit_its_method_is_explained(given: dict, message:
 def test_a_shard_is_written_before_the_tensors_of_the_next_are_read(
     tiny_model: Path, draft, monkeypatch: pytest.MonkeyPatch
 ):
-    from pipelines import merge as module
+    from pipelines import weights as module
 
     read: list[str] = []
     original = module.Weights.read
