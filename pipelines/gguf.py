@@ -205,17 +205,19 @@ def _tensors(weights: Weights, config: Any) -> Iterator[tuple[str, str | None, t
 
 def _read(weights: Weights, key: str | None, config: Any) -> np.ndarray[Any, Any]:
     """A tensor in float32 as llama.cpp lays it out."""
+    array: np.ndarray[Any, Any]
     if key is None:  # by how much each frequency is slowed
         theta = config.rope_parameters["rope_theta"]
         slowed, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
         plain = theta ** -(torch.arange(0, 2 * len(slowed), 2) / (2 * len(slowed)))
-        return (plain / slowed).float().numpy()
+        array = (plain / slowed).float().numpy()
+        return array
     tensor = weights.read(key).float()
     if config.model_type == "llama" and ".self_attn." in key:
         for part, heads in (("q_proj", config.num_attention_heads), ("k_proj", config.num_key_value_heads)):
             if part in key:
                 tensor = _interleaved(tensor, heads)
-    array: np.ndarray[Any, Any] = tensor.numpy()
+    array = tensor.numpy()
     return array
 
 

@@ -98,7 +98,7 @@ def publish(
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that made it.")] = RECIPE,
     run: RunOption = None,
 ) -> None:
-    """Copy the model of a STAGE to TARGET with its manifest: sources, licences, tokens, losses, ten samples.
+    """Copy the model of a STAGE to TARGET with its card and its manifest: sources, licences, tokens, losses, ten samples.
 
     Example: `osler publish extend my-base --recipe nano-base`
     """
@@ -109,6 +109,26 @@ def publish(
     training.quiet()
     loaded = load_recipe(recipe)
     out.print(str(write(loaded, run or Path("runs") / loaded.name, stage, target)))
+
+
+@app.command()
+def card(
+    stage: Annotated[str, typer.Argument(help="The stage whose model is described.")],
+    target: Annotated[
+        Path, typer.Argument(help="Folder that README.md is written to; the model is called as the folder.")
+    ],
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that made it.")] = RECIPE,
+    run: RunOption = None,
+) -> None:
+    """Write the model card of a STAGE to TARGET/README.md: licence, data, choices, scores, limits, in the hub's form.
+
+    Example: `osler card final my-model --recipe nano`
+    """
+    from pipelines.card import write_card
+    from pipelines.config import load_recipe
+
+    loaded = load_recipe(recipe)
+    out.print(str(write_card(loaded, run or Path("runs") / loaded.name, stage, target)))
 
 
 @app.command()
