@@ -89,7 +89,7 @@ def word_starts(text: str, offsets: list[tuple[int, int]], word_ids: list[int | 
 
 def _tokens(batch: dict[str, list[str]], tokenizer: PreTrainedTokenizerBase, how: str) -> dict[str, list[list[int]]]:
     """The tokens of each text and which of them begin words; the separator ends a text."""
-    cut = tokenizer(batch["text"], add_special_tokens=False, return_offsets_mapping=True)
+    cut = tokenizer(batch["text"], add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids, starts = [], []
     for number, text in enumerate(batch["text"]):
         ids.append([*cut["input_ids"][number], tokenizer.sep_token_id])
@@ -123,7 +123,7 @@ def encoder_rows(
         )
     first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
     return packed.map(
-        lambda row: {"input_ids": [first, *row["input_ids"], last], "starts": [1, *row["starts"], 1]},
+        lambda row: {"input_ids": [first, *row["input_ids"], last], "starts": [1, 1, *row["starts"][1:], 1]},
         keep_in_memory=True,
     )
 

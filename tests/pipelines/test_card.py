@@ -28,7 +28,7 @@ stages:
   aside:
     kind: sft
     model: base
-    corpora: [{name: huatuo-26m-lite}]
+    corpora: [{name: huatuo-consultation-qa}]
   sft:
     kind: sft
     model: cpt

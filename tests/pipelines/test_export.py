@@ -85,31 +85,33 @@ def test_transformers_reads_the_same_model_from_gguf(tmp_path: Path, kind: str, 
     assert torch.allclose(logits(read), wanted, atol=tolerance)
 
 
-def field(path: Path, key: str):
-    return gguf.GGUFReader(path).fields[key].contents()
+def fields(path: Path):
+    """What is written in the file, by key."""
+    reader = gguf.GGUFReader(path)
+    return lambda key: reader.fields[key].contents()
 
 
 def test_the_tokenizer_and_the_chat_template_are_in_the_file(tmp_path: Path, base_model: Path):
     path = tmp_path / "base.gguf"
     rule, alike = write_gguf(base_model, path, "q8_0")
-    tokenizer = training.load_tokenizer(base_model)
-    assert field(path, "tokenizer.chat_template") == tokenizer.chat_template
-    tokens = field(path, "tokenizer.ggml.tokens")
+    tokenizer, field = training.load_tokenizer(base_model), fields(path)
+    assert field("tokenizer.chat_template") == tokenizer.chat_template
+    tokens = field("tokenizer.ggml.tokens")
     assert tokens == [tokenizer.convert_ids_to_tokens(number) for number in range(len(tokenizer))]
-    assert field(path, "tokenizer.ggml.eos_token_id") == tokenizer.eos_token_id
-    assert field(path, "tokenizer.ggml.eot_token_id") == tokenizer.convert_tokens_to_ids("<|im_end|>")
-    assert field(path, "tokenizer.ggml.add_bos_token") is False
-    kinds = field(path, "tokenizer.ggml.token_type")
+    assert field("tokenizer.ggml.eos_token_id") == tokenizer.eos_token_id
+    assert field("tokenizer.ggml.eot_token_id") == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert field("tokenizer.ggml.add_bos_token") is False
+    kinds = field("tokenizer.ggml.token_type")
     assert kinds[tokenizer.convert_tokens_to_ids("<|im_end|>")] == gguf.TokenType.CONTROL
     assert kinds[tokenizer.convert_tokens_to_ids("<think>")] == gguf.TokenType.USER_DEFINED
-    assert field(path, "tokenizer.ggml.pre") == rule
+    assert field("tokenizer.ggml.pre") == rule
     assert alike == 1.0
-    assert field(path, "qwen3.attention.key_length") == 64  # not hidden size by heads, which is the default
+    assert field("qwen3.attention.key_length") == 64  # not hidden size by heads, which is the default
 
 
 def test_rows_without_a_token_are_filled(tmp_path: Path):
     write_gguf(made(tmp_path / "model", "qwen2"), tmp_path / "out.gguf", "f16")
-    tokens = field(tmp_path / "out.gguf", "tokenizer.ggml.tokens")
+    tokens = fields(tmp_path / "out.gguf")("tokenizer.ggml.tokens")
     count = len(training.load_tokenizer(tmp_path / "model"))
     assert tokens[count:] == [f"[PAD{number}]" for number in range(count, count + 3)]
 
