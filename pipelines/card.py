@@ -17,7 +17,8 @@ from corpora.catalog import UNKNOWN, find_dataset, load_catalog
 from corpora.errors import OslerError
 from corpora.licences import strictest
 from pipelines.artifact import Artifact, load_artifact
-from pipelines.config import Recipe, named_corpora, named_models, resolve_model, training_data
+from pipelines.config import Recipe, named_corpora, named_models, training_data
+from pipelines.config.models import own_folder
 from pipelines.report import data_section, exam_section, exams, stages_section, teachers_section
 
 # The hub's names of licences (https://huggingface.co/docs/hub/repositories-licenses), by the catalogue's.
@@ -78,11 +79,13 @@ def _models_licence(recipe: Recipe, blocks: dict[str, Any]) -> str:
     for name in {model for block in blocks.values() for model in named_models(block)} - blocks.keys():
         place = recipe.base_model if name == "base" else name
         assert place is not None
-        card = Path(resolve_model(place)) / "README.md"
+        folder = own_folder(place)
         if place.startswith("bundled:"):
             found.add(OWN_LICENCE)
+        elif folder is not None and (folder / "README.md").is_file():
+            found.add(str(ModelCard.load(folder / "README.md").data.get("license") or UNKNOWN))
         else:
-            found.add(str(ModelCard.load(card).data.get("license") or UNKNOWN) if card.is_file() else UNKNOWN)
+            found.add(UNKNOWN)
     return found.pop() if len(found) == 1 else UNKNOWN if found else OWN_LICENCE
 
 
@@ -151,8 +154,8 @@ def front_matter(
     results = _results(found[stage]) if stage in found else []
     return ModelCardData(
         model_name=name,
-        # A hub id only: a folder or a bundled base is named in the text.
-        base_model=base if base is not None and not base.startswith(("bundled:", ".", "/", "~")) else None,
+        # A hub id only: a folder, a bundled base or one of ModelScope is named in the text.
+        base_model=base.partition("@")[0] if base and own_folder(base) is None and ":" not in base else None,
         datasets=sorted({entry.hub for entry in entries if entry.hub != UNKNOWN}) or None,
         language=sorted(languages) or None,
         library_name="transformers",

@@ -26,7 +26,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from corpora.bundled.render import render
 from corpora.errors import OslerError
-from pipelines import training
+from pipelines import model_sources, training
 from pipelines.weights import Weights
 
 ARCHITECTURES = {
@@ -199,7 +199,7 @@ def _tensors(weights: Weights, config: Any) -> Iterator[tuple[str, str | None, t
     for key in weights.files:
         name = names.get_name(key, try_suffixes=(".weight", ".bias"))
         if name is None:
-            raise ExportError(f"{weights.place}: llama.cpp has no name for the tensor '{key}'")
+            raise ExportError(f"{weights.folder}: llama.cpp has no name for the tensor '{key}'")
         yield name, key, weights.shape(key)
 
 
@@ -237,7 +237,7 @@ def write_gguf(source: Path, target: Path, kind: str) -> tuple[str, float]:
         ExportError: the architecture, its positions or its tokenizer are not among those that can be written.
         WeightsError: there are no safetensors.
     """
-    config = AutoConfig.from_pretrained(source)
+    config = AutoConfig.from_pretrained(source, **model_sources.loading(source, weights=False))
     if config.model_type not in ARCHITECTURES:
         raise ExportError(
             f"{source}: a model of type {config.model_type} cannot be written as GGUF; {', '.join(ARCHITECTURES)} can"

@@ -32,7 +32,7 @@ from peft.utils import merge_utils
 from transformers import AutoConfig, GenerationConfig
 
 from corpora.errors import OslerError
-from pipelines import training
+from pipelines import model_sources, training
 from pipelines.artifact import Draft
 from pipelines.config import MergeStage
 from pipelines.weights import Weights, write_shards
@@ -53,7 +53,7 @@ def check_shapes(models: Sequence[Weights], base: Weights | None, rows: int) -> 
             if both and other is base and first.shape(key)[0] == rows and first.shape(key)[1:] == base.shape(key)[1:]:
                 continue
             raise MergeError(
-                f"{other.place}: '{key}' is not as in {first.place}; only models of one shape can be merged"
+                f"{other.folder}: '{key}' is not as in {first.folder}; only models of one shape can be merged"
                 + ("" if other is base else " (of models with other words added, none is the other's continuation)")
             )
 
@@ -115,7 +115,7 @@ def merge(stage: MergeStage, seed: int, places: dict[str, str], draft: Draft, sh
     last = places[list(stage.models)[-1]]
     folder = draft.folder / "model"
     check_words(list(dict.fromkeys(places.values())))
-    config = AutoConfig.from_pretrained(last)
+    config = AutoConfig.from_pretrained(last, **model_sources.loading(last, weights=False))
     rows = int(config.get_text_config().vocab_size)
     with ExitStack() as stack:
         models = [Weights(places[name], stack) for name in stage.models]

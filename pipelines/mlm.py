@@ -59,7 +59,7 @@ def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, dr
     if missing or not tokenizer.is_fast:
         lacks = ", ".join(missing) or "offsets (it is not a fast tokenizer)"
         raise training.TrainingError(f"{model_path}: mlm needs an encoder's tokenizer, and this one lacks {lacks}")
-    model = training.load_model(model_path, head=AutoModelForMaskedLM)
+    model = training.load_model(model_path, auto=AutoModelForMaskedLM)
     positions = getattr(model.config, "max_position_embeddings", stage.sequence_length)
     if stage.sequence_length > positions:
         raise training.TrainingError(
@@ -86,7 +86,7 @@ def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, dr
         processing_class=tokenizer,
         callbacks=[NewMasks(rows)],
     )
-    draft.metrics = training.run(trainer, draft, "mlm")
+    draft.metrics = training.run(trainer, draft, "mlm", stage.spikes)
     if examined is not None:
         draft.metrics |= {"held_out_before": before, "held_out": masked_loss(model.eval(), examined)}
 

@@ -30,7 +30,9 @@ from pipelines.config import (
     training_data,
 )
 from pipelines.data import Sources, identity
+from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
+from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
 from serving.hardware import use_processor_well
@@ -38,16 +40,26 @@ from serving.hardware import use_processor_well
 console = Console(stderr=True, highlight=False)
 
 
-def _train(stage: Any, inputs: Inputs, draft: Draft) -> None:
+def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
     """A stage that reads one model and corpora: the function of the kind's name, in the file of that name."""
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
-    work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
+    while True:
+        try:
+            return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
+        except RolledBack as notice:
+            console.print(f"[yellow]{notice}[/yellow]")
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
-    """Runs one stage into ``draft``; a stage's libraries are imported only when it runs."""
+    """Runs one stage into ``draft``, with what the recipe allows its models."""
+    with allowing(inputs.recipe.allow):
+        _run_stage(stage, inputs, draft)
+
+
+def _run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
+    """Runs one stage; its libraries are imported only then."""
     if isinstance(stage, InitStage):
         from pipelines.init import init
 

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download, split_state_dict_into_shards_factory
+from huggingface_hub import split_state_dict_into_shards_factory
 from safetensors import safe_open
 from safetensors.torch import save_file
-from transformers import AutoConfig
 
 from corpora.errors import OslerError
+from pipelines import model_sources
 
 WEIGHTS = "model.safetensors"
 INDEX = WEIGHTS + ".index.json"
@@ -26,18 +26,15 @@ class WeightsError(OslerError):
 class Weights:
     """The tensors in a model's safetensors files."""
 
-    def __init__(self, place: str | Path, stack: ExitStack) -> None:
-        """Opens the files of the model at ``place``, a folder or a hub id, until ``stack`` closes.
+    def __init__(self, folder: str | Path, stack: ExitStack) -> None:
+        """Opens the files of the model in ``folder`` until ``stack`` closes.
 
         Raises:
-            WeightsError: the model has no safetensors files, or they are quantised.
+            RecipeError: there is no model, or no weights.
+            WeightsError: its weights are no safetensors, or are quantised.
         """
-        self.place = str(place)
-        self.folder = Path(place)
-        if not self.folder.is_dir():
-            self.folder = Path(
-                snapshot_download(str(place), allow_patterns=["*.json", "model*.safetensors", "*.jinja"])
-            )
+        self.folder = Path(folder)
+        model_sources.loading(self.folder)
         if (self.folder / INDEX).is_file():
             index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
             names = sorted(set(index["weight_map"].values()))
@@ -45,9 +42,9 @@ class Weights:
             names = [WEIGHTS]
         absent = [name for name in names if not (self.folder / name).is_file()]
         if absent:
-            raise WeightsError(f"{place}: no file {absent[0]}; save the model as safetensors first (save_pretrained)")
-        if getattr(AutoConfig.from_pretrained(self.folder), "quantization_config", None) is not None:
-            raise WeightsError(f"{place}: the weights are quantised; take the model that it was quantised from")
+            raise WeightsError(f"{folder}: no file {absent[0]}; save the model as safetensors first (save_pretrained)")
+        if "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8")):
+            raise WeightsError(f"{folder}: the weights are quantised; take the model that it was quantised from")
         files = [stack.enter_context(safe_open(self.folder / name, framework="pt")) for name in names]
         self.files = {key: file for file in files for key in file.keys()}  # noqa: SIM118
 

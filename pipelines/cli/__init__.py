@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 
 from corpora.cli import app as corpora_app
-from corpora.errors import OslerError
+from corpora.errors import STOPPED, OslerError, Stopped
 from pipelines.cli.options import app, err
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault(
+    "TRL_EXPERIMENTAL_SILENCE", "1"
+)  # of ORPO: the lock file holds TRL at the version that was tested
+# It asks on import for a package of faster kernels, to answer with rounded weights, which nothing here does.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them.
-for _name in ("make", "exam", "talk", "bench", "corpora"):
+for _name in ("make", "watch", "exam", "talk", "bench", "corpora", "recipe"):
     importlib.import_module(f"pipelines.cli.{_name}")
 app.add_typer(corpora_app, name="corpora")
 
 
 def main() -> None:
-    """Entry point: an error that the user can mend is one message and exit code 1, without a traceback."""
+    """Entry point: an error that the user can mend is one message and exit code 1, without a traceback.
+
+    Exit codes: 1 for such an error, 2 for a wrong argument, 75 after SIGTERM with a checkpoint written (the same command goes on), 130
+    after Ctrl-C.
+    """
     try:
         app()
+    except Stopped as notice:
+        err.print(str(notice), markup=False, soft_wrap=True)
+        sys.exit(STOPPED)
     except OslerError as error:
         err.print(f"[bold red]error:[/bold red] {error}", markup=True, soft_wrap=True)
         sys.exit(1)

@@ -20,16 +20,15 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
-from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
+from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
+from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
-    RECIPES,
     Recipe,
     Stage,
     load_recipe,
     named_corpora,
     named_models,
-    recipe_path,
     training_data,
 )
 from pipelines.config.synthesis import (
@@ -44,12 +43,17 @@ from pipelines.config.synthesis import (
 )
 from pipelines.config.training import (
     TRAINING_CLASSES,
+    AdapterStage,
     CptStage,
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
     MlmStage,
+    OrpoStage,
+    PreferenceStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_class,
@@ -57,10 +61,12 @@ from pipelines.config.training import (
 )
 
 __all__ = [
+    "CHAT_TEMPLATES",
     "MODELS",
     "RECIPES",
     "TASK_CLASSES",
     "TRAINING_CLASSES",
+    "AdapterStage",
     "Anchor",
     "Block",
     "CleanStep",
@@ -78,20 +84,28 @@ __all__ = [
     "ExtendStage",
     "GroundedTask",
     "InitStage",
+    "KtoStage",
     "LanguageStep",
+    "Layers",
     "Lora",
     "MergeStage",
     "MixSource",
     "MixStage",
     "MlmStage",
+    "ModelName",
+    "OrpoStage",
+    "PreferenceStage",
     "PreferencesStage",
     "Price",
     "QualityStep",
+    "Quantization",
     "Recipe",
     "RecipeError",
     "ReplayStage",
+    "RewardStage",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "SynthesisTask",
     "SynthesiseStage",
@@ -99,11 +113,15 @@ __all__ = [
     "TokenizeStage",
     "TrainingStage",
     "VignetteTask",
+    "annotated",
+    "load_layers",
     "load_recipe",
     "named_corpora",
     "named_models",
     "nearest",
+    "recipe_names",
     "recipe_path",
+    "resolve_chat_template",
     "resolve_model",
     "training_class",
     "training_data",

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from pipelines import training
-from pipelines.config import MergeStage
+from pipelines.config import MergeStage, RecipeError
 from pipelines.merge import MergeError, joined, merge, slerp
 from pipelines.weights import INDEX, WeightsError
 
@@ -164,7 +164,11 @@ def test_weights_that_are_no_safetensors_are_named(tiny_model: Path, draft, tmp_
     bare = tmp_path / "bare"
     shutil.copytree(tiny_model, bare)
     (bare / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match=r"bare: no file model\.safetensors"):
+    with pytest.raises(RecipeError, match="bare: no weights here"):
+        merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
+    save_file({}, bare / "model-00001-of-00002.safetensors")
+    (bare / INDEX).write_text(json.dumps({"weight_map": {"a": "model-00002-of-00002.safetensors"}}))
+    with pytest.raises(WeightsError, match=r"bare: no file model-00002-of-00002\.safetensors"):
         merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
 
 

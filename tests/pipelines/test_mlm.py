@@ -3,6 +3,7 @@
 import collections
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import Corpus, InitStage, MlmStage
 from pipelines.data import Sources
+from pipelines.guards import where
 from pipelines.init import init, train_encoder_tokenizer
 from pipelines.masking import MaskedRows, chinese_words, draw, encoder_rows, word_starts
 from pipelines.mlm import masked_loss, mlm
@@ -156,6 +158,13 @@ def test_masks_are_fixed_by_seed_epoch_and_row_and_by_nothing_else(tokenizer):
     assert torch.equal(rows[3]["input_ids"], first[3])
 
 
+def test_the_rows_of_a_bad_batch_are_found_again_by_their_masked_tokens(tokenizer):
+    rows = rows_of(tokenizer, 1)
+    rows.set_epoch(3)
+    batch = {"input_ids": torch.stack([rows[7]["input_ids"], rows[2]["input_ids"]])}
+    assert where(SimpleNamespace(train_dataset=rows), batch) == [2, 7]
+
+
 def stage(**more) -> MlmStage:
     return MlmStage(
         kind="mlm",
@@ -176,7 +185,7 @@ def stage(**more) -> MlmStage:
 
 
 def test_the_loss_is_plain_cross_entropy_over_the_masked_positions(encoder: Path):
-    model = training.load_model(encoder, head=AutoModelForMaskedLM).eval()
+    model = training.load_model(encoder, auto=AutoModelForMaskedLM).eval()
     rows = rows_of(training.load_tokenizer(encoder))
     nats, count = 0.0, 0
     with torch.no_grad():
@@ -265,7 +274,7 @@ def test_a_bert_from_nothing_trains_and_loads(kind: str, tmp_path: Path, sources
     made = fresh(tmp_path / "mlm")
     short = stage(chinese_words="jieba").model_copy(update={"training": {"max_steps": 1}, "model": "init"})
     mlm(short, 1, begun.folder / "model", sources, made)
-    loaded = training.load_model(made.folder / "model", head=AutoModelForMaskedLM)
+    loaded = training.load_model(made.folder / "model", auto=AutoModelForMaskedLM)
     assert isinstance(loaded, BertForMaskedLM)
     assert training.load_tokenizer(made.folder / "model").model_max_length == 64
 

@@ -16,7 +16,7 @@ from corpora.errors import DataError
 from corpora.records import Dialogue, Document
 from pipelines import training
 from pipelines.blocks import blocks
-from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
+from pipelines.config import Corpus, CptStage, DpoStage, Lora, RecipeError, SftStage
 from pipelines.cpt import cpt
 from pipelines.dpo import dpo
 from pipelines.plain_head import plain_head
@@ -182,7 +182,7 @@ def test_a_run_that_diverges_stops_with_the_remedy(tiny_model: Path, draft, sour
         sequence_length=32,
         training={**SHORT, "max_steps": 30, "learning_rate": 1e30, "max_grad_norm": 0.0},
     )
-    with pytest.raises(training.TrainingError, match=r"lower training\.learning_rate"):
+    with pytest.raises(training.TrainingError, match=r"Lower training\.learning_rate"):
         cpt(stage, 3, tiny_model, sources, draft)
 
 
@@ -198,6 +198,10 @@ def test_a_wrong_value_in_the_training_block_is_named(tiny_model: Path, draft):
 
 
 def test_a_missing_model_is_named(tmp_path: Path):
+    with pytest.raises(RecipeError, match="no model here"):
+        training.load_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
+    (tmp_path / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(training.TrainingError, match="no model could be read"):
         training.load_model(tmp_path)
 
