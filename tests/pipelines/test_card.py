@@ -119,7 +119,7 @@ def test_the_licence_is_the_strictest():
     assert licence(["bundled-documents"], "unknown") == {"license": "unknown"}
 
 
-def test_a_dataset_that_forbids_commercial_use_forbids_it_of_the_model(monkeypatch: pytest.MonkeyPatch):
+def test_a_dataset_that_forbids_commercial_use_forbids_it_of_the_model():
     from corpora.catalog import find_dataset, load_catalog
 
     forbidding = [name for name, entry in load_catalog().items() if entry.commercial == "no"]
@@ -133,7 +133,8 @@ def test_a_dataset_that_forbids_commercial_use_forbids_it_of_the_model(monkeypat
     assert licence([unsettled], "apache-2.0") == {"license": "unknown"}
 
 
-def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path):
+def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipelines.publish.OPENINGS", ("The old house stood",))
     recipe, folder = run
     target = publish(recipe, folder, "sft", tmp_path / "given")
     assert ModelCard.load(target / "README.md").data.license == "apache-2.0"
