@@ -87,7 +87,7 @@ def _run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
     elif isinstance(stage, MergeStage):
         from pipelines.merge import merge
 
-        merge(stage, {model: inputs.model(model) for model in stage.models}, draft)
+        merge(stage, inputs.seed, {model: inputs.model(model) for model in named_models(stage)}, draft)
     elif isinstance(stage, SynthesiseStage):
         from pipelines.synthesise import synthesise
 

@@ -26,6 +26,7 @@ from pipelines.config.training import (
     InitStage,
     KtoStage,
     MergeStage,
+    MlmStage,
     OrpoStage,
     RewardStage,
     SftStage,
@@ -40,6 +41,7 @@ Stage = Annotated[
     | ExtendStage
     | TokenizeStage
     | CptStage
+    | MlmStage
     | ReplayStage
     | SftStage
     | MergeStage
@@ -59,6 +61,8 @@ def named_models(stage: Any) -> list[str]:
     """Every model that a stage's block names: ``base``, an earlier stage, a folder or a hub id."""
     found = [stage.model] if isinstance(getattr(stage, "model", None), str) else []
     found += list(getattr(stage, "models", []))
+    if isinstance(stage, MergeStage) and stage.base is not None:
+        found.append(stage.base)
     for name in ("anchor", "teacher"):
         part = getattr(stage, name, None)
         if part is not None and part.model is not None:
