@@ -19,7 +19,9 @@ from pipelines.config import (
     ExamStage,
     ExtendStage,
     InitStage,
+    JudgeScorer,
     MergeStage,
+    PreferencesStage,
     Recipe,
     ReplayStage,
     Stage,
@@ -45,6 +47,8 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
+    scored_by = getattr(stage, "scored_by", None)
+    more |= {"scorer_path": inputs.model(scored_by)} if scored_by is not None else {}
     while True:
         try:
             return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
@@ -113,6 +117,12 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
 
         hashes["prompts"] = [load_prompts(task).digests for task in stage.tasks]
         config = stage.makes()
+    if isinstance(stage, PreferencesStage):
+        config = stage.makes()
+        if isinstance(stage.scorer, JudgeScorer):
+            from pipelines.prompting import load_prompts
+
+            hashes["prompts"] = load_prompts(stage.scorer).digests
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}
 
 

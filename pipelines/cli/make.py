@@ -72,8 +72,8 @@ def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
     """Build preference pairs from the model's own answers: run RECIPE up to its last `preferences` stage.
 
-    Several answers to each prompt are sampled through vLLM and judged against the facts; the best and the worst are kept in
-    `runs/NAME/preferences/records.jsonl`.
+    Several answers to each prompt are sampled through vLLM and scored: by the facts, by verifiers, by a reward model or by a judge. Pairs are
+    left in `runs/NAME/preferences/records.jsonl`, with a report on them.
 
     Examples: `osler prefs` · `osler prefs my-recipe.yaml`
     """
@@ -90,6 +90,20 @@ def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
     Examples: `osler dpo` · `osler dpo my-recipe.yaml`
     """
     _run(recipe, run, data, "dpo")
+
+
+@app.command()
+def grpo(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = None) -> None:
+    """Reinforce answers that verifiers find right: run RECIPE up to its last `grpo` stage.
+
+    TRL's GRPOTrainer samples groups of answers; `training:` is its GRPOConfig, `rewards:` names the verifiers with their weights.
+    The mean reward of each verifier by step is in the stage's manifest. In the recipe:
+
+    `grpo: {kind: grpo, model: sft, items: [{name: medmcqa-train, part: train}], rewards: {right_option: 1.0}}`
+
+    Example: `osler grpo my-recipe.yaml`
+    """
+    _run(recipe, run, data, "grpo")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Stages that make weights: init, extend, cpt, mlm, sft, merge, dpo, kto, orpo, reward.
+"""Stages that make weights: init, extend, cpt, mlm, sft, merge, dpo, kto, orpo, reward, grpo.
 
 The ``training`` block of a stage is the field-for-field config of the trainer that runs it.
 """
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from pipelines.config.models import ModelName
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes
+from pipelines.config.rewards import Rewards
 
 
 class InitStage(Block):
@@ -199,6 +200,31 @@ class RewardStage(PreferenceStage):
     held_out: float = Field(default=0.1, ge=0, lt=0.5)  # share of prompts whose pairs measure the accuracy
 
 
+class GrpoStage(AdapterStage, Rewards):
+    """Group relative policy optimisation (Shao et al. 2024) on questions whose answers verifiers check."""
+
+    kind: Literal["grpo"]
+    items: list[Corpus] = []  # exam items
+    prompts: list[Corpus] = []  # dialogues whose last answer states a number, or that are emergencies
+
+    @model_validator(mode="after")
+    def _is_rewarded(self) -> GrpoStage:
+        if not self.items and not self.prompts:
+            raise ValueError(
+                "a grpo stage asks items (exam items), prompts (dialogues), or both: give one of the two keys"
+            )
+        if "right_option" in self.rewards and not self.items:
+            raise ValueError("the reward right_option is for exam items: name them in items")
+        dialogues = {"right_number", "emergency"} & set(self.rewards)
+        if dialogues and not self.prompts:
+            raise ValueError(f"the reward {sorted(dialogues)[0]} is for dialogues: name them in prompts")
+        if self.items and not {"right_option", "format"} & set(self.rewards):
+            raise ValueError("no reward is for the items: add right_option")
+        if "reward_weights" in self.training:
+            raise ValueError("the weights are those of rewards; leave training.reward_weights out")
+        return self
+
+
 # Of each kind of stage that trains, the config class whose fields its ``training`` block may set.
 TRAINING_CLASSES = {
     "cpt": ("transformers", "TrainingArguments"),
@@ -208,6 +234,7 @@ TRAINING_CLASSES = {
     "kto": ("trl", "KTOConfig"),
     "orpo": ("trl.experimental.orpo", "ORPOConfig"),
     "reward": ("trl", "RewardConfig"),
+    "grpo": ("trl", "GRPOConfig"),
 }
 
 
