@@ -13,6 +13,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from pipelines import sharding
 from pipelines.artifact import folder_hashes, write_whole
 
 SEAL = "sha256.json"
@@ -23,6 +24,7 @@ class SealCheckpoints(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Seals the checkpoint of the current step (on one process of each run)."""
+        sharding.wait_for_all()  # each process writes files of its own
         if state.is_world_process_zero and args.output_dir is not None:
             seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,27 +13,31 @@ from rich.console import Console
 from corpora.licences import consequence
 from pipelines import training
 from pipelines.artifact import Artifact, Draft, drafting, fingerprint, matches
-from pipelines.checks import check
+from pipelines.checks import check, check_launch
 from pipelines.config import (
     CptStage,
     CurateStage,
     ExamStage,
     ExtendStage,
     InitStage,
+    Launch,
     MergeStage,
     Recipe,
     ReplayStage,
     Stage,
     SynthesiseStage,
     TokenizeStage,
+    TrainingStage,
     named_corpora,
     named_models,
     training_data,
 )
 from pipelines.data import Sources, identity
 from pipelines.inputs import Inputs
+from pipelines.launch import ALONE, Node, join, train_in_processes
 from pipelines.report import write_report
 from pipelines.serve import serve
+from pipelines.sharding import shared_out
 from serving.hardware import use_processor_well
 
 console = Console(stderr=True, highlight=False)
@@ -41,6 +46,9 @@ console = Console(stderr=True, highlight=False)
 def _train(stage: Any, inputs: Inputs, draft: Draft) -> None:
     """A stage that reads one model and corpora: the function of the kind's name, in the file of that name."""
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
+    if isinstance(stage, TrainingStage):
+        stage = shared_out(stage, inputs.processes)
+        draft.global_batch = stage.global_batch
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
     work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
@@ -94,6 +102,8 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
         "models": [inputs.identity(model) for model in named_models(stage)],
     }
     config = stage.model_dump(exclude={"scale": {"executor", "options"}})  # where the work is done changes nothing
+    if isinstance(stage, TrainingStage):
+        config = _makes(stage, config, inputs.recipe.launch)
     if isinstance(stage, CptStage) and stage.tokens is not None:
         hashes["tokens"] = sources.artifacts[stage.tokens].output
     if isinstance(stage, SynthesiseStage):
@@ -102,6 +112,22 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
         hashes["prompts"] = [load_prompts(task).digests for task in stage.tasks]
         config = stage.makes()
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}
+
+
+def _makes(stage: TrainingStage, config: dict[str, Any], launch: Launch | None) -> dict[str, Any]:
+    """What of a training stage's ``config`` its result depends on, with the number of processes where it matters.
+
+    With a ``global_batch`` each optimizer step sees the same rows in any number of processes and accumulation steps: the result
+    is the same but for the order in which gradients are added up, and so is the key, and a run goes on from its checkpoint
+    elsewhere. Without one every process adds a batch of its own to a step, which is another result. How the model is
+    shared out (``launch.strategy``) changes nothing in either case.
+    """
+    if stage.global_batch is not None:
+        training = {key: value for key, value in stage.training.items() if key != "per_device_train_batch_size"}
+        return {**config, "training": training}
+    del config["global_batch"]
+    processes = launch.processes if launch is not None else 1
+    return config if processes == 1 else {**config, "processes": processes}
 
 
 def _last_of(recipe: Recipe, kind: str) -> str:
@@ -132,6 +158,7 @@ def reproduce(
     data_dir: Path | None = None,
     until_kind: str | None = None,
     until_stage: str | None = None,
+    node: Node = ALONE,
 ) -> dict[str, Artifact]:
     """Runs what is not yet done of ``recipe`` below ``run_dir`` and returns the artifact of each stage.
 
@@ -141,11 +168,14 @@ def reproduce(
         data_dir: folder of the published datasets that the recipe names.
         until_kind: stop after the last stage of this kind; otherwise the model is served, asked and reported on as well.
         until_stage: stop after the stage of this name.
+        node: this machine among several that run the same recipe (``recipe.launch.nodes``) below the same ``run_dir``; the first
+            of them does everything and the others join it in the stages that train.
 
     Raises:
         OslerError: with the remedy. What was finished before stays and is skipped by the next run.
     """
     check(recipe, run_dir, data_dir)
+    check_launch(recipe, node)
     last = _last_of(recipe, until_kind) if until_kind is not None else until_stage
     for sentence in consequence(training_data(recipe.stages)):
         console.print(f"the result: {sentence}", markup=False)
@@ -155,15 +185,19 @@ def reproduce(
     inputs = Inputs(recipe, Sources(data_dir, recipe.seed, artifacts))
     count = len(recipe.stages) + (recipe.serve is not None)
     for number, (name, stage) in enumerate(recipe.stages.items(), start=1):
-        artifacts[name] = finish(
-            run_dir,
-            name,
-            f"[{number}/{count}] {name}",
-            given(name, stage, inputs),
-            lambda draft, stage=stage: run_stage(stage, inputs, draft),  # type: ignore[misc]
-        )
+        heading, what = f"[{number}/{count}] {name}", given(name, stage, inputs)
+        launch = recipe.launch if isinstance(stage, TrainingStage) else None
+        work = partial(run_stage, stage, inputs)
+        if launch is not None and launch.needs_launcher:
+            work = partial(train_in_processes, recipe, name, run_dir, data_dir, node)
+        if node.leads:
+            artifacts[name] = finish(run_dir, name, heading, what, work)
+        else:
+            artifacts[name] = join(launch, node, run_dir / name, heading, what)
         if name == last:
             return artifacts
+    if not node.leads:
+        return artifacts
     if recipe.serve is not None:
         block = recipe.serve
         what = {

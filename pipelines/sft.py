@@ -16,7 +16,7 @@ import torch
 from trl import SFTTrainer
 
 from corpora.records import Dialogue
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
 from pipelines.config import Lora, SftStage
@@ -38,8 +38,11 @@ def lora_config(lora: Lora | None) -> peft.LoraConfig | None:
 
 
 def merged(model: Any) -> Any:
-    """The model with its adapter, if it has one, added into the weights."""
-    return model.merge_and_unload() if isinstance(model, peft.PeftModel) else model
+    """The model with its adapter, if it has one, added into the weights; None where another process does it."""
+    if not isinstance(model, peft.PeftModel):
+        return model
+    gathered = sharding.whole(model)
+    return None if gathered is None else gathered.merge_and_unload()
 
 
 def sft(

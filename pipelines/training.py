@@ -30,6 +30,7 @@ from transformers import (
 )
 
 from corpora.errors import OslerError
+from pipelines import sharding
 from pipelines.artifact import Draft
 from pipelines.checkpoint import SealCheckpoints, newest_whole
 from pipelines.config import training_class
@@ -51,6 +52,8 @@ DEFAULTS: dict[str, Any] = {
     "save_steps": 0.25,
     "save_total_limit": 2,
     "dataloader_pin_memory": False,
+    # Every weight that is trained takes part in each step; looking for those that do not would cost another pass over the graph.
+    "ddp_find_unused_parameters": False,
 }
 
 
@@ -75,7 +78,12 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Opens the bar at the step that the run starts from."""
         self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc=self.label, unit="step", dynamic_ncols=True
+            total=state.max_steps,
+            initial=state.global_step,
+            desc=self.label,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not state.is_world_process_zero,
         )
         self._started = time.perf_counter()
         self._first_tokens = int(state.num_input_tokens_seen)
@@ -172,9 +180,11 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         )
         values["torch_compile"] = False
     try:
-        return training_class(kind)(**values)
+        args = training_class(kind)(**values)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"the training block of the {kind} stage: {error}") from error
+    sharding.shard_on_processors(args)
+    return args
 
 
 @contextmanager
@@ -201,8 +211,10 @@ def run(trainer: Trainer, draft: Draft, label: str) -> dict[str, Any]:
     trainer.remove_callback(PrinterCallback)  # the bar says it, and a printed line would tear the bar
     trainer.add_callback(progress)
     trainer.add_callback(SealCheckpoints())
-    checkpoint = newest_whole(draft.checkpoints)
+    sharding.order_globally(trainer, draft.global_batch)
+    checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
+        sharding.check_format(checkpoint, trainer)
         log.info("%s: going on from %s", label, checkpoint.name)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
@@ -232,14 +244,21 @@ def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return ids
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Writes the model in bfloat16 safetensors with its tokenizer and chat template."""
+def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Any:
+    """Writes the model in bfloat16 safetensors with its tokenizer and chat template, and returns what was written.
+
+    Every process has to call it; the first one gathers the model, where it is sharded, and writes it. The others return None.
+    """
+    model = sharding.whole(model) if model is not None else None
+    if model is None:
+        return None
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
     assert model.generation_config is not None
     model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return model
 
 
 def quiet() -> None:

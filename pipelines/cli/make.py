@@ -8,33 +8,75 @@ from typing import Annotated
 import typer
 
 from corpora.errors import OslerError
-from pipelines.cli.options import RECIPE, DataOption, RecipeArgument, RunOption, app, out
+from pipelines.cli.options import (
+    RECIPE,
+    DataOption,
+    LaunchOption,
+    NodeRankOption,
+    NodesOption,
+    ProcessesOption,
+    RecipeArgument,
+    RendezvousOption,
+    RunOption,
+    app,
+    launched,
+    out,
+)
 
 
-def _run(name: str, run: Path | None, data: Path | None, kind: str | None) -> None:
+def _run(
+    name: str,
+    run: Path | None,
+    data: Path | None,
+    kind: str | None,
+    launch: str | None = None,
+    processes: int | None = None,
+    nodes: int | None = None,
+    node_rank: int = 0,
+    rendezvous: str | None = None,
+) -> None:
     from pipelines.config import load_recipe
+    from pipelines.launch import Node
     from pipelines.reproduce import reproduce
 
-    recipe = load_recipe(name)
+    recipe = launched(load_recipe(name), launch, processes, nodes)
     if kind is not None and not any(stage.kind == kind for stage in recipe.stages.values()):
         kinds = ", ".join(dict.fromkeys(stage.kind for stage in recipe.stages.values()))
         raise OslerError(f"recipe '{recipe.name}' has no stage of kind '{kind}'; it has: {kinds}")
-    reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind)
+    reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind, node=Node(node_rank, rendezvous))
 
 
 @app.command()
-def reproduce(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def reproduce(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Run every stage of a RECIPE, serve the result, ask it, and write the report.
 
     Finished stages are skipped; an interrupted one goes on from its last checkpoint.
 
     Examples: `osler reproduce` · `osler reproduce nano-real --data ~/datasets`
     """
-    _run(recipe, run, data, None)
+    _run(recipe, run, data, None, launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def cpt(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Continue pretraining: run RECIPE up to its last `cpt` stage.
 
     Next-token prediction on the stage's documents; `training:` in the recipe is transformers' TrainingArguments, field for field.
@@ -42,18 +84,27 @@ def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 
     Examples: `osler cpt` · `osler cpt my-recipe.yaml --run runs/try`
     """
-    _run(recipe, run, data, "cpt")
+    _run(recipe, run, data, "cpt", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def sft(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Fine-tune on dialogues: run RECIPE up to its last `sft` stage.
 
     Loss counts on the assistant's tokens only; `training:` is TRL's SFTConfig, and `lora:` trains an adapter and merges it.
 
     Examples: `osler sft` · `osler sft my-recipe.yaml`
     """
-    _run(recipe, run, data, "sft")
+    _run(recipe, run, data, "sft", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
@@ -69,14 +120,23 @@ def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOpti
 
 
 @app.command()
-def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def dpo(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Align with DPO: run RECIPE up to its last `dpo` stage.
 
     Trains on preference pairs with TRL's DPOTrainer; `training:` is its DPOConfig, and `lora:` is merged at the end.
 
     Examples: `osler dpo` · `osler dpo my-recipe.yaml`
     """
-    _run(recipe, run, data, "dpo")
+    _run(recipe, run, data, "dpo", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()

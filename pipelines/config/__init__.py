@@ -20,6 +20,7 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
+from pipelines.config.launch import Launch, Strategy
 from pipelines.config.models import MODELS, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
 from pipelines.config.recipe import (
@@ -78,6 +79,7 @@ __all__ = [
     "GroundedTask",
     "InitStage",
     "LanguageStep",
+    "Launch",
     "Lora",
     "MergeStage",
     "MixSource",
@@ -91,6 +93,7 @@ __all__ = [
     "Serve",
     "SftStage",
     "Stage",
+    "Strategy",
     "SynthesisTask",
     "SynthesiseStage",
     "Teacher",

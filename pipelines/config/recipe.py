@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipelines.config.data import CurateStage, MixStage, PreferencesStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
+from pipelines.config.launch import Launch
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
 from pipelines.config.synthesis import SynthesiseStage
 from pipelines.config.training import (
@@ -88,6 +89,7 @@ class Recipe(Block):
     base_model: str | None = None  # a folder, a hub id, or "bundled:<name>"
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
+    launch: Launch | None = None
     serve: Serve | None = None
 
 

@@ -38,6 +38,9 @@ class TrainingStage(Block):
 
     model: str  # ``base``, an earlier stage, a folder or a hub id
     training: dict[str, Any] = {}  # the trainer's own config, field for field
+    # Rows of each optimizer step over all processes. With it the result does not depend on how many there are, and
+    # ``per_device_train_batch_size`` says only how many rows of them a device holds at a time.
+    global_batch: int | None = Field(default=None, ge=1)
 
 
 class CptStage(TrainingStage):
