@@ -9,3 +9,10 @@ class OslerError(Exception):
 
 class DataError(OslerError):
     """A file, row or entry that cannot be used."""
+
+
+STOPPED = 75  # exit code after ``Stopped`` (EX_TEMPFAIL of sysexits.h: try again)
+
+
+class Stopped(OslerError):
+    """A run that was asked to stop by SIGTERM, and has saved what it had done."""

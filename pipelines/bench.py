@@ -140,7 +140,13 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
     messages = datasets.Dataset.from_list([{"messages": [m.as_dict() for m in one.messages]} for one in dialogues])
     text = Anchor(corpora=[Corpus(name="bundled-general")], rows=BATCH // 4)  # as many for each row as recipe nano has
     anchor = AnchorLoss(text, model_path, Sources(None, 0, {}))
-    every = {"max_steps": 100_000, "per_device_train_batch_size": BATCH, "save_strategy": "no", "learning_rate": 1e-4}
+    every = {
+        "max_steps": 100_000,
+        "per_device_train_batch_size": BATCH,
+        "save_strategy": "no",
+        "report_to": [],
+        "learning_rate": 1e-4,
+    }
 
     def cpt_trainer(extra: Row, optimizer: str = "adamw", anchor: AnchorLoss | None = None) -> Callable[[Draft], Any]:
         def make(draft: Draft) -> Any:

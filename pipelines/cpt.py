@@ -60,7 +60,7 @@ def cpt(
         processing_class=tokenizer,
         optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
     )
-    draft.metrics = training.run(trainer, draft, "cpt")
+    draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
 
     saved = training.save_model(trainer.model, tokenizer, draft.folder / "model")
     draft.metrics |= {**told, "blocks": len(train_dataset)}

@@ -57,7 +57,7 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
-        draft.metrics = training.run(trainer, draft, "dpo")
+        draft.metrics = training.run(trainer, draft, "dpo", stage.spikes)
 
     training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
     rewards = [entry for entry in trainer.state.log_history if "rewards/margins" in entry]

@@ -33,6 +33,7 @@ from pipelines.config import (
     training_data,
 )
 from pipelines.data import Sources, identity
+from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
 from pipelines.launch import ALONE, Node, join, train_in_processes
 from pipelines.report import write_report
@@ -43,7 +44,7 @@ from serving.hardware import use_processor_well
 console = Console(stderr=True, highlight=False)
 
 
-def _train(stage: Any, inputs: Inputs, draft: Draft) -> None:
+def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
     """A stage that reads one model and corpora: the function of the kind's name, in the file of that name."""
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
     if isinstance(stage, TrainingStage):
@@ -51,7 +52,11 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> None:
         draft.global_batch = stage.global_batch
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
-    work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
+    while True:
+        try:
+            return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
+        except RolledBack as notice:
+            console.print(f"[yellow]{notice}[/yellow]")
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:

@@ -74,7 +74,7 @@ def sft(
             peft_config=lora_config(stage.lora),
             optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
         )
-        draft.metrics = training.run(trainer, draft, "sft")
+        draft.metrics = training.run(trainer, draft, "sft", stage.spikes)
 
     training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
     draft.metrics |= {"dialogues": len(dialogues)}

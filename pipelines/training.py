@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,6 @@ from typing import Any
 import torch
 import transformers
 from rich.console import Console
-from tqdm import tqdm
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -23,18 +20,17 @@ from transformers import (
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 
-from corpora.errors import OslerError
 from pipelines import sharding
 from pipelines.artifact import Draft
-from pipelines.checkpoint import SealCheckpoints, newest_whole
-from pipelines.config import training_class
+from pipelines.checkpoint import newest_whole, save_whole
+from pipelines.config import Spikes, training_class
+from pipelines.guards import TrainingError as TrainingError
+from pipelines.guards import guard
 from pipelines.optimizer import MuonAdamW
+from pipelines.watching import Progress, keep_below, trackers_quiet
 from serving.hardware import fast_bfloat16, has_gpu, inference_dtype
 
 log = logging.getLogger(__name__)
@@ -43,7 +39,7 @@ console = Console(stderr=True, highlight=False)
 # Defaults of every stage, each of which a recipe may override.
 DEFAULTS: dict[str, Any] = {
     "gradient_checkpointing": False,
-    "report_to": [],
+    "report_to": ["tensorboard", "trackio"],
     "disable_tqdm": True,  # osler shows its own bar, with tokens per second
     "logging_steps": 10,
     # The filter would log a NaN loss as 0.0 and hide a run that has diverged.
@@ -58,68 +54,6 @@ DEFAULTS: dict[str, Any] = {
 
 
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
-
-
-class TrainingError(OslerError):
-    """Training that cannot start or has failed."""
-
-
-class Progress(TrainerCallback):  # type: ignore[misc]
-    """A bar with the loss, tokens per second and the time left; it also stops a run whose loss is not finite."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-        self.bar: tqdm[Any] | None = None
-        self.tokens = 0
-        self.seconds = 0.0
-        self._started = 0.0
-        self._first_tokens = 0
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Opens the bar at the step that the run starts from."""
-        self.bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc=self.label,
-            unit="step",
-            dynamic_ncols=True,
-            disable=not state.is_world_process_zero,
-        )
-        self._started = time.perf_counter()
-        self._first_tokens = int(state.num_input_tokens_seen)
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Moves the bar by one optimizer step."""
-        assert self.bar is not None
-        self.seconds = time.perf_counter() - self._started
-        self.tokens = int(state.num_input_tokens_seen) - self._first_tokens
-        self.bar.set_postfix_str(f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s", refresh=False)
-        self.bar.update(1)
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **_: Any,
-    ) -> None:
-        """Shows the loss; raises TrainingError when it is not finite."""
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(float(loss)):
-            raise TrainingError(
-                f"{self.label}: the loss is {loss} at step {state.global_step}; lower training.learning_rate, or raise "
-                "training.warmup_steps, in the recipe"
-            )
-        if self.bar is not None:
-            self.bar.set_description_str(f"{self.label} loss {float(loss):.3f}", refresh=False)
-
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Closes the bar."""
-        if self.bar is not None:
-            self.bar.close()
 
 
 def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
@@ -169,6 +103,7 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         "seed": seed,
         "data_seed": seed,
         "output_dir": str(draft.checkpoints),
+        **keep_below(draft.folder.parent, draft.folder.name.removesuffix(".partial")),
         **given,
     }
     values.setdefault("include_num_input_tokens_seen", "non_padding")
@@ -205,26 +140,32 @@ def optimizers(
     return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay, ns_steps=muon_steps), None
 
 
-def run(trainer: Trainer, draft: Draft, label: str) -> dict[str, Any]:
-    """Trains, from the newest whole checkpoint if there is one, and returns the figures for the manifest."""
+def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None) -> dict[str, Any]:
+    """Trains, from the newest whole checkpoint if there is one, and returns the figures for the manifest.
+
+    Raises:
+        TrainingError: the loss or the gradient is NaN or infinite.
+        CheckpointError: a checkpoint could not be written.
+        Stopped: SIGTERM came, and a checkpoint was written.
+        RolledBack: a batch is to be left out (``spikes``); running the stage again does so.
+    """
     progress = Progress(label)
     trainer.remove_callback(PrinterCallback)  # the bar says it, and a printed line would tear the bar
-    trainer.add_callback(progress)
-    trainer.add_callback(SealCheckpoints())
+    trainer.callback_handler.callbacks.insert(0, progress)  # before the trackers, for which it adds figures
+    save_whole(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
         sharding.check_format(checkpoint, trainer)
         log.info("%s: going on from %s", label, checkpoint.name)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with trackers_quiet(), guard(trainer, label, draft.checkpoints, spikes):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
     losses = [
         {key: entry[key] for key in ("step", "loss", "anchor_loss") if key in entry}
         for entry in history
         if "loss" in entry
     ]
-    if losses and not math.isfinite(float(losses[-1]["loss"])):
-        raise TrainingError(f"{label}: ended with a loss of {losses[-1]['loss']}")
     return {
         "steps": trainer.state.global_step,
         "tokens": int(trainer.state.num_input_tokens_seen),

@@ -7,7 +7,7 @@ import os
 import sys
 
 from corpora.cli import app as corpora_app
-from corpora.errors import OslerError
+from corpora.errors import STOPPED, OslerError, Stopped
 from pipelines.cli.options import app, err
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -20,9 +20,16 @@ app.add_typer(corpora_app, name="corpora")
 
 
 def main() -> None:
-    """Entry point: an error that the user can mend is one message and exit code 1, without a traceback."""
+    """Entry point: an error that the user can mend is one message and exit code 1, without a traceback.
+
+    Exit codes: 1 for such an error, 2 for a wrong argument, 75 after SIGTERM with a checkpoint written (the same command goes on), 130
+    after Ctrl-C.
+    """
     try:
         app()
+    except Stopped as notice:
+        err.print(str(notice), markup=False, soft_wrap=True)
+        sys.exit(STOPPED)
     except OslerError as error:
         err.print(f"[bold red]error:[/bold red] {error}", markup=True, soft_wrap=True)
         sys.exit(1)

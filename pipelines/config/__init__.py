@@ -22,7 +22,7 @@ from pipelines.config.data import (
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.launch import Launch, Strategy
 from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
     RECIPES,
     Recipe,
@@ -92,6 +92,7 @@ __all__ = [
     "ReplayStage",
     "Serve",
     "SftStage",
+    "Spikes",
     "Stage",
     "Strategy",
     "SynthesisTask",

@@ -60,6 +60,18 @@ class Anchor(Block):
     sequence_length: int = Field(default=128, ge=8)  # tokens of a row
 
 
+class Spikes(Block):
+    """When a step counts as a spike of the loss: the stage goes back to its newest checkpoint and leaves the step's batch out.
+
+    PaLM (Chowdhery et al. 2022, section 5.1) was restarted before each spike and the batches around it were left out. A loss or
+    gradient that is NaN or infinite counts as one as well.
+    """
+
+    deviations: float = Field(default=8.0, gt=0)  # above the mean of the last steps, in standard deviations
+    window: int = Field(default=50, ge=5)  # those last steps
+    limit: int = Field(default=5, ge=1)  # left-out steps at most; then the run ends with an error
+
+
 def nearest(word: str, known: list[str]) -> str:
     """A clause that offers the nearest of ``known``, or lists them."""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)

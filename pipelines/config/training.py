@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.parts import Anchor, Block, Corpus, Lora
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Spikes
 
 
 class InitStage(Block):
@@ -37,6 +37,9 @@ class TrainingStage(Block):
     """What every stage has that trains a model by a trainer of transformers or TRL."""
 
     model: str  # ``base``, an earlier stage, a folder or a hub id
+    spikes: Spikes | None = (
+        None  # go back and leave a batch out when the loss jumps; by default a run only stops at NaN
+    )
     training: dict[str, Any] = {}  # the trainer's own config, field for field
     # Rows of each optimizer step over all processes. With it the result does not depend on how many there are, and
     # ``per_device_train_batch_size`` says only how many rows of them a device holds at a time.

@@ -182,7 +182,7 @@ def test_a_run_that_diverges_stops_with_the_remedy(tiny_model: Path, draft, sour
         sequence_length=32,
         training={**SHORT, "max_steps": 30, "learning_rate": 1e30, "max_grad_norm": 0.0},
     )
-    with pytest.raises(training.TrainingError, match=r"lower training\.learning_rate"):
+    with pytest.raises(training.TrainingError, match=r"Lower training\.learning_rate"):
         cpt(stage, 3, tiny_model, sources, draft)
 
 

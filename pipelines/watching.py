@@ -1,0 +1,123 @@
+"""How a training run is watched: one line to read, and curves in trackio and TensorBoard below the run's folder.
+
+The line and the curves say the same: loss, learning rate, gradient norm, tokens per second, share of the device's peak (MFU), memory,
+and what the trainer itself logs, as DPO's margins. ``training.report_to`` chooses the trackers (transformers' own integrations;
+``wandb`` where it is installed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from serving.hardware import has_gpu, peak_memory_gib
+
+TENSORBOARD, TRACKIO = "tensorboard", "trackio"  # folders below the run's
+SHOWN = ("rewards/margins", "reward", "kl")  # figures of a trainer that the line has room for
+
+
+def keep_below(run_dir: Path, stage: str) -> dict[str, Any]:
+    """Points the trackers at folders below ``run_dir`` and returns the trainer's arguments for them.
+
+    transformers and trackio read these places from the environment and from nowhere else.
+    """
+    os.environ["TENSORBOARD_LOGGING_DIR"] = str(run_dir / TENSORBOARD / stage)
+    os.environ["TRACKIO_DIR"] = str((run_dir / TRACKIO).resolve())
+    return {"project": run_dir.resolve().name, "run_name": stage}
+
+
+@contextmanager
+def trackers_quiet() -> Iterator[None]:
+    """Keeps what trackio prints out of the way, and ends its run when training ends, by an error too."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            yield
+        finally:
+            trackio = sys.modules.get("trackio")
+            if trackio is not None and trackio.context_vars.current_run.get() is not None:
+                trackio.finish()
+
+
+def memory_gib() -> float:
+    """The largest memory that this process has held: of the GPU where there is one, else resident."""
+    return torch.cuda.max_memory_allocated() / 2**30 if has_gpu() else peak_memory_gib([os.getpid()])
+
+
+class Progress(TrainerCallback):  # type: ignore[misc]
+    """A bar with the latest figures and the time left; it adds speed and memory to what the trackers get."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.bar: tqdm[Any] | None = None
+        self.tokens = 0
+        self.seconds = 0.0
+        self._started = 0.0
+        self._first_tokens = 0
+        self._last: tuple[float, int] = (0.0, 0)  # time and tokens of the last log
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Opens the bar at the step that the run starts from."""
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc=self.label,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not state.is_world_process_zero,
+        )
+        self._started = time.perf_counter()
+        self._first_tokens = int(state.num_input_tokens_seen)
+        self._last = (self._started, self._first_tokens)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Moves the bar by one optimizer step."""
+        assert self.bar is not None
+        self.seconds = time.perf_counter() - self._started
+        self.tokens = int(state.num_input_tokens_seen) - self._first_tokens
+        self.bar.update(1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> None:
+        """Adds speed and memory to the figures, and shows them."""
+        if logs is None or "loss" not in logs:
+            return
+        now, tokens = time.perf_counter(), int(state.num_input_tokens_seen)
+        speed = (tokens - self._last[1]) / max(now - self._last[0], 1e-9)
+        self._last = (now, tokens)
+        logs |= {"tokens_per_second": round(speed), "memory_gib": round(memory_gib(), 2)}
+        if self.bar is not None:
+            self.bar.set_postfix_str(self._line(logs), refresh=False)
+
+    @staticmethod
+    def _line(logs: dict[str, Any]) -> str:
+        parts = [f"loss {float(logs['loss']):.3f}", f"lr {float(logs['learning_rate']):.1e}"]
+        if "grad_norm" in logs:
+            parts.append(f"grad {float(logs['grad_norm']):.2f}")
+        parts += [f"{name.rpartition('/')[2]} {float(logs[name]):.3f}" for name in SHOWN if name in logs]
+        parts.append(f"{logs['tokens_per_second']:,} tokens/s")
+        if "mfu" in logs:
+            parts.append(f"MFU {100 * float(logs['mfu']):.0f}%")
+        parts.append(f"{logs['memory_gib']} GiB")
+        return ", ".join(parts)
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Closes the bar."""
+        if self.bar is not None:
+            self.bar.close()
