@@ -36,7 +36,7 @@ def fingerprint(value: Any) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes ``text`` so that ``path`` holds all of it or what it held before, even when the process is killed."""
-    draft = path.with_name(path.name + ".draft")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")  # processes that train together may write the same
     with draft.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()

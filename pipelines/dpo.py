@@ -9,12 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
 from trl import DPOTrainer
 
 from corpora.records import Preference
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.artifact import Draft
 from pipelines.config import DpoStage
 from pipelines.data import Sources, records
@@ -53,7 +52,7 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
         trainer = DPOTrainer(
             model=model,
             args=args,
-            train_dataset=datasets.Dataset.from_list(rows),
+            train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )

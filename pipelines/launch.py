@@ -22,9 +22,10 @@ from typing import Any
 
 from rich.console import Console
 
-from corpora.errors import OslerError
+from corpora.errors import OslerError, Stopped
 from pipelines.artifact import Artifact, Draft, fingerprint, matches, write_whole
 from pipelines.config import Launch, Recipe, RecipeError, nearest
+from pipelines.guards import RolledBack
 from pipelines.sharding import LaunchError
 from serving.hardware import has_gpu
 
@@ -131,7 +132,6 @@ def train_in_processes(
     launch = recipe.launch
     assert launch is not None
     notes = draft.checkpoints
-    shutil.rmtree(notes / ERRORS, ignore_errors=True)
     (notes / METRICS).unlink(missing_ok=True)
     request = {
         "recipe": recipe.model_dump(mode="json"),
@@ -172,7 +172,8 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
     """Starts this machine's processes on the request in ``notes`` and waits for their end.
 
     Raises:
-        LaunchError: one of them failed.
+        LaunchError: one of them failed; the message is its own, told once.
+        Stopped: SIGTERM came, and a checkpoint was written.
     """
     on_gpu = has_gpu()
     command = [
@@ -185,6 +186,26 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
         "COLUMNS": str(shutil.get_terminal_size().columns),  # for the bar, which sees a pipe
         "ACCELERATE_USE_CPU": str(not on_gpu and not launch.strategy.startswith("zero")).lower(),
     }
+    while True:
+        shutil.rmtree(notes / ERRORS, ignore_errors=True)
+        code = _run(command, environment, notes)
+        if code == 0:
+            return
+        first = _first_error(notes)
+        if first is None:
+            raise LaunchError(
+                f"the processes ended with code {code} and none said why, as when the system kills one for want of memory; "
+                f"see {notes / LOG}"
+            )
+        if first["kind"] == Stopped.__name__:
+            raise Stopped(first["message"])
+        if first["kind"] != RolledBack.__name__:
+            raise LaunchError(first["message"])
+        console.print(f"[yellow]{first['message']}[/yellow]")
+
+
+def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
+    """The exit code of the launcher, whose processes end with this one and hear of its SIGTERM."""
     with (notes / LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -194,13 +215,18 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
             env=environment,
             start_new_session=True,  # Ctrl-C reaches this process only, which ends the others in order
         )
+        assert process.stdin is not None
+        pipe = process.stdin.fileno()
+        # The launcher would kill the processes half a minute after SIGTERM, in which a large model's checkpoint is not written.
+        before = signal.signal(signal.SIGTERM, lambda *_: os.write(pipe, b"\n"))
         try:
             _relay(process, log, notes / ERRORS)
         except BaseException:
             _end(process)
             raise
-    if process.returncode != 0:
-        raise LaunchError(_reason(notes, process.returncode))
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return process.returncode
 
 
 def _relay(process: subprocess.Popen[bytes], log: Any, errors: Path) -> None:
@@ -230,29 +256,25 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _reason(notes: Path, code: int) -> str:
-    """Why the processes ended: the message of the first that failed, for the others fail of missing it."""
+def _first_error(notes: Path) -> dict[str, Any] | None:
+    """What the first process that failed has left, for the others fail of missing it; None where none left anything."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in (notes / ERRORS).glob("*.json")]
-    if not found:
-        return (
-            f"the processes ended with code {code} and none said why, as when the system kills one for want of memory; "
-            f"see {notes / LOG}"
-        )
-    # A process that could name its error, before one that lost its neighbour; of each kind the first.
-    first = min(found, key=lambda error: (not error["expected"], error["time"]))
-    return (
-        f"process {first['rank']} of {len(found)} that failed: {first['message']}"
-        if len(found) > 1
-        else str(first["message"])
-    )
+    # One that could name its error, before one that lost its neighbour; of each sort the first.
+    return min(found, key=lambda error: (not error["expected"], error["time"]), default=None)
 
 
 def write_error(notes: Path, rank: int, error: BaseException) -> None:
     """Leaves the error of a process where the parent looks for it."""
     (notes / ERRORS).mkdir(parents=True, exist_ok=True)
-    expected = isinstance(error, OslerError)
-    message = str(error) if expected else f"{type(error).__name__}: {error}; see {notes / LOG}"
-    content = {"rank": rank, "expected": expected, "message": message, "time": time.time()}
+    expected = isinstance(error, OslerError | RolledBack)
+    message = str(error) if expected else f"{type(error).__name__}: {error} (process {rank}; see {notes / LOG})"
+    content = {
+        "kind": type(error).__name__,
+        "rank": rank,
+        "expected": expected,
+        "message": message,
+        "time": time.time(),
+    }
     write_whole(notes / ERRORS / f"{rank}.json", json.dumps(content))
 
 

@@ -56,6 +56,8 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
         try:
             return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
         except RolledBack as notice:
+            if inputs.processes > 1:
+                raise  # all of them have to begin anew: pipelines.launch starts them again
             console.print(f"[yellow]{notice}[/yellow]")
 
 

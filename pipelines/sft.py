@@ -10,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import datasets
 import peft
 import torch
 from trl import SFTTrainer
@@ -69,7 +68,7 @@ def sft(
         trainer = anchored(SFTTrainer, loss)(
             model=model,
             args=args,
-            train_dataset=datasets.Dataset.from_list(rows),
+            train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
             optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),

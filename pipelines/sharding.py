@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
 from accelerate import PartialState, init_empty_weights
 from accelerate.utils import DistributedType
@@ -16,6 +18,7 @@ from transformers import Trainer
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from corpora.errors import OslerError
+from pipelines.artifact import Draft
 from pipelines.config import RecipeError, TrainingStage
 
 
@@ -153,6 +156,25 @@ def shard_on_processors(args: Any) -> None:
     if parse_flag_from_env("ACCELERATE_USE_FSDP") and state.distributed_type == DistributedType.MULTI_CPU:
         assert args.device.type == "cpu"
         PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+
+def dataset(rows: list[dict[str, Any]], draft: Draft) -> datasets.Dataset:
+    """The rows as trainers read them; several processes share one folder, where what one has worked out of them is read by all.
+
+    TRL keeps tokens and the reference's log-probabilities beside the rows, in the first process, and looks for them there in the
+    others. They are there for a resumed run as well.
+    """
+    found = datasets.Dataset.from_list(rows)
+    if processes() == 1:
+        return found
+    folder = draft.checkpoints / "rows"
+    if rank() == 0 and not folder.is_dir():
+        fresh = folder.with_name("rows.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        found.save_to_disk(fresh)
+        fresh.rename(folder)
+    wait_for_all()
+    return datasets.load_from_disk(folder)
 
 
 def is_sharded(model: Any) -> bool:

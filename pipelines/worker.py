@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -20,11 +21,14 @@ from pipelines.launch import METRICS, write_error
 
 
 def end_with_the_parent() -> None:
-    """Ends this process when the pipe at its standard input is closed: its parent is gone, or has closed it."""
+    """Ends this process when the pipe at its standard input is closed: its parent is gone, or has closed it.
+
+    A byte in the pipe is the parent's SIGTERM. One process reads it, and tells the others at the end of a step.
+    """
 
     def watch() -> None:
         while os.read(0, 1):
-            pass
+            os.kill(os.getpid(), signal.SIGTERM)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
