@@ -97,6 +97,9 @@ def check_launch(recipe: Recipe, node: Node) -> None:
     """Raises RecipeError when the recipe's ``launch`` block fits this machine, or a stage of the recipe, badly."""
     launch = recipe.launch
     check_shares(recipe)
+    nodes = launch.nodes if launch is not None else 1
+    if node.rank not in range(nodes):
+        raise RecipeError(f"--node-rank {node.rank}: the {nodes} machines of the run are numbered from 0")
     if launch is None or not launch.needs_launcher:
         return
     devices = torch.cuda.device_count() if has_gpu() else len(os.sched_getaffinity(0))

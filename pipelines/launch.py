@@ -186,6 +186,8 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
         "COLUMNS": str(shutil.get_terminal_size().columns),  # for the bar, which sees a pipe
         "ACCELERATE_USE_CPU": str(not on_gpu and not launch.strategy.startswith("zero")).lower(),
     }
+    if not on_gpu:
+        environment["DS_ACCELERATOR"] = "cpu"
     while True:
         shutil.rmtree(notes / ERRORS, ignore_errors=True)
         code = _run(command, environment, notes)

@@ -10,7 +10,7 @@ from typing import Any
 import datasets
 import torch
 from accelerate import PartialState, init_empty_weights
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, parse_flag_from_env
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import RandomSampler, Sampler
@@ -144,14 +144,18 @@ def check_format(checkpoint: Path, trainer: Trainer) -> None:
         )
 
 
+def on_processors() -> dict[str, Any]:
+    """The fields of a trainer's config that keep it on processors."""
+    # accelerate takes a run that is told to use processors for one without DeepSpeed; without a GPU it finds them by itself.
+    return {"ddp_backend": "gloo"} if parse_flag_from_env("ACCELERATE_USE_DEEPSPEED") else {"use_cpu": True}
+
+
 def shard_on_processors(args: Any) -> None:
     """Lets accelerate share a model out over processors.
 
     accelerate 1.15 starts FSDP for GPUs and other accelerators only, though all that it calls works with gloo. The device of
     the processes is set by now, so that the kind that it is told is looked at for nothing else.
     """
-    from accelerate.utils import parse_flag_from_env
-
     state = PartialState()
     if parse_flag_from_env("ACCELERATE_USE_FSDP") and state.distributed_type == DistributedType.MULTI_CPU:
         assert args.device.type == "cpu"

@@ -51,6 +51,9 @@ def task_file(recipe: Recipe, given: str, scheduler: str, file: Path, run_dir: P
     words = ["osler", "reproduce", given, "--run", place, "--launch", launch.strategy]
     words += ["--processes", str(launch.processes), "--nodes", str(launch.nodes)]
     words += ["--data", str(data_dir)] if data_dir is not None else []
+    command = shlex.join(words)
+    if scheduler == "slurm":  # each machine's own shell knows which one it is
+        command = shlex.quote(f"OSLER_NODE_RANK=$SLURM_NODEID exec {command}")
     minutes = math.ceil(launch.hours * 60)
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False).from_string(
         (TEMPLATES / SCHEDULERS[scheduler]).read_text(encoding="utf-8")
@@ -63,5 +66,5 @@ def task_file(recipe: Recipe, given: str, scheduler: str, file: Path, run_dir: P
         time=f"{minutes // 60:02}:{minutes % 60:02}:00",
         run_dir=SKYPILOT_RUNS,
         port=PORT,
-        command=shlex.join(words),
+        command=command if scheduler == "slurm" else f".venv/bin/{command}",
     )

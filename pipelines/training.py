@@ -108,7 +108,7 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     }
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not has_gpu():
-        values["use_cpu"] = True
+        values |= sharding.on_processors()
     if values.get("torch_compile") and not can_compile():
         console.print(
             "[yellow]no C++ compiler (g++) here: training goes on uncompiled, about a quarter slower[/yellow]"
