@@ -6,7 +6,6 @@ Nothing that a bad batch did reaches the weights, so that no checkpoint holds it
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import signal
@@ -24,6 +23,7 @@ from corpora.errors import OslerError, Stopped
 from pipelines.artifact import write_whole
 from pipelines.config import Spikes
 
+SEARCHED = 1_000_000  # rows of the training data at most that are looked through for those of a bad batch
 SKIPPED = "skipped.json"  # beside the checkpoints: the steps whose batches are left out
 
 
@@ -35,21 +35,28 @@ class RolledBack(Exception):
     """A step's batch is to be left out, and the stage to go on from its newest checkpoint before it."""
 
 
-def where(trainer: Trainer, micro_batch: int) -> list[int] | None:
-    """The places in the training data of the rows of a micro-batch of the current step; None where they cannot be known.
+def _sequences(row: dict[str, Any]) -> Iterator[list[int]]:
+    """The token sequences that a row of training data becomes: itself, or its prompt with each answer."""
+    if "input_ids" in row:
+        yield list(row["input_ids"])
+    for name in ("chosen_ids", "rejected_ids", "completion_ids"):
+        if name in row and "prompt_ids" in row:
+            yield [*row["prompt_ids"], *row[name]]
 
-    The order of rows is a function of the seed and the epoch: it is drawn again here, so that it need not be carried along.
-    """
-    loader: Any = trainer.get_train_dataloader()
-    steps = max(1, math.ceil(len(loader) / trainer.args.gradient_accumulation_steps))
-    epoch, step = divmod(trainer.state.global_step, steps)
-    parts: list[Any] = [loader, getattr(loader.batch_sampler, "batch_sampler", None)]
-    for part in parts:
-        if hasattr(part, "set_epoch"):
-            part.set_epoch(epoch)
-    batch = step * trainer.args.gradient_accumulation_steps + micro_batch
-    found = next(itertools.islice(iter(loader.batch_sampler), batch, None), None)
-    return [int(place) for place in found] if found is not None else None
+
+def where(trainer: Trainer, inputs: dict[str, Any]) -> list[int]:
+    """The places in the training data of the rows of a micro-batch; those that several rows were flattened into are not found."""
+    ids, mask = inputs.get("input_ids"), inputs.get("attention_mask")
+    if not isinstance(ids, torch.Tensor) or ids.ndim != 2:
+        return []
+    kept = mask.bool() if isinstance(mask, torch.Tensor) and mask.shape == ids.shape else torch.ones_like(ids).bool()
+    wanted = {tuple(row[keep].tolist()) for row, keep in zip(ids, kept, strict=True)}
+    data: Any = trainer.train_dataset
+    return [
+        place
+        for place in range(min(len(data), SEARCHED))
+        if any(tuple(sequence) in wanted for sequence in _sequences(data[place]))
+    ]
 
 
 def _texts(trainer: Trainer, inputs: dict[str, Any]) -> list[str]:
@@ -122,7 +129,7 @@ class _Guard(TrainerCallback):  # type: ignore[misc]
                 f"{self.label}: {what} at step {step}: going back to the last checkpoint and leaving the batch out"
             )
         batches = [micro_batch] if micro_batch is not None else range(self.micro_batch + 1)
-        rows = [places for each in batches if (places := where(self.trainer, each)) is not None]
+        rows = [where(self.trainer, self.inputs[each]) for each in batches]
         texts = [text for each in batches for text in _texts(self.trainer, self.inputs[each])]
         path = self.folder / f"bad-batch-{step}.json"
         write_whole(

@@ -219,7 +219,7 @@ def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
         )
         assert process.stdin is not None
         pipe = process.stdin.fileno()
-        # The launcher would kill the processes half a minute after SIGTERM, in which a large model's checkpoint is not written.
+        # Passed on by the pipe: the launcher would kill the processes half a minute after SIGTERM, in which a large model's checkpoint is not written.
         before = signal.signal(signal.SIGTERM, lambda *_: os.write(pipe, b"\n"))
         try:
             _relay(process, log, notes / ERRORS)

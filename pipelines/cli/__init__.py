@@ -14,7 +14,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them.
-for _name in ("make", "launch", "exam", "talk", "bench", "corpora"):
+for _name in ("make", "launch", "watch", "exam", "talk", "bench", "corpora"):
     importlib.import_module(f"pipelines.cli.{_name}")
 app.add_typer(corpora_app, name="corpora")
 

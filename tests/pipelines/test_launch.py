@@ -328,6 +328,7 @@ def test_a_slurm_file_is_a_script_that_asks_for_the_devices_and_runs_the_recipe(
         "--nodes",
         "2",
     ]
+    assert done.stderr == ""
     assert done.stdout.splitlines() == ["1 first:29500", *words, "scontrol requeue 9"]
     assert done.returncode == 75
 

@@ -1,0 +1,248 @@
+"""A bad batch stops a run before it reaches the weights and is named; a spike is left out by recipe; SIGTERM and a full disk lose nothing."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from corpora.bundled.render import render
+from corpora.records import Dialogue
+from pipelines import training
+from pipelines.artifact import Draft
+from pipelines.checkpoint import CheckpointError, is_whole, newest_whole
+from pipelines.config import Corpus, CptStage, SftStage, Spikes
+from pipelines.data import Sources
+from pipelines.guards import RolledBack, TrainingError
+from pipelines.inputs import Inputs
+from pipelines.reproduce import run_stage
+from pipelines.sft import sft
+
+SHORT = {
+    "max_steps": 8,
+    "save_steps": 2,
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
+    "learning_rate": 0.001,
+    "logging_steps": 1,
+}
+
+
+def fresh(folder: Path) -> Draft:
+    folder.mkdir(parents=True)
+    made = Draft(folder)
+    made.checkpoints.mkdir()
+    return made
+
+
+def poisoned(path: Path, place: int, count: int = 40) -> SftStage:
+    """Dialogues of which one has a word that the broken head below cannot bear."""
+    dialogues = [record for record in render("bundled-dialogues") if isinstance(record, Dialogue)][:count]
+    with path.open("w") as stream:
+        for number, dialogue in enumerate(dialogues):
+            messages = [message.as_dict() for message in dialogue.messages]
+            if number == place:
+                messages[-1]["content"] = "zzzzzzzz"
+            stream.write(json.dumps({"messages": messages}) + "\n")
+    return SftStage(kind="sft", model="base", corpora=[Corpus(name=str(path))], training=SHORT)
+
+
+@pytest.fixture
+def fragile_model(tiny_model: Path, tmp_path: Path) -> Path:
+    """A model whose embedding of one token is NaN: any row with it has a loss that is no number."""
+    folder = tmp_path / "fragile"
+    model = training.load_model(tiny_model)
+    tokenizer = training.load_tokenizer(tiny_model)
+    (first, *_) = tokenizer("zzzzzzzz", add_special_tokens=False)["input_ids"]
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.get_input_embeddings().weight.detach().clone())
+    with torch.no_grad():
+        model.get_input_embeddings().weight[first] = float("nan")
+    training.save_model(model, tokenizer, folder)
+    return folder
+
+
+@pytest.mark.parametrize("place", [7, 23])
+def test_a_loss_that_is_no_number_stops_within_its_step_and_names_the_row(
+    fragile_model: Path, tmp_path: Path, place: int
+):
+    draft = fresh(tmp_path / "sft.partial")
+    stage = poisoned(tmp_path / "chats.jsonl", place)
+    stage = stage.model_copy(update={"training": {**SHORT, "max_steps": 10, "num_train_epochs": 1}})
+    with pytest.raises(TrainingError, match=rf"the loss is nan at step \d+, rows .*\b{place}\b") as raised:
+        sft(stage, 3, fragile_model, Sources(None, 3, {}), draft)
+    step = int(str(raised.value).split("at step ")[1].split(",")[0])
+    said = json.loads((draft.checkpoints / f"bad-batch-{step}.json").read_text())
+    assert [place in rows for rows in said["rows"]] == [True]  # the micro-batch alone, not the whole step
+    assert any("zzzzzzzz" in text for text in said["texts"])
+    for checkpoint in draft.checkpoints.glob("checkpoint-*"):
+        assert int(checkpoint.name.removeprefix("checkpoint-")) <= step
+        for weights in load_file(checkpoint / "model.safetensors").values():
+            assert not weights.float().isinf().any()
+
+
+def test_an_infinite_gradient_stops_before_the_optimizer(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    draft = fresh(tmp_path / "sft.partial")
+    stage = SftStage(kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues", limit=40)], training=SHORT)
+
+    def explode(self, model, inputs, *args, **kwargs):
+        found = original(self, model, inputs, *args, **kwargs)
+        if self.state.global_step == 3:
+            next(p for p in model.parameters() if p.grad is not None).grad[0] = float("inf")
+        return found
+
+    from transformers import Trainer
+
+    original = Trainer.training_step
+    monkeypatch.setattr(Trainer, "training_step", explode)
+    with pytest.raises(TrainingError, match=r"the gradient norm is (inf|nan) at step 3, rows"):
+        sft(stage, 3, tiny_model, Sources(None, 3, {}), draft)
+    newest = newest_whole(draft.checkpoints)
+    assert newest is not None
+    assert newest.name == "checkpoint-2"
+
+
+def test_a_spike_is_left_out_and_the_run_goes_on(
+    fragile_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    draft = fresh(tmp_path / "sft.partial")
+    stage = poisoned(tmp_path / "chats.jsonl", 7).model_copy(
+        update={"spikes": Spikes(), "training": {**SHORT, "max_steps": 10}}
+    )
+    recipe = type("Recipe", (), {"seed": 3, "base_model": str(fragile_model)})()
+    run_stage(stage, Inputs(recipe, Sources(None, 3, {})), draft)
+    (skipped,) = json.loads((draft.checkpoints / "skipped.json").read_text())
+    assert draft.metrics["steps"] == 10
+    assert draft.metrics["losses"][skipped]["loss"] == 0.0  # nothing was computed in that step
+    assert all(entry["loss"] > 1 for entry in draft.metrics["losses"] if entry["step"] != skipped + 1)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the loss is nan at step {skipped}: going back to the last checkpoint" in said
+
+
+def test_a_jump_of_the_loss_counts_as_a_spike(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    draft = fresh(tmp_path / "sft.partial")
+    spikes = Spikes(window=5, deviations=8)
+    stage = SftStage(
+        kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues", limit=80)], spikes=spikes, training=SHORT
+    )
+    from transformers import Trainer
+
+    original = Trainer.training_step
+
+    def jump(self, model, inputs, *args, **kwargs):
+        found = original(self, model, inputs, *args, **kwargs)
+        return found + 50 if self.state.global_step == 6 else found
+
+    monkeypatch.setattr(Trainer, "training_step", jump)
+    with pytest.raises(RolledBack, match="the loss jumped to"):
+        sft(stage, 3, tiny_model, Sources(None, 3, {}), draft)
+    assert json.loads((draft.checkpoints / "skipped.json").read_text()) == [6]
+    newest = newest_whole(draft.checkpoints)
+    assert newest is not None
+    assert newest.name == "checkpoint-6"  # of the step before: the batch's gradient never reached it
+    sft(stage, 3, tiny_model, Sources(None, 3, {}), draft)
+    assert draft.metrics["steps"] == 8
+
+
+RUN = """
+import sys
+from pathlib import Path
+from pipelines import training
+from pipelines.cli import main
+training.quiet()
+sys.argv = ["osler", "cpt", sys.argv[1], "--run", sys.argv[2]]
+main()
+"""
+
+
+def recipe(folder: Path, model: Path, steps: int) -> Path:
+    path = folder / "stop.yaml"
+    path.write_text(
+        f"""
+name: stop
+base_model: {model}
+stages:
+  cpt:
+    kind: cpt
+    model: base
+    corpora: [{{name: bundled-documents, limit: 60}}]
+    sequence_length: 32
+    training: {{max_steps: {steps}, per_device_train_batch_size: 2, learning_rate: 0.001, save_steps: 1000}}
+"""
+    )
+    return path
+
+
+def test_sigterm_saves_and_exits_with_75_and_the_same_command_goes_on(tiny_model: Path, tmp_path: Path):
+    path, run = recipe(tmp_path, tiny_model, 200), tmp_path / "run"
+    command = [sys.executable, "-c", RUN, str(path), str(run)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    events = run / "tensorboard" / "cpt"
+    while process.poll() is None and not events.is_dir():  # training has begun
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 75, said
+    assert "stopped by SIGTERM at step" in said
+    checkpoint = newest_whole(run / "cpt.partial.checkpoints")
+    assert checkpoint is not None
+    shutil.rmtree(run / "tensorboard")
+    path = recipe(tmp_path, tiny_model, 200)
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    manifest = json.loads((run / "cpt" / "manifest.json").read_text())
+    assert manifest["metrics"]["steps"] == 200
+
+
+def test_a_disk_that_fills_leaves_the_last_good_checkpoint(tiny_model: Path, tmp_path: Path):
+    """The limit is on the size of a file, which any user may set: the write fails in the midst, as on a full disk."""
+    stage = CptStage(
+        kind="cpt",
+        model="base",
+        corpora=[Corpus(name="bundled-documents", limit=60)],
+        sequence_length=32,
+        training={**SHORT, "report_to": []},
+    )
+    folder = tmp_path / "run" / "cpt.partial"
+    draft = fresh(folder)
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            torch.set_num_threads(1)
+            from transformers import Trainer
+
+            from pipelines.cpt import cpt
+
+            step = Trainer._save_checkpoint
+
+            def fill(self, *args):
+                if self.state.global_step == 6:
+                    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
+                return step(self, *args)
+
+            Trainer._save_checkpoint = fill
+            try:
+                cpt(stage, 3, tiny_model, Sources(None, 3, {}), draft)
+            except CheckpointError as error:
+                text = str(error)
+                right = "the checkpoint of step 6 could not be written" in text and "free some disk" in text
+                code = 42 if right else 2
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(process, 0)
+    assert os.waitstatus_to_exitcode(status) == 42
+    assert sorted(path.name for path in draft.checkpoints.iterdir()) == ["checkpoint-2", "checkpoint-4"]
+    assert is_whole(draft.checkpoints / "checkpoint-4")

@@ -1,0 +1,131 @@
+"""What a run says of itself: TensorBoard and trackio hold the same figures, and the dashboard opens on them."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from corpora.records import Message, Preference
+from pipelines.artifact import Draft
+from pipelines.config import Corpus, DpoStage, Lora
+from pipelines.data import Sources
+from pipelines.dpo import dpo
+from pipelines.watching import Progress, keep_below
+
+FIGURES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gib", "rewards/margins")
+
+
+def write_pairs(path: Path) -> None:
+    with path.open("w") as stream:
+        for number in range(12):
+            record = Preference(
+                id=str(number),
+                prompt=[Message(role="user", content=f"What is number {number}?")],
+                chosen=f"It is {number}.",
+                rejected="I do not know.",
+                source="made",
+            )
+            stream.write(record.model_dump_json() + "\n")
+
+
+@pytest.fixture(scope="module")
+def watched(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of its own process, as trackio reads its folder once."""
+    run = tmp_path_factory.mktemp("runs") / "watched"
+    (run / "dpo.partial").mkdir(parents=True)
+    write_pairs(run / "pairs.jsonl")
+    process = os.fork()
+    if process == 0:
+        code = 1
+        try:
+            torch.set_num_threads(1)  # the threads of the process that forked are not there
+            for name in [name for name in sys.modules if name.partition(".")[0] == "trackio"]:
+                del sys.modules[name]
+            draft = Draft(run / "dpo.partial")
+            draft.checkpoints.mkdir()
+            stage = DpoStage(
+                kind="dpo",
+                model="base",
+                preferences=Corpus(name=str(run / "pairs.jsonl")),
+                lora=Lora(r=4),
+                training={"max_steps": 3, "per_device_train_batch_size": 2, "logging_steps": 1, "save_strategy": "no"},
+            )
+            dpo(stage, 0, tiny_model, Sources(None, 0, {}), draft)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
+    return run
+
+
+def tensorboard_figures(run: Path) -> dict[str, list[float]]:
+    events = EventAccumulator(str(run / "tensorboard" / "dpo"))
+    events.Reload()
+    return {tag.removeprefix("train/"): [one.value for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_tensorboard_and_trackio_hold_the_same_figures_of_each_step(watched: Path):
+    board = tensorboard_figures(watched)
+    for name in FIGURES:
+        assert len(board[name]) == 3, name
+    assert board["loss"][0] == pytest.approx(0.6931, abs=1e-3)  # DPO's before its first step
+    assert board["tokens_per_second"][-1] > 0
+    script = (
+        "import json\nfrom trackio.sqlite_storage import SQLiteStorage\n"
+        "print(json.dumps(SQLiteStorage.get_logs('watched', 'dpo')))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "TRACKIO_DIR": str(watched / "trackio")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    logs = [entry for entry in json.loads(found.stdout.splitlines()[-1]) if "train/loss" in entry]
+    for name in FIGURES:
+        assert [entry[f"train/{name}"] for entry in logs] == pytest.approx(board[name], rel=1e-5), name
+
+
+def test_the_dashboard_opens_on_loopback(watched: Path):
+    command = [sys.executable, "-m", "pipelines.cli", "watch", str(watched), "--no-browser", "--port", "7893"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            for _ in range(600):
+                try:
+                    with urllib.request.urlopen("http://127.0.0.1:7893/", timeout=1) as answer:
+                        page = answer.read().decode()
+                    break
+                except OSError:
+                    assert process.poll() is None
+                    time.sleep(0.1)
+            assert "Trackio" in page
+        finally:
+            process.terminate()
+
+
+def test_a_run_without_curves_is_told_so(tmp_path: Path):
+    command = [sys.executable, "-m", "pipelines.cli", "watch", str(tmp_path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert "no curves yet" in " ".join(found.stderr.split())
+
+
+def test_the_line_says_what_a_person_looks_for():
+    logs = {"loss": 1.23456, "learning_rate": 1e-4, "grad_norm": 0.5, "rewards/margins": 0.25}
+    line = Progress._line({**logs, "tokens_per_second": 3200, "mfu": 0.41, "memory_gib": 1.9})
+    assert line == "loss 1.235, lr 1.0e-04, grad 0.50, margins 0.250, 3,200 tokens/s, MFU 41%, 1.9 GiB"
+
+
+def test_the_trackers_write_below_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TRACKIO_DIR", "")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", "")
+    assert keep_below(tmp_path / "mine", "sft") == {"project": "mine", "run_name": "sft"}
+    assert os.environ["TENSORBOARD_LOGGING_DIR"] == str(tmp_path / "mine" / "tensorboard" / "sft")
+    assert os.environ["TRACKIO_DIR"] == str(tmp_path / "mine" / "trackio")
