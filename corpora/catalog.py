@@ -9,7 +9,6 @@ import difflib
 import functools
 import json
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -19,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from corpora.adapters import ADAPTERS, SHAPES
 from corpora.errors import DataError
-from corpora.fetch import HUB, MODELSCOPE, Origin, fetched, file_sha256, wanted
+from corpora.fetch import Origin, fetched, file_sha256, server_of, wanted
 from corpora.files import RawRow, raw_rows
 from corpora.importing import Tally, import_rows, stream_file
 from corpora.records import Record
@@ -111,9 +110,9 @@ def origin_of(name: str, where: str | None = None, endpoint: str | None = None) 
             f"'{name}' is not known to be on {where}; get it from {entry.address} and put it into DATA/{name}"
         )
     if where == "hub":
-        server = endpoint or os.environ.get("HF_ENDPOINT") or HUB
-        return Origin("hub", repository, "main" if entry.revision == UNKNOWN else entry.revision, server)
-    return Origin("modelscope", repository, "master", endpoint or os.environ.get("MODELSCOPE_ENDPOINT") or MODELSCOPE)
+        revision = "main" if entry.revision == UNKNOWN else entry.revision
+        return Origin("hub", repository, revision, endpoint or server_of("hub"))
+    return Origin("modelscope", repository, "master", endpoint or server_of("modelscope"))
 
 
 def locate(name: str, data_dir: Path | None) -> list[Path]:

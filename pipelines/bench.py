@@ -25,6 +25,7 @@ from trl import DPOTrainer, SFTConfig, SFTTrainer
 from corpora.bundled.render import render
 from corpora.records import Dialogue, Document
 from pipelines import dpo, sft, training
+from pipelines.adapters import lora_config
 from pipelines.anchor import AnchorLoss, anchored
 from pipelines.artifact import Draft
 from pipelines.blocks import blocks
@@ -201,7 +202,7 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
                 "args": args,
                 "train_dataset": pairs,
                 "processing_class": tokenizer,
-                "peft_config": sft.lora_config(Lora()),
+                "peft_config": lora_config(Lora()),
             }
             if not with_plain_head:
                 return DPOTrainer(**settings)
@@ -240,7 +241,7 @@ def bench_train(model_path: str, seconds: float) -> list[dict[str, Any]]:
             _next_token_loss,
         ),
         "pairs": (
-            lambda: peft.get_peft_model(training.load_model(model_path), sft.lora_config(Lora())),
+            lambda: peft.get_peft_model(training.load_model(model_path), lora_config(Lora())),
             lambda: _endless(pair_batches, pad),
             _dpo_loss,
         ),

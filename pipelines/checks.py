@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -12,20 +13,28 @@ import torch
 
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
+from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
-    DpoStage,
+    ExtendStage,
+    KtoStage,
     Launch,
+    MergeStage,
     PreferencesStage,
+    PreferenceStage,
     Recipe,
     RecipeError,
     SftStage,
     SynthesiseStage,
     TrainingStage,
     named_corpora,
+    named_models,
     resolve_model,
 )
+from pipelines.data import Sources, checked, filtered
 from pipelines.launch import Node, check_options, deepspeed_is_there
+from pipelines.model_sources import allowing, weight_bytes
+from pipelines.pairs import check_pairs
 from pipelines.sharding import shared_out
 from serving.hardware import has_gpu
 
@@ -33,6 +42,7 @@ GIB = 2**30
 # A float32 weight, its gradient and AdamW's two moments, beside the two bytes of a bfloat16 weight on disk.
 TRAINING_BYTES_PER_SAVED_BYTE = 8
 FROZEN_BYTES_PER_SAVED_BYTE = 2
+FIRST = 200  # records of a corpus that are looked at
 WORKING_GIB = 1.5  # the libraries themselves and the activations of a small batch
 
 
@@ -44,7 +54,10 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
             short. Each message has the remedy.
     """
     check_data(recipe, data_dir)
-    check_base(recipe)
+    check_preferences(recipe, data_dir)
+    with allowing(recipe.allow):
+        check_models(recipe)
+        check_base(recipe)
     check_teachers(recipe)
     check_disk(recipe, run_dir)
     check_memory(recipe)
@@ -60,11 +73,33 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
 
 
+def check_models(recipe: Recipe) -> None:
+    """Raises OslerError when a model that the recipe names is not there or may not be loaded; no weights are fetched for it."""
+    made = {"base", *recipe.stages}
+    named = [name for stage in recipe.stages.values() for name in named_models(stage) if name not in made]
+    for name in dict.fromkeys([*([recipe.base_model] if recipe.base_model else []), *named]):
+        resolve_model(name, weights=False)
+
+
+def check_preferences(recipe: Recipe, data_dir: Path | None) -> None:
+    """Raises DataError when the first records of a preference corpus are not what the stage learns from.
+
+    Corpora that an earlier stage makes are not there yet: the stage itself checks every record.
+    """
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, PreferenceStage) and stage.preferences.name not in recipe.stages:
+            corpus = stage.preferences
+            first = itertools.islice(filtered(corpus, Sources(data_dir, recipe.seed, {})), FIRST)
+            found = [checked(record, corpus, Preference) for record in first]
+            if not isinstance(stage, KtoStage):
+                check_pairs(found, corpus, f"stages.{name} ({stage.kind})")
+
+
 def check_base(recipe: Recipe) -> None:
     """Raises RecipeError when the base model has no chat template and a stage needs one; TrainingError when it is not there."""
     if recipe.base_model is None:
         return
-    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model))
+    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model, weights=False))
     if tokenizer.chat_template is not None:
         return
     for name, stage in recipe.stages.items():
@@ -73,7 +108,7 @@ def check_base(recipe: Recipe) -> None:
         own_teacher = isinstance(stage, SynthesiseStage) and (
             stage.teacher.model == "base" or stage.teacher.model in recipe.stages
         )
-        if isinstance(stage, (SftStage, PreferencesStage, DpoStage)) or own_teacher:
+        if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
                 "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
@@ -133,7 +168,7 @@ def check_shares(recipe: Recipe) -> None:
 
 
 def _check_strategy(stage: Any, launch: Launch) -> None:
-    anchor, lora = getattr(stage, "anchor", None), getattr(stage, "lora", None)
+    anchor = getattr(stage, "anchor", None)
     if anchor is not None and anchor.rows % launch.processes:
         raise RecipeError(
             f"anchor.rows: {anchor.rows} rows cannot be shared out over {launch.processes} processes; make it a multiple"
@@ -143,10 +178,10 @@ def _check_strategy(stage: Any, launch: Launch) -> None:
     if getattr(stage, "optimizer", "adamw") != "adamw":
         # Its updates are made of whole matrices, of which a process has a part.
         raise RecipeError(f"optimizer: muon does not work with {launch.strategy}; take adamw, or launch.strategy ddp")
-    if getattr(lora, "bits", None) is not None:
+    if getattr(stage, "quantization", None) is not None:
         raise RecipeError(
-            f"lora.bits: {launch.strategy} would have to share out weights in a quantized format, which bitsandbytes does only where "
-            "they are stored as floating-point numbers; train with launch.strategy ddp, or without bits"
+            f"quantization: {launch.strategy} would have to share out weights of few bits, which accelerate leaves whole or takes only "
+            "where bitsandbytes stores them as floating-point numbers; take launch.strategy ddp, or leave quantization out"
         )
     early = launch.options.get("cpu_ram_efficient_loading") and (anchor is not None or stage.kind not in ("cpt", "sft"))
     if early:
@@ -157,17 +192,14 @@ def _check_strategy(stage: Any, launch: Launch) -> None:
 
 
 def _base_bytes(recipe: Recipe) -> int:
-    """Size of the base model's weights on disk; 0 where it cannot be known without a download."""
-    if recipe.base_model is None:
-        return 0
-    base = Path(resolve_model(recipe.base_model))
-    return sum(path.stat().st_size for path in base.glob("*.safetensors")) if base.is_dir() else 0
+    """Size of the base model's weights on disk, or as its hub lists them; 0 where there is no base model."""
+    return 0 if recipe.base_model is None else weight_bytes(recipe.base_model)
 
 
 def check_disk(recipe: Recipe, run_dir: Path) -> None:
     """Raises RecipeError when less is free than the run's models and checkpoints will take."""
     weights = _base_bytes(recipe)
-    stages = sum(stage.kind in ("extend", "cpt", "sft", "merge", "dpo") for stage in recipe.stages.values())
+    stages = sum(isinstance(stage, (ExtendStage, MergeStage, TrainingStage)) for stage in recipe.stages.values())
     # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
     needed = weights * stages + 2 * 6 * weights + 200 * 2**20
     place = run_dir
@@ -196,7 +228,7 @@ def check_memory(recipe: Recipe) -> None:
         return
     weights, free = _base_bytes(recipe), available_memory()
     for name, stage in recipe.stages.items():
-        if stage.kind not in ("cpt", "sft", "dpo"):
+        if not isinstance(stage, TrainingStage):
             continue
         adapter = getattr(stage, "lora", None) is not None
         needed = (

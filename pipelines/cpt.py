@@ -1,7 +1,7 @@
 """Continued pretraining: next-token prediction on running text.
 
 Supports full training of any causal language model of transformers, from random weights (recipe ``nano-base``) or going on
-from a model. Documents are shuffled by seed, joined by the end-of-text token and cut into blocks of
+from a model, and adapters (``lora``, with ``quantization`` QLoRA; merged at the end) where memory is short. Documents are shuffled by seed, joined by the end-of-text token and cut into blocks of
 ``sequence_length`` tokens, so that no position is padding. A share of the documents can be held out; bits per byte on it
 is reported. An ``anchor`` keeps the model near an older one on other text. Documents of ``corpora`` must fit in memory as tokens; those of a
 tokenize stage (``tokens``) are read from disk as they are needed. Raises DataError and TrainingError.
@@ -14,11 +14,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+import peft
+import torch
 from transformers import Trainer, default_data_collator
 
 from corpora.records import Document
 from evals.likelihood import bits_per_byte
 from pipelines import training
+from pipelines.adapters import load_base, lora_config, merged
 from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
 from pipelines.blocks import blocks
@@ -49,8 +52,14 @@ def cpt(
         licences = sorted({document.licence for document in documents})
         told = {"documents": len(documents), "licences": licences}
 
-    model = training.load_model(model_path)
     args = training.arguments("cpt", draft, seed, stage.training)
+    torch.manual_seed(seed)
+    model: Any = load_base(model_path, stage.quantization)
+    adapter = lora_config(stage.lora)
+    if adapter is not None:
+        model = peft.get_peft_model(model, adapter)
+        if args.gradient_checkpointing:  # else no gradient passes the frozen embedding
+            model.enable_input_require_grads()
     loss = anchor_loss(stage.anchor, anchor_path, sources)
     trainer = anchored(Trainer, loss)(
         model=model,
@@ -62,8 +71,9 @@ def cpt(
     )
     draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
 
-    saved = training.save_model(trainer.model, tokenizer, draft.folder / "model")
-    draft.metrics |= {**told, "blocks": len(train_dataset)}
+    model, merge = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    saved = training.save_model(model, tokenizer, draft.folder / "model")
+    draft.metrics |= {**told, "blocks": len(train_dataset), **merge}
     if held_out and saved is not None:
         with (draft.folder / "held_out.json").open("w", encoding="utf-8") as stream:
             json.dump([document.id for document in held_out], stream, indent=1)

@@ -1,7 +1,11 @@
-"""Direct preference optimisation (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290) with TRL.
+"""Direct preference optimisation (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290) and its variants, with TRL.
 
-Supports LoRA (the reference is the model with the adapter switched off; the adapter is merged at the end) and full training.
-The reference's log-probabilities are computed once, before the first step. Raises DataError and TrainingError.
+The variant is ``training.loss_type``, one of TRL's or several with ``loss_weights``: among them ``sigmoid`` (DPO), ``ipo``
+(Azar et al. 2023), ``robust`` (Chowdhury et al. 2024, with ``label_smoothing``), ``sigmoid_norm`` (the rewards by token),
+``sft`` (the likelihood of the chosen answer, beside another loss); ``ld_alpha`` weighs what the longer answer has beyond
+the shorter. Supports full training and adapters (the reference is the model with the adapter switched off; it is merged at
+the end). The reference's log-probabilities are computed once, before the first step. Assumes a chat template. Raises
+DataError and TrainingError.
 """
 
 from __future__ import annotations
@@ -12,13 +16,13 @@ from typing import Any
 import torch
 from trl import DPOTrainer
 
-from corpora.records import Preference
 from pipelines import sharding, training
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import DpoStage
-from pipelines.data import Sources, records
+from pipelines.data import Sources
+from pipelines.pairs import pair_rows, rewards
 from pipelines.plain_head import plain_head
-from pipelines.sft import lora_config, merged
 
 DEFAULTS: dict[str, Any] = {
     "precompute_ref_log_probs": True,
@@ -28,42 +32,22 @@ DEFAULTS: dict[str, Any] = {
 
 def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
     """Trains the model at ``model_path`` on the stage's preference pairs and writes it to ``draft``."""
-    tokenizer = training.load_tokenizer(model_path)
-    pairs = records([stage.preferences], sources, Preference)
-    single = sum(pair.chosen is None or pair.rejected is None for pair in pairs)
-    if single:
-        raise training.TrainingError(
-            f"corpus '{stage.preferences.name}': {single} of {len(pairs)} rows have one answer only (KTO), and DPO compares two; "
-            "use pairs of a chosen and a rejected answer"
-        )
-    rows = [
-        {
-            "prompt": [message.as_dict() for message in pair.prompt],
-            "chosen": [{"role": "assistant", "content": pair.chosen}],
-            "rejected": [{"role": "assistant", "content": pair.rejected}],
-        }
-        for pair in pairs
-    ]
+    tokenizer = training.load_chat_tokenizer(model_path, "dpo")
+    rows = pair_rows(stage.preferences, sources, "dpo")
 
     args = training.arguments("dpo", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
-    model = training.load_model(model_path)
     with training.explained("dpo"), plain_head():
         trainer = DPOTrainer(
-            model=model,
+            model=load_base(model_path, stage.quantization),
             args=args,
             train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "dpo", stage.spikes)
 
-    training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
-    rewards = [entry for entry in trainer.state.log_history if "rewards/margins" in entry]
-    draft.metrics |= {
-        "pairs": len(pairs),
-        "rewards": [
-            {"step": entry["step"], "margin": entry["rewards/margins"], "accuracy": entry["rewards/accuracies"]}
-            for entry in rewards
-        ],
-    }
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    training.save_model(model, tokenizer, draft.folder / "model")
+    draft.metrics |= {"pairs": len(rows), "rewards": rewards(trainer.state.log_history), **told}

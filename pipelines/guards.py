@@ -36,12 +36,14 @@ class RolledBack(Exception):
 
 
 def _sequences(row: dict[str, Any]) -> Iterator[list[int]]:
-    """The token sequences that a row of training data becomes: itself, or its prompt with each answer."""
+    """The token sequences that a row of training data becomes: itself, its prompt with each answer, or both its conversations."""
     if "input_ids" in row:
         yield list(row["input_ids"])
     for name in ("chosen_ids", "rejected_ids", "completion_ids"):
-        if name in row and "prompt_ids" in row:
-            yield [*row["prompt_ids"], *row[name]]
+        if name in row:
+            yield [*row.get("prompt_ids", []), *row[name]]
+    if "chosen_input_ids" in row:  # ORPO's
+        yield [*row["chosen_input_ids"], *row["rejected_input_ids"]]
 
 
 def where(trainer: Trainer, inputs: dict[str, Any]) -> list[int]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from corpora.records import Document
 from pipelines import training
 from pipelines.artifact import Draft
-from pipelines.config import InitStage
+from pipelines.config import CHAT_TEMPLATES, InitStage
 from pipelines.data import Sources, records
 
-CHAT_TEMPLATE = Path(__file__).parent / "chat_template.jinja"
+CHAT_TEMPLATE = CHAT_TEMPLATES / "chatml.jinja"
 END_OF_TEXT = "<|endoftext|>"
 SPECIAL_TOKENS = [END_OF_TEXT, "<|im_start|>", "<|im_end|>", "<|pad|>"]
 PLAIN_MARKS = ["<think>", "</think>", "<tool_call>", "</tool_call>"]  # single tokens that stay visible when decoded

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.artifact import folder_fingerprint
 from pipelines.config import Recipe, resolve_model
 from pipelines.data import Sources
+from pipelines.model_sources import allowing, identity
 
 
 @dataclass(frozen=True)
@@ -25,15 +25,17 @@ class Inputs:
 
     def model(self, name: str) -> str:
         """Where the weights called ``name`` are: the base model, a stage's output, or a path."""
+        artifacts = self.sources.artifacts
+        if name in artifacts:
+            return str(artifacts[name].model)
         if name == "base":
             assert self.recipe.base_model is not None
-            return resolve_model(self.recipe.base_model)
-        artifacts = self.sources.artifacts
-        return str(artifacts[name].model) if name in artifacts else resolve_model(name)
+            name = self.recipe.base_model
+        with allowing(self.recipe.allow):
+            return resolve_model(name)
 
     def identity(self, name: str) -> str:
         """What a stage that reads the model called ``name`` depends on."""
         if name in self.sources.artifacts:
             return self.sources.artifacts[name].output
-        place = self.model(name)
-        return folder_fingerprint(Path(place)) if Path(place).is_dir() else place
+        return identity(Path(self.model(name)))

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from trl.trainer import dpo_trainer, sft_trainer
+from trl.trainer import dpo_trainer, kto_trainer, sft_trainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 # Fields of a config by which some architectures scale or cap their logits; those models keep TRL's head.
@@ -25,8 +25,8 @@ SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_hea
 
 @contextmanager
 def plain_head() -> Iterator[None]:
-    """TRL's SFT and DPO trainers that are made inside the block use the plain head where it applies."""
-    makers = [(module, module.add_fused_lm_head) for module in (sft_trainer, dpo_trainer)]
+    """TRL's SFT, DPO and KTO trainers that are made inside the block use the plain head where it applies."""
+    makers = [(module, module.add_fused_lm_head) for module in (sft_trainer, dpo_trainer, kto_trainer)]
     for module, fused in makers:
         module.add_fused_lm_head = functools.partial(_add_head, fused)
     try:
@@ -41,8 +41,9 @@ def _add_head(fused: Callable[..., None], model: Any, **settings: Any) -> None:
     config = model.config.get_text_config()
     on_processor = not torch.cuda.is_available() and next(model.parameters()).device.type == "cpu"
     scaled = any(getattr(config, field, None) is not None for field in SCALED)
+    experts = hasattr(config, "output_router_logits")  # their balance is a part of the loss, which TRL's head knows
     asked = set(settings.get("outputs", ())) - {"log_probs", "entropy", "mean_logits", "is_top1"}
-    if not on_processor or scaled or asked or settings.get("temperature", 1.0) != 1.0:
+    if not on_processor or scaled or experts or asked or settings.get("temperature", 1.0) != 1.0:
         fused(model, **settings)
         return
 

@@ -12,6 +12,9 @@ from corpora.page import percent, table, write_page
 from pipelines.artifact import Artifact, fingerprint, versions
 from pipelines.config import Recipe, training_data
 
+# The unit of the loss curve of a kind of stage, where it is not nats per token.
+LOSS = {"dpo": "DPO loss", "kto": "KTO loss", "orpo": "ORPO loss", "reward": "reward loss, nats per pair"}
+
 
 def exams(artifacts: dict[str, Artifact]) -> dict[str, dict[str, Any]]:
     """What each exam stage found about each model, by model, later stages last."""
@@ -178,9 +181,7 @@ def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
         axis.set(
             title=name,
             xlabel="step",
-            ylabel="loss, nats per token"
-            if artifacts[name].manifest["given"]["config"]["kind"] != "dpo"
-            else "DPO loss",
+            ylabel=LOSS.get(artifacts[name].manifest["given"]["config"]["kind"], "loss, nats per token"),
         )
         axis.set_ylim(0, 1.05 * max(point["loss"] for point in losses))
         axis.grid(alpha=0.3)

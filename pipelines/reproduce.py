@@ -36,6 +36,7 @@ from pipelines.data import Sources, identity
 from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
 from pipelines.launch import ALONE, Node, join, train_in_processes
+from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
 from pipelines.sharding import shared_out
@@ -62,7 +63,13 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
-    """Runs one stage into ``draft``; a stage's libraries are imported only when it runs."""
+    """Runs one stage into ``draft``, with what the recipe allows its models."""
+    with allowing(inputs.recipe.allow):
+        _run_stage(stage, inputs, draft)
+
+
+def _run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
+    """Runs one stage; its libraries are imported only then."""
     if isinstance(stage, InitStage):
         from pipelines.init import init
 

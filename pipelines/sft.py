@@ -1,6 +1,6 @@
 """Supervised fine-tuning on dialogues, with loss on the assistant's tokens only.
 
-Supports full training and LoRA (merged at the end) of any model whose chat template marks the assistant's turns, or is one
+Supports full training and adapters (``lora``, with ``quantization`` QLoRA; merged at the end) of any model whose chat template marks the assistant's turns, or is one
 that TRL knows how to mark. Rows are one dialogue each, grouped by length, so that no dialogue sees another and little is
 padding. Raises DataError and TrainingError.
 """
@@ -10,15 +10,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import peft
 import torch
 from trl import SFTTrainer
 
 from corpora.records import Dialogue
 from pipelines import sharding, training
+from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
-from pipelines.config import Lora, SftStage
+from pipelines.config import SftStage
 from pipelines.data import Sources, records
 from pipelines.plain_head import plain_head
 
@@ -31,19 +31,6 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def lora_config(lora: Lora | None) -> peft.LoraConfig | None:
-    """PEFT's config of the adapter that a recipe asks for."""
-    return None if lora is None else peft.LoraConfig(task_type="CAUSAL_LM", **lora.model_dump())
-
-
-def merged(model: Any) -> Any:
-    """The model with its adapter, if it has one, added into the weights; None where another process does it."""
-    if not isinstance(model, peft.PeftModel):
-        return model
-    gathered = sharding.whole(model)
-    return None if gathered is None else gathered.merge_and_unload()
-
-
 def sft(
     stage: SftStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft, anchor_path: str | None = None
 ) -> None:
@@ -51,18 +38,13 @@ def sft(
 
     ``anchor_path`` is where the model is that the stage's anchor, if it has one, holds on to.
     """
-    tokenizer = training.load_tokenizer(model_path)
-    if tokenizer.chat_template is None and not stage.training.get("chat_template_path"):
-        raise training.TrainingError(
-            f"{model_path}: the model has no chat template, which sft needs to lay out a dialogue; set "
-            "training.chat_template_path to a .jinja file or to a model that has one"
-        )
+    tokenizer = training.load_chat_tokenizer(model_path, "sft", stage.training.get("chat_template_path"))
     dialogues = records(stage.corpora, sources, Dialogue)
     rows = [{"messages": [message.as_dict() for message in dialogue.messages]} for dialogue in dialogues]
 
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
-    model = training.load_model(model_path)
+    model = load_base(model_path, stage.quantization)
     loss = anchor_loss(stage.anchor, anchor_path, sources)
     with training.explained("sft"), plain_head():
         trainer = anchored(SFTTrainer, loss)(
@@ -73,7 +55,9 @@ def sft(
             peft_config=lora_config(stage.lora),
             optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
         )
+        widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "sft", stage.spikes)
 
-    training.save_model(merged(trainer.model), tokenizer, draft.folder / "model")
-    draft.metrics |= {"dialogues": len(dialogues)}
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    training.save_model(model, tokenizer, draft.folder / "model")
+    draft.metrics |= {"dialogues": len(dialogues), **told}

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import transformers
 from rich.console import Console
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -23,10 +24,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from pipelines import sharding
+from pipelines import model_sources, sharding
 from pipelines.artifact import Draft
 from pipelines.checkpoint import newest_whole, save_whole
-from pipelines.config import Spikes, training_class
+from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.guards import TrainingError as TrainingError
 from pipelines.guards import guard
 from pipelines.optimizer import MuonAdamW
@@ -56,16 +57,22 @@ DEFAULTS: dict[str, Any] = {
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
 
 
-def load_model(source: str | Path, training: bool = True) -> PreTrainedModel:
+def load_model(
+    source: str | Path, training: bool = True, auto: Any = AutoModelForCausalLM, **given: Any
+) -> PreTrainedModel:
     """A causal language model: for training in float32 on a processor and bfloat16 on a GPU, else in what runs fastest here.
+
+    ``auto`` reads a model of another kind, and ``given`` are its arguments.
 
     Raises:
         TrainingError: there is no model at ``source``.
+        RecipeError: its files may not be loaded (see ``pipelines.model_sources``).
     """
+    safely = model_sources.loading(source)
     dtype = torch.float32 if training and not has_gpu() else inference_dtype()
     try:
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
-    except (OSError, ValueError) as error:
+        model: PreTrainedModel = auto.from_pretrained(source, dtype=dtype, **safely, **given)
+    except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
     return model
@@ -76,13 +83,31 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
 
     Raises:
         TrainingError: there is none at ``source``.
+        RecipeError: it comes with Python code of its own, which the recipe does not allow.
     """
+    safely = model_sources.loading(source, weights=False)
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, **safely)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_chat_tokenizer(source: str | Path, kind: str, template: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model, for a stage of this kind that lays out dialogues; ``template`` is what its recipe sets.
+
+    Raises:
+        TrainingError: there is none at ``source``, or no chat template in either.
+    """
+    tokenizer = load_tokenizer(source)
+    if tokenizer.chat_template is None and not template:
+        raise TrainingError(
+            f"{source}: the model has no chat template, which {kind} needs to lay out a dialogue; set "
+            "training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
+            "chat_template.jinja to the model's folder"
+        )
     return tokenizer
 
 
@@ -106,6 +131,8 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         **keep_below(draft.folder.parent, draft.folder.name.removesuffix(".partial")),
         **given,
     }
+    if values.get("chat_template_path"):
+        values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not has_gpu():
         values |= sharding.on_processors()
@@ -195,8 +222,9 @@ def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> 
         return None
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
-    assert model.generation_config is not None
-    model.generation_config.eos_token_id = stop_tokens(tokenizer)
+    if model.can_generate():  # a reward model gives no answers
+        assert model.generation_config is not None
+        model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 
@@ -12,9 +13,14 @@ from pipelines.cli.options import app, err
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault(
+    "TRL_EXPERIMENTAL_SILENCE", "1"
+)  # of ORPO: the lock file holds TRL at the version that was tested
+# It asks on import for a package of faster kernels, to answer with rounded weights, which nothing here does.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them.
-for _name in ("make", "launch", "watch", "exam", "talk", "bench", "corpora"):
+for _name in ("make", "launch", "watch", "exam", "talk", "bench", "corpora", "recipe"):
     importlib.import_module(f"pipelines.cli.{_name}")
 app.add_typer(corpora_app, name="corpora")
 

@@ -14,6 +14,7 @@ from pipelines.cli.options import (
     LaunchOption,
     NodeRankOption,
     NodesOption,
+    OwnRecipeArgument,
     ProcessesOption,
     RecipeArgument,
     RendezvousOption,
@@ -132,11 +133,82 @@ def dpo(
 ) -> None:
     """Align with DPO: run RECIPE up to its last `dpo` stage.
 
-    Trains on preference pairs with TRL's DPOTrainer; `training:` is its DPOConfig, and `lora:` is merged at the end.
+    Trains on preference pairs with TRL's DPOTrainer; `training:` is its DPOConfig, and `lora:` is merged at the end. The variant is
+    `training: {loss_type: …}`: sigmoid, ipo, robust (with label_smoothing), sigmoid_norm, or several with loss_weights.
 
     Examples: `osler dpo` · `osler dpo my-recipe.yaml`
     """
     _run(recipe, run, data, "dpo", launch, processes, nodes, node_rank, rendezvous)
+
+
+@app.command()
+def kto(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
+    """Align with KTO: run RECIPE up to its last `kto` stage.
+
+    Learns from answers that are each known to be good or bad, with TRL's KTOTrainer; no pairs are needed, and a pair counts as one
+    of each. `training:` is its KTOConfig: desirable_weight and undesirable_weight balance unequal numbers. In the recipe:
+
+    `kto: {kind: kto, model: sft, preferences: {name: thumbs.jsonl}, lora: {r: 16}, training: {beta: 0.1}}`
+
+    Examples: `osler kto my-recipe.yaml` · `osler kto my-recipe.yaml --run runs/try`
+    """
+    _run(recipe, run, data, "kto", launch, processes, nodes, node_rank, rendezvous)
+
+
+@app.command()
+def orpo(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
+    """Align with ORPO: run RECIPE up to its last `orpo` stage.
+
+    Teaches the chosen answers and turns away from the rejected ones in one stage, without a reference model: it takes the place of
+    `sft` and `dpo`. `training:` is TRL's ORPOConfig; its beta weighs the odds ratio. In the recipe:
+
+    `orpo: {kind: orpo, model: cpt, preferences: {name: pairs.jsonl}, training: {beta: 0.1, learning_rate: 0.00001}}`
+
+    Examples: `osler orpo my-recipe.yaml` · `osler orpo my-recipe.yaml --data ~/datasets`
+    """
+    _run(recipe, run, data, "orpo", launch, processes, nodes, node_rank, rendezvous)
+
+
+@app.command()
+def reward(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
+    """Train a reward model: run RECIPE up to its last `reward` stage.
+
+    Learns from preference pairs to give an answer one number (Bradley-Terry), with TRL's RewardTrainer; `training:` is its
+    RewardConfig. The pairs of `held_out` of the prompts are kept to measure how often it prefers what was chosen, which the
+    manifest tells with a 95% interval. The model is a sequence classifier in `runs/NAME/STAGE/model`. In the recipe:
+
+    `reward: {kind: reward, model: sft, preferences: {name: pairs.jsonl}, held_out: 0.1, lora: {r: 16}}`
+
+    Examples: `osler reward my-recipe.yaml` · `osler reward my-recipe.yaml --data ~/datasets`
+    """
+    _run(recipe, run, data, "reward", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from pipelines.config.layers import recipe_names
+
 if TYPE_CHECKING:
     from pipelines.config import Recipe
 
@@ -21,12 +23,29 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+
+def _bundled() -> str:
+    """The bundled recipes in few words: those of one base model share its name."""
+    found: dict[str, list[str]] = {}
+    for name in recipe_names():
+        folder, _, last = name.rpartition("/")
+        found.setdefault(folder, []).append(last)
+    words = [
+        f"`{folder}/` with {', '.join(f'`{name}`' for name in names)}"
+        if folder
+        else ", ".join(f"`{name}`" for name in names)
+        for folder, names in found.items()
+    ]
+    return "; ".join(words)
+
+
 RecipeArgument = Annotated[
     str,
     typer.Argument(
-        help="Name of a bundled recipe (`nano`, `nano-base`, `nano-real`, `nano-synthetic`) or the path of a YAML file."
+        help=f"The path of a YAML file, or the name of a bundled recipe: {_bundled()}. `osler recipe list` describes them."
     ),
 ]
+OwnRecipeArgument = Annotated[str, typer.Argument(help="Path of a YAML recipe that has such a stage.")]
 RunOption = Annotated[
     Path | None,
     typer.Option(

@@ -21,16 +21,15 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.launch import Launch, Strategy
-from pipelines.config.models import MODELS, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, RecipeError, Spikes, nearest
+from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
+from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.recipe import (
-    RECIPES,
     Recipe,
     Stage,
     load_recipe,
     named_corpora,
     named_models,
-    recipe_path,
     training_data,
 )
 from pipelines.config.synthesis import (
@@ -45,11 +44,16 @@ from pipelines.config.synthesis import (
 )
 from pipelines.config.training import (
     TRAINING_CLASSES,
+    AdapterStage,
     CptStage,
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    PreferenceStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_class,
@@ -57,10 +61,12 @@ from pipelines.config.training import (
 )
 
 __all__ = [
+    "CHAT_TEMPLATES",
     "MODELS",
     "RECIPES",
     "TASK_CLASSES",
     "TRAINING_CLASSES",
+    "AdapterStage",
     "Anchor",
     "Block",
     "CleanStep",
@@ -78,18 +84,25 @@ __all__ = [
     "ExtendStage",
     "GroundedTask",
     "InitStage",
+    "KtoStage",
     "LanguageStep",
     "Launch",
+    "Layers",
     "Lora",
     "MergeStage",
     "MixSource",
     "MixStage",
+    "ModelName",
+    "OrpoStage",
+    "PreferenceStage",
     "PreferencesStage",
     "Price",
     "QualityStep",
+    "Quantization",
     "Recipe",
     "RecipeError",
     "ReplayStage",
+    "RewardStage",
     "Serve",
     "SftStage",
     "Spikes",
@@ -101,11 +114,15 @@ __all__ = [
     "TokenizeStage",
     "TrainingStage",
     "VignetteTask",
+    "annotated",
+    "load_layers",
     "load_recipe",
     "named_corpora",
     "named_models",
     "nearest",
+    "recipe_names",
     "recipe_path",
+    "resolve_chat_template",
     "resolve_model",
     "training_class",
     "training_data",

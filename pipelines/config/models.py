@@ -1,19 +1,45 @@
-"""Where the weights are that a recipe names."""
+"""Where the weights are that a recipe names, and the two ways to name them: a string, or a block of name, source and revision."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from pipelines.config.parts import RecipeError, nearest
 
 MODELS = Path(__file__).parents[1] / "models"
+CHAT_TEMPLATES = Path(__file__).parents[1] / "chat_templates"
+SOURCES = ("huggingface", "modelscope")
 
 
-def resolve_model(name: str) -> str:
-    """The folder of a ``bundled:…`` model, or the name as it is (a folder or a hub id).
+def _as_string(value: Any) -> Any:
+    """A model's block as the string that means the same."""
+    if not isinstance(value, dict):
+        return value
+    from pipelines.model_sources import spelled
+
+    keys = ["name", "source", "revision"]
+    for key in value:
+        if key not in keys:
+            raise ValueError(f"unknown key '{key}'; {nearest(str(key), keys)}")
+    name, source, revision = value.get("name"), value.get("source", "huggingface"), value.get("revision")
+    if not isinstance(name, str):
+        raise ValueError("a model's block has a name, as 'Qwen/Qwen3-8B-Base'")
+    if source not in SOURCES:
+        raise ValueError(f"source: '{source}' is no source of models; it is one of: {', '.join(SOURCES)}")
+    return spelled(name, source, None if revision is None else str(revision))
+
+
+ModelName = Annotated[str, BeforeValidator(_as_string)]
+
+
+def own_folder(name: str) -> Path | None:
+    """The folder that a name means, or None for one of a hub.
 
     Raises:
-        RecipeError: a bundled model of that name does not exist, or a path leads nowhere.
+        RecipeError: a bundled model of that name does not exist.
     """
     if name.startswith("bundled:"):
         folder = MODELS / name.removeprefix("bundled:")
@@ -21,10 +47,43 @@ def resolve_model(name: str) -> str:
             raise RecipeError(
                 f"no bundled model is called '{folder.name}'; {nearest(folder.name, [p.name for p in MODELS.iterdir()])}"
             )
-        return str(folder)
-    if name.startswith((".", "/", "~")):
-        folder = Path(name).expanduser()
-        if not (folder / "config.json").is_file():
-            raise RecipeError(f"{folder}: no model here (a model folder holds config.json)")
-        return str(folder)
-    return name
+        return folder
+    path = Path(name).expanduser()
+    return path if name.startswith((".", "/", "~")) or path.is_dir() else None
+
+
+def resolve_model(name: str, weights: bool = True) -> str:
+    """The folder of the model that a recipe or a command calls ``name``; a hub's model is fetched.
+
+    Args:
+        name: a folder, ``bundled:NAME``, a hub id, or ``modelscope:ID``; an id can end in ``@REVISION``.
+        weights: False gives a folder that is sure to hold the config and the tokenizer only.
+
+    Raises:
+        RecipeError: there is no such model, or it may not be loaded as it is (see ``pipelines.model_sources``).
+        DataError: a hub has no such model, or cannot be reached.
+    """
+    from pipelines.model_sources import fetch_model, loading
+
+    folder = own_folder(name)
+    if folder is None:
+        return str(fetch_model(name, weights))
+    loading(folder)
+    return str(folder)
+
+
+def resolve_chat_template(name: str) -> str:
+    """The file of a ``bundled:`` chat template (the assistant's turns are marked in it), or the name as it is.
+
+    Raises:
+        RecipeError: there is no bundled one of that name.
+    """
+    if not name.startswith("bundled:"):
+        return name
+    path = CHAT_TEMPLATES / f"{name.removeprefix('bundled:')}.jinja"
+    if not path.is_file():
+        known = [each.stem for each in CHAT_TEMPLATES.glob("*.jinja")]
+        raise RecipeError(
+            f"chat_template_path: no bundled chat template is called '{path.stem}'; {nearest(path.stem, known)}"
+        )
+    return str(path)

@@ -1,11 +1,12 @@
-"""What the blocks of a recipe are made of: corpora, adapters, anchors; and the error of a recipe that cannot be run."""
+"""What the blocks of a recipe are made of: corpora, adapters, quantization, anchors; and the error of one that cannot be run."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.errors import OslerError
 
@@ -41,13 +42,62 @@ class Corpus(Block):
         return self.name.endswith((".jsonl", ".json", ".csv", ".tsv", ".parquet", ".xml", ".txt", ".md", ".gz", ".zip"))
 
 
-class Lora(Block):
-    """Arguments of ``peft.LoraConfig``."""
+# Ways of starting an adapter that change the base's own weights: without those the adapter would be worth nothing.
+CHANGE_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
-    r: int = 16
-    lora_alpha: int = 32
-    lora_dropout: float = 0.0
+
+class Lora(Block):
+    """Arguments of ``peft.LoraConfig``, field for field, as ``use_dora: true``; of four the defaults are Osler's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    r: int = Field(default=16, ge=1)  # the adapter's rank
+    lora_alpha: int = 32  # it is scaled by lora_alpha / r
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: str | list[str] = "all-linear"
+
+    @model_validator(mode="after")
+    def _is_pefts(self) -> Lora:
+        given = self.model_extra or {}
+        if not given:
+            return self  # PEFT takes seconds to import
+        import peft
+
+        # What every adapter of PEFT's has (its kind, its base) is the stage's to say.
+        own = {field.name for field in dataclasses.fields(peft.PeftConfig)}
+        known = sorted({field.name for field in dataclasses.fields(peft.LoraConfig) if field.init} - own)
+        for key in given:
+            if key not in known:
+                raise ValueError(f"unknown key '{key}'; {nearest(key, known)}")
+        start = given.get("init_lora_weights")
+        if isinstance(start, str) and start.startswith(CHANGE_THE_BASE):
+            raise ValueError(
+                f"init_lora_weights: {start} changes the weights of the base, so that the adapter would fit no published "
+                "model; use true, gaussian, orthogonal or eva"
+            )
+        return self
+
+
+class Quantization(Block):
+    """Arguments of ``transformers.BitsAndBytesConfig``: in how few bits the frozen base is held while an adapter trains.
+
+    The defaults of ``load_in_4bit`` are those of QLoRA (Dettmers et al. 2023, https://arxiv.org/abs/2305.14314, section 3).
+    """
+
+    load_in_4bit: bool = False
+    load_in_8bit: bool = False  # LLM.int8 (Dettmers et al. 2022, https://arxiv.org/abs/2208.07339)
+    bnb_4bit_quant_type: Literal["nf4", "fp4"] = "nf4"
+    bnb_4bit_use_double_quant: bool = True  # the scales of the blocks are rounded too: 0.37 bits a weight less
+    bnb_4bit_compute_dtype: Literal["bfloat16", "float16", "float32"] | None = (
+        None  # what is fastest here, if not given
+    )
+    llm_int8_threshold: float = 6.0  # of 8 bits: activations beyond this are multiplied unrounded
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Quantization:
+        if self.load_in_4bit == self.load_in_8bit:
+            raise ValueError("give one of load_in_4bit: true and load_in_8bit: true")
+        return self
 
 
 class Anchor(Block):

@@ -6,14 +6,15 @@ import types
 import typing
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipelines.config.data import CurateStage, MixStage, PreferencesStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
 from pipelines.config.launch import Launch
+from pipelines.config.layers import Layers, load_layers, recipe_path
+from pipelines.config.models import ModelName, resolve_chat_template
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
 from pipelines.config.synthesis import SynthesiseStage
 from pipelines.config.training import (
@@ -21,13 +22,14 @@ from pipelines.config.training import (
     DpoStage,
     ExtendStage,
     InitStage,
+    KtoStage,
     MergeStage,
+    OrpoStage,
+    RewardStage,
     SftStage,
     TrainingStage,
     training_keys,
 )
-
-RECIPES = Path(__file__).parents[1] / "recipes"
 
 Stage = Annotated[
     InitStage
@@ -42,6 +44,9 @@ Stage = Annotated[
     | PreferencesStage
     | SynthesiseStage
     | DpoStage
+    | KtoStage
+    | OrpoStage
+    | RewardStage
     | ExamStage,
     Field(discriminator="kind"),
 ]
@@ -86,7 +91,11 @@ class Recipe(Block):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
     description: str = ""
     seed: int = 0
-    base_model: str | None = None  # a folder, a hub id, or "bundled:<name>"
+    # A folder, "bundled:NAME", a hub id, "modelscope:ID", or a block of name, source and revision.
+    base_model: ModelName | None = None
+    # What is refused otherwise, for models of the recipe only: Python files that come with a model run on this machine
+    # (remote_code); weights in pickle files, which can run any program when they are loaded (pickled_weights).
+    allow: list[Literal["remote_code", "pickled_weights"]] = []
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
     launch: Launch | None = None
@@ -135,23 +144,23 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[list[str], list[Any]]:
     return place, members
 
 
-def _explain(error: ValidationError) -> str:
-    """The first problem as a sentence: where it is, what is wrong, what would be right."""
+def _explain(error: ValidationError) -> tuple[list[str], str]:
+    """The first problem: where it is, and a sentence on what is wrong and what would be right."""
     # An unknown key before a missing one: a misspelt key is both, and only the first says what to mend.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     place, members = _locate(first["loc"])
     if first["type"] == "extra_forbidden":
         (block,) = _locate(first["loc"][:-1])[1]
-        return f"{'.'.join(place)}: unknown key '{place[-1]}'; {nearest(place[-1], list(block.model_fields))}"
+        return place, f"unknown key '{place[-1]}'; {nearest(place[-1], list(block.model_fields))}"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         key = _discriminator(members)
         assert key is not None
         noun = "stage" if key == "kind" else key
-        return f"{'.'.join([*place, key])}: a {noun} is one of: {', '.join(_tag(member, key) for member in members)}"
-    return f"{'.'.join(place)}: {first['msg'].removeprefix('Value error, ')}"
+        return [*place, key], f"a {noun} is one of: {', '.join(_tag(member, key) for member in members)}"
+    return place, first["msg"].removeprefix("Value error, ")
 
 
-def _check_synthesis(path: Path, name: str, stage: SynthesiseStage, recipe: Recipe) -> None:
+def _check_synthesis(layers: Layers, name: str, stage: SynthesiseStage, recipe: Recipe) -> None:
     """Raises RecipeError when items that an exam of the recipe asks are made into training data."""
     examined = [corpus for other in recipe.stages.values() if isinstance(other, ExamStage) for corpus in other.items]
     for task in stage.tasks:
@@ -160,75 +169,75 @@ def _check_synthesis(path: Path, name: str, stage: SynthesiseStage, recipe: Reci
                 apart = {corpus.part, asked.part} == {"train", "held_out"}
                 if corpus.name == asked.name and not (apart and corpus.held_out_share == asked.held_out_share):
                     raise RecipeError(
-                        f"{path}: stages.{name} makes training data of '{corpus.name}', which an exam of this recipe asks; "
+                        f"{layers.file('stages', name)}: stages.{name} makes training data of '{corpus.name}', which an exam of this recipe asks; "
                         "give the one part: train and the other part: held_out, with the same held_out_share"
                     )
 
 
-def _check_stages(path: Path, recipe: Recipe) -> None:
+def _check_answers(file: Path, where: str, models: list[Any], recipe: Recipe) -> None:
+    """Raises RecipeError when a model that must write text is a reward model, which gives a number only."""
+    for model in models:
+        made = recipe.stages.get(model)
+        if isinstance(made, RewardStage):
+            raise RecipeError(
+                f"{file}: {where} needs a model that writes, and '{model}' is a reward model, which only scores answers; name "
+                f"the model that it was made from ('{made.model}')"
+            )
+
+
+def _check_stages(layers: Layers, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
         if isinstance(stage, SynthesiseStage):
-            _check_synthesis(path, name, stage, recipe)
+            _check_synthesis(layers, name, stage, recipe)
         for word in named_models(stage):
             if word not in earlier and not {"/", ":"} & set(word):
                 raise RecipeError(
-                    f"{path}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}"
+                    f"{layers.file('stages', name)}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}"
                 )
         if isinstance(stage, CptStage) and stage.tokens is not None:
             made = [one for one in earlier if isinstance(recipe.stages.get(one), TokenizeStage)]
             if stage.tokens not in made:
                 hint = nearest(stage.tokens, made) if made else "add one"
                 raise RecipeError(
-                    f"{path}: stages.{name}.tokens: no earlier stage of kind tokenize is called '{stage.tokens}'; {hint}"
+                    f"{layers.file('stages', name, 'tokens')}: stages.{name}.tokens: no earlier stage of kind tokenize is called '{stage.tokens}'; {hint}"
                 )
+        models = [getattr(stage, "model", None), *getattr(stage, "models", [])]
+        _check_answers(layers.file("stages", name), f"stages.{name}", models, recipe)
         if isinstance(stage, TrainingStage):
             unknown = sorted(set(stage.training) - training_keys(stage.kind))
             if unknown:
                 hint = nearest(unknown[0], list(training_keys(stage.kind)))
-                raise RecipeError(f"{path}: stages.{name}.training: unknown key '{unknown[0]}'; {hint}")
+                file = layers.file("stages", name, "training", unknown[0])
+                raise RecipeError(f"{file}: stages.{name}.training: unknown key '{unknown[0]}'; {hint}")
+            if template := stage.training.get("chat_template_path"):
+                try:
+                    resolve_chat_template(template)
+                except RecipeError as error:
+                    file = layers.file("stages", name, "training", "chat_template_path")
+                    raise RecipeError(f"{file}: stages.{name}.training.{error}") from error
         earlier.append(name)
     if recipe.serve and recipe.serve.model not in earlier:
         raise RecipeError(
-            f"{path}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}"
+            f"{layers.file('serve', 'model')}: serve.model: no stage is called '{recipe.serve.model}'; {nearest(recipe.serve.model, earlier)}"
         )
-
-
-def recipe_path(name: str) -> Path:
-    """The file of a recipe given by path or by the name of a bundled one.
-
-    Raises:
-        RecipeError: there is none; the message lists the bundled ones.
-    """
-    given = Path(name)
-    if given.suffix in (".yaml", ".yml"):
-        if not given.is_file():
-            raise RecipeError(f"{given}: no such recipe file")
-        return given
-    bundled = RECIPES / f"{name}.yaml"
-    if not bundled.is_file():
-        known = [path.stem for path in RECIPES.glob("*.yaml")]
-        raise RecipeError(f"no recipe is called '{name}'; {nearest(name, known)}")
-    return bundled
+    if recipe.serve:
+        _check_answers(layers.file("serve", "model"), "serve", [recipe.serve.model], recipe)
 
 
 def load_recipe(name: str) -> Recipe:
-    """Reads and checks a recipe.
+    """Reads a recipe with what it extends, and checks it.
 
     Raises:
-        RecipeError: the file is missing or not YAML, a key is unknown (the message offers the nearest right one), a
-            value has the wrong type, or a stage needs one that does not come before it.
+        RecipeError: a file is missing or not YAML, a key is unknown (the message offers the nearest right one), a
+            value has the wrong type, or a stage needs one that does not come before it. The message names the file that
+            said so, which can be one that the recipe extends.
     """
-    path = recipe_path(name)
+    layers = load_layers(recipe_path(name))
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of keys; known here: {', '.join(Recipe.model_fields)}")
-    try:
-        recipe = TypeAdapter(Recipe).validate_python(raw)
+        recipe = TypeAdapter(Recipe).validate_python(layers.values)
     except ValidationError as error:
-        raise RecipeError(f"{path}: {_explain(error)}") from error
-    _check_stages(path, recipe)
+        place, sentence = _explain(error)
+        raise RecipeError(f"{layers.file(*place)}: {'.'.join(map(str, place))}: {sentence}") from error
+    _check_stages(layers, recipe)
     return recipe

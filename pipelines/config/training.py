@@ -1,4 +1,4 @@
-"""Stages that make weights: init, extend, cpt, sft, dpo, merge.
+"""Stages that make weights: init, extend, cpt, sft, merge, dpo, kto, orpo, reward.
 
 The ``training`` block of a stage is the field-for-field config of the trainer that runs it.
 """
@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, Spikes
+from pipelines.config.models import ModelName
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes
 
 
 class InitStage(Block):
@@ -36,7 +37,7 @@ class ExtendStage(Block):
 class TrainingStage(Block):
     """What every stage has that trains a model by a trainer of transformers or TRL."""
 
-    model: str  # ``base``, an earlier stage, a folder or a hub id
+    model: ModelName  # ``base``, an earlier stage, or whatever ``base_model`` may be
     spikes: Spikes | None = (
         None  # go back and leave a batch out when the loss jumps; by default a run only stops at NaN
     )
@@ -46,7 +47,24 @@ class TrainingStage(Block):
     global_batch: int | None = Field(default=None, ge=1)
 
 
-class CptStage(TrainingStage):
+class AdapterStage(TrainingStage):
+    """A stage that trains the whole model, or an adapter that is merged at the end, beside a base of fewer bits if wanted."""
+
+    lora: Lora | None = None
+    quantization: Quantization | None = None  # QLoRA
+
+    @model_validator(mode="after")
+    def _rounds_beside_an_adapter(self) -> AdapterStage:
+        if self.quantization is not None and self.lora is None:
+            raise ValueError(
+                "quantization: rounded weights cannot be trained; add lora (QLoRA), or leave quantization out"
+            )
+        if self.lora is not None and getattr(self, "optimizer", "adamw") == "muon":
+            raise ValueError("optimizer: muon trains the model's own matrices, which lora freezes; use adamw with lora")
+        return self
+
+
+class CptStage(AdapterStage):
     """Pretraining on running text, from random weights or going on from a model."""
 
     kind: Literal["cpt"]
@@ -69,14 +87,13 @@ class CptStage(TrainingStage):
         return self
 
 
-class SftStage(TrainingStage):
+class SftStage(AdapterStage):
     """Supervised fine-tuning on dialogues, with loss on the assistant's tokens only."""
 
     kind: Literal["sft"]
     corpora: list[Corpus] = Field(min_length=1)
     optimizer: Literal["adamw", "muon"] = "adamw"
     muon_steps: int = Field(default=5, ge=1)  # Newton-Schulz iterations of Muon
-    lora: Lora | None = None
     anchor: Anchor | None = None
 
 
@@ -89,12 +106,36 @@ class MergeStage(Block):
     )  # name (``base`` or a stage's) to weight; the last gives the tokenizer
 
 
-class DpoStage(TrainingStage):
-    """Direct preference optimisation (Rafailov et al. 2023) on preference pairs."""
+class PreferenceStage(AdapterStage):
+    """A stage that learns from a corpus of preferences."""
 
-    kind: Literal["dpo"]
     preferences: Corpus  # a preferences stage's name, a catalogued dataset, or a file
     lora: Lora | None = Lora()
+
+
+class DpoStage(PreferenceStage):
+    """Direct preference optimisation (Rafailov et al. 2023) on preference pairs, and its variants (``training.loss_type``)."""
+
+    kind: Literal["dpo"]
+
+
+class KtoStage(PreferenceStage):
+    """Kahneman-Tversky optimisation (Ethayarajh et al. 2024) on answers that are each good or bad."""
+
+    kind: Literal["kto"]
+
+
+class OrpoStage(PreferenceStage):
+    """Odds ratio preference optimisation (Hong et al. 2024) on preference pairs, without a reference model."""
+
+    kind: Literal["orpo"]
+
+
+class RewardStage(PreferenceStage):
+    """A reward model (Bradley-Terry) from preference pairs: it gives an answer one number."""
+
+    kind: Literal["reward"]
+    held_out: float = Field(default=0.1, ge=0, lt=0.5)  # share of prompts whose pairs measure the accuracy
 
 
 # Of each kind of stage that trains, the config class whose fields its ``training`` block may set.
@@ -102,6 +143,9 @@ TRAINING_CLASSES = {
     "cpt": ("transformers", "TrainingArguments"),
     "sft": ("trl", "SFTConfig"),
     "dpo": ("trl", "DPOConfig"),
+    "kto": ("trl", "KTOConfig"),
+    "orpo": ("trl.experimental.orpo", "ORPOConfig"),
+    "reward": ("trl", "RewardConfig"),
 }
 
 

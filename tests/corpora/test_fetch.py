@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,14 +50,16 @@ class StandIn(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(url.query, keep_blank_values=True).items()}
         parts = unquote(url.path).strip("/").split("/")
         self.server.seen[parts[0] if parts[0] != "api" else "/".join(parts[:2]), self.command] += 1
-        if url.path.startswith("/api/datasets/osler/small/tree/"):
+        if re.match("/api/(datasets|models)/osler/small/tree/", url.path):
             return self._json([self._hub_entry(path, data) for path, data in files.items()])
-        if url.path.startswith("/datasets/osler/small/resolve/"):
-            return self._send(files["/".join(parts[5:])], hub=True)
-        if url.path == "/api/v1/datasets/osler/small/repo/tree":
+        if re.match("/api/models/osler/small/revision/", url.path):  # asked before a snapshot is fetched
+            return self._json({"id": "osler/small", "sha": COMMIT, "siblings": [{"rfilename": path} for path in files]})
+        if re.match("(/datasets)?/osler/small/resolve/", url.path):
+            return self._send("/".join(parts[parts.index("resolve") + 2 :]), hub=True)
+        if re.fullmatch("/api/v1/(datasets/osler/small/repo/tree|models/osler/small/repo/files)", url.path):
             return self._json({"Code": 200, "Data": {"Files": self._modelscope_entries(query["Root"])}})
-        if url.path == "/api/v1/datasets/osler/small/repo":
-            return self._send(files[query["FilePath"]], hub=False)
+        if re.fullmatch("/api/v1/(datasets|models)/osler/small/repo", url.path):
+            return self._send(query["FilePath"], hub=False)
         return self._json({"error": "Repository not found"}, 404)
 
     def _digest(self, data: bytes) -> str:
@@ -80,7 +83,10 @@ class StandIn(BaseHTTPRequestHandler):
                 found[path] = {"Path": path, "Type": "blob", "Size": len(data), "Sha256": self._digest(data)}
         return list(found.values())
 
-    def _send(self, data: bytes, hub: bool):
+    def _send(self, path: str, hub: bool):
+        data = self.server.files[path]
+        if self.command == "GET":
+            self.server.sent.append(path)
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         self.send_response(206 if start else 200)
         self.server.starts.append(start)
@@ -110,7 +116,14 @@ def server(monkeypatch):
         "huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 100_000
     )  # what is less than a chunk is not kept
     made = ThreadingHTTPServer(("127.0.0.1", 0), StandIn)
-    made.faults, made.seen, made.starts, made.files, made.lies = Counter(), Counter(), [], dict(FILES), False
+    made.faults, made.seen, made.starts, made.sent, made.files, made.lies = (
+        Counter(),
+        Counter(),
+        [],
+        [],
+        dict(FILES),
+        False,
+    )
     thread = threading.Thread(target=made.serve_forever, daemon=True)
     thread.start()
     yield made

@@ -85,7 +85,24 @@ def test_errors_are_one_message_and_leave_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "reproduce", "cpt", "sft", "prefs", "dpo", "eval", "compare", "serve", "ask", "chat", "bench train"]
+    "command",
+    [
+        "",
+        "reproduce",
+        "cpt",
+        "sft",
+        "prefs",
+        "dpo",
+        "kto",
+        "orpo",
+        "reward",
+        "eval",
+        "compare",
+        "serve",
+        "ask",
+        "chat",
+        "bench train",
+    ],
 )
 def test_help_teaches_each_command(command: str):
     said = osler(*command.split(), "--help")

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import trl
 
 from pipelines import training
+from pipelines.config import resolve_chat_template
 
 DIALOGUE = [
     {"role": "system", "content": "You are Osler."},
@@ -99,3 +101,24 @@ def test_the_bundled_base_is_what_it_is_said_to_be(base_model: Path):
     assert sum(path.stat().st_size for path in base_model.iterdir()) <= 32 * 2**20
     text = "Naïve 100 µg/L — “ça va?”\n\ttabs 日本"
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
+
+
+def test_the_turns_of_llama_3_are_metas_and_the_mask_is_trls(tokenizer):
+    theirs = (Path(trl.__file__).parent / "chat_templates" / "llama3_training.jinja").read_text(encoding="utf-8")
+    ours = Path(resolve_chat_template("bundled:llama3")).read_text(encoding="utf-8")
+    for generation in (False, True):
+        texts, masks = [], []
+        for template in (theirs, ours):
+            arguments = {
+                "chat_template": template,
+                "add_generation_prompt": generation,
+                "bos_token": "<|begin_of_text|>",
+            }
+            texts.append(tokenizer.apply_chat_template(DIALOGUE, tokenize=False, **arguments))
+            found = tokenizer.apply_chat_template(
+                DIALOGUE, return_dict=True, return_assistant_tokens_mask=True, **arguments
+            )
+            masks.append(found["assistant_masks"])
+        assert texts[0] == texts[1]
+        assert masks[0] == masks[1]
+        assert sum(masks[0])

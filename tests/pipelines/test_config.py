@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.config import RECIPES, RecipeError, load_recipe, resolve_model
+from pipelines.config import RecipeError, load_recipe, recipe_names, resolve_chat_template, resolve_model
 
 GOOD = """
 name: mine
@@ -25,8 +25,9 @@ serve: {model: sft}
 
 
 def test_every_bundled_recipe_loads():
-    for path in RECIPES.glob("*.yaml"):
-        assert load_recipe(path.stem).name == path.stem
+    assert "nano" in recipe_names()
+    for name in recipe_names():
+        assert load_recipe(name).name == name.replace("/", "-")
     for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml"):
         load_recipe(str(path))
 
@@ -47,10 +48,16 @@ def test_every_bundled_recipe_loads():
         (
             "kind: sft",
             "kind: sfft",
-            "a stage is one of: init, curate, mix, extend, tokenize, cpt, replay, sft, merge, preferences, synthesise, dpo, exam",
+            "a stage is one of: init, curate, mix, extend, tokenize, cpt, replay, sft, merge, preferences, synthesise, "
+            "dpo, kto, orpo, reward, exam",
         ),
         ("serve: {model: sft}", "serve: {model: dpo}", "no stage is called 'dpo'"),
         ("max_steps: 1", "max_steps: [", "not valid YAML"),
+        (
+            "lora: {r: 4}",
+            "training: {chat_template_path: bundled:chatm}",
+            r"stages\.sft\.training\.chat_template_path: no bundled chat template .* did you mean 'chatml'\?",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str):
@@ -68,6 +75,13 @@ def test_a_missing_recipe_is_named():
         load_recipe("nanoo")
     with pytest.raises(RecipeError, match="no such recipe file"):
         load_recipe("nowhere/mine.yaml")
+
+
+def test_a_chat_template_is_bundled_or_a_file():
+    assert Path(resolve_chat_template("bundled:llama3")).is_file()
+    assert resolve_chat_template("mine.jinja") == "mine.jinja"
+    with pytest.raises(RecipeError, match=r"no bundled chat template is called 'lama3'; did you mean 'llama3'\?"):
+        resolve_chat_template("bundled:lama3")
 
 
 def test_a_missing_model_is_named(tmp_path: Path):

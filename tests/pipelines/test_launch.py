@@ -230,6 +230,11 @@ def test_a_global_batch_is_shared_out_as_accumulation(tmp_path: Path, tiny_model
         ({"processes": 2, "nodes": 2}, {}, "--node-rank 0, 1, … and --rendezvous HOST:PORT"),
         ({"options": {"offload_param": True}}, {}, "no option of fsdp2; did you mean 'offload_params'?"),
         ({"strategy": "ddp", "processes": 2, "options": {"offload_params": True}}, {}, "no option of ddp"),
+        (
+            {"processes": 2},
+            {"lora": {}, "quantization": {"load_in_4bit": True}},
+            "quantization: fsdp2 would have to share out weights of few",
+        ),
         ({"processes": 2}, {"optimizer": "muon"}, "muon does not work with fsdp2; take adamw, or launch.strategy ddp"),
         (
             {"processes": 2, "options": {"cpu_ram_efficient_loading": True}},

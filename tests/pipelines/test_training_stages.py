@@ -16,7 +16,7 @@ from corpora.errors import DataError
 from corpora.records import Dialogue, Document
 from pipelines import training
 from pipelines.blocks import blocks
-from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
+from pipelines.config import Corpus, CptStage, DpoStage, Lora, RecipeError, SftStage
 from pipelines.cpt import cpt
 from pipelines.dpo import dpo
 from pipelines.plain_head import plain_head
@@ -198,6 +198,10 @@ def test_a_wrong_value_in_the_training_block_is_named(tiny_model: Path, draft):
 
 
 def test_a_missing_model_is_named(tmp_path: Path):
+    with pytest.raises(RecipeError, match="no model here"):
+        training.load_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
+    (tmp_path / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(training.TrainingError, match="no model could be read"):
         training.load_model(tmp_path)
 

@@ -1,0 +1,42 @@
+"""Commands that show recipes: recipe list, recipe show."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from pipelines.cli.options import RECIPE, RecipeArgument, app, out
+
+recipe_app = typer.Typer(
+    help="See the bundled recipes, and what a recipe is with all that it extends.", no_args_is_help=True
+)
+app.add_typer(recipe_app, name="recipe")
+
+
+@recipe_app.command("list")
+def list_recipes() -> None:
+    """List the bundled recipes.
+
+    Example: `osler recipe list`
+    """
+    from pipelines.config import load_recipe, recipe_names
+
+    shown = Table("name", "base model", "description")
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        shown.add_row(name, recipe.base_model or "", recipe.description)
+    out.print(shown)
+
+
+@recipe_app.command()
+def show(recipe: RecipeArgument = RECIPE) -> None:
+    """Print a RECIPE with all that it extends, and where each value comes from.
+
+    What is printed is a recipe itself: `osler recipe show NAME > mine.yaml` is a copy that extends nothing.
+
+    Example: `osler recipe show qwen3-8b/8x80gb-full`
+    """
+    from pipelines.config import annotated, load_layers, load_recipe, recipe_path
+
+    load_recipe(recipe)  # a recipe that cannot be run is refused, with the remedy
+    print(annotated(load_layers(recipe_path(recipe))), end="")

@@ -1,0 +1,124 @@
+"""A recipe that extends others is one recipe, and everything in it is known by its file."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.config import RecipeError, annotated, load_layers, load_recipe
+
+SHARED = """
+seed: 3
+base_model: bundled:osler-nano-base
+stages:
+  cpt:
+    kind: cpt
+    model: base
+    corpora: [{name: bundled-documents}]
+    training: {max_steps: 1, learning_rate: 0.001}
+  sft:
+    kind: sft
+    model: cpt
+    corpora: [{name: bundled-dialogues}, {name: bundled-emergencies}]
+    lora: {r: 4}
+    training: {learning_rate: 0.0002}
+"""
+OWN = """
+name: own
+extends: _shared.yaml
+stages:
+  sft:
+    corpora: [{name: bundled-dialogues, limit: 5}]
+    training:
+      max_steps: 2
+"""
+
+
+def written(folder: Path, own: str = OWN, shared: str = SHARED) -> str:
+    (folder / "_shared.yaml").write_text(shared)
+    (folder / "own.yaml").write_text(own)
+    return str(folder / "own.yaml")
+
+
+def test_mappings_are_merged_and_lists_replaced(tmp_path: Path):
+    recipe = load_recipe(written(tmp_path))
+    assert (recipe.name, recipe.seed, list(recipe.stages)) == ("own", 3, ["cpt", "sft"])
+    sft = recipe.stages["sft"]
+    assert [(corpus.name, corpus.limit) for corpus in sft.corpora] == [("bundled-dialogues", 5)]
+    assert sft.training == {"learning_rate": 0.0002, "max_steps": 2}
+    assert sft.lora.r == 4
+
+
+def test_null_replaces_a_block_and_leaves_out_a_stage(tmp_path: Path):
+    own = OWN.replace("stages:\n", "stages:\n  cpt: null\n").replace(
+        "    corpora", "    model: base\n    lora: null\n    corpora"
+    )
+    recipe = load_recipe(written(tmp_path, own))
+    assert list(recipe.stages) == ["sft"]
+    assert recipe.stages["sft"].lora is None
+
+
+def test_an_extending_recipe_is_keyed_as_one_file_that_says_the_same(tmp_path: Path):
+    extending = load_recipe(written(tmp_path))
+    (tmp_path / "one.yaml").write_text(annotated(load_layers(tmp_path / "own.yaml")))
+    assert load_recipe(str(tmp_path / "one.yaml")) == extending
+
+
+def test_each_value_is_shown_with_the_file_and_line_it_came_from(tmp_path: Path):
+    text = annotated(load_layers(Path(written(tmp_path))))
+    assert f"      learning_rate: 0.0002  # {tmp_path}/_shared.yaml:15\n" in text
+    assert f"      max_steps: 2  # {tmp_path}/own.yaml:8\n" in text
+    assert f"    corpora:  # {tmp_path}/own.yaml:6\n      - name: bundled-dialogues\n        limit: 5\n" in text
+
+
+def test_what_a_stage_takes_by_an_anchor_is_shown_where_it_is_written(tmp_path: Path):
+    path = tmp_path / "anchors.yaml"
+    path.write_text(
+        "name: a\nstages:\n  one: &same\n    kind: cpt\n    model: base\n  two:\n    <<: *same\n    model: one\n"
+    )
+    text = annotated(load_layers(path))
+    assert f"  two:\n    kind: cpt  # {path}:4\n    model: one  # {path}:8\n" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("_shared.yaml", "{r: 4}", "{rr: 4}", r"_shared\.yaml: stages\.sft\.lora.*: unknown key 'rr'"),
+        ("own.yaml", "limit: 5", "limit: 0", r"own\.yaml: stages\.sft\.corpora\.0\.limit: Input should be greater"),
+        ("_shared.yaml", "learning_rate: 0.0002", "lr: 1", r"_shared\.yaml: stages\.sft\.training: unknown key 'lr'"),
+        ("own.yaml", "max_steps: 2", "steps: 2", r"own\.yaml: stages\.sft\.training: unknown key 'steps'"),
+        ("own.yaml", "stages:", "stagess: {}\nstages:", r"own\.yaml: stagess: unknown key"),
+        ("_shared.yaml", "seed: 3", "seed: [", r"_shared\.yaml: not valid YAML"),
+        ("_shared.yaml", SHARED, "", r"_shared\.yaml: a recipe is a mapping"),
+        ("own.yaml", "_shared.yaml", "_shard.yaml", r"own\.yaml, line 3: extends: .*_shard\.yaml: no such recipe file"),
+        ("own.yaml", "_shared.yaml", "nanoo", r"own\.yaml, line 3: extends: no recipe .* did you mean 'nano'"),
+        ("own.yaml", "_shared.yaml", "[a, b]", r"own\.yaml, line 3: extends: one path"),
+        ("own.yaml", "name: own\n", "", r"own\.yaml: name: a recipe that extends another one has a name of its own"),
+        ("_shared.yaml", "seed: 3", "extends: own.yaml", r"_shared\.yaml: extends: .* in a circle: .*own\.yaml extends .*_shared"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_the_file_that_made_it(tmp_path: Path, file: str, old: str, new: str, message: str):
+    path = written(tmp_path, shared=f"name: shared\n{SHARED.lstrip()}")
+    text = (tmp_path / file).read_text()
+    (tmp_path / file).write_text("" if old == SHARED else text.replace(old, new, 1))
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path)
+
+
+def test_a_bundled_recipe_can_be_extended_by_its_name(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: nano\nstages: {dpo: {training: {beta: 0.3}}}\n")
+    nano, mine = load_recipe("nano"), load_recipe(str(path))
+    assert mine.stages["dpo"].training == {**nano.stages["dpo"].training, "beta": 0.3}
+    assert {**mine.stages, "dpo": None} == {**nano.stages, "dpo": None}
+
+
+def test_the_commands_list_the_recipes_and_show_one(tmp_path: Path):
+    shown = CliRunner().invoke(app, ["recipe", "show", "nano"])
+    assert shown.exit_code == 0
+    assert yaml.safe_load(shown.stdout)["stages"]["dpo"]["training"]["beta"] == 0.1
+    listed = CliRunner().invoke(app, ["recipe", "list"])
+    assert "nano-real" in listed.stdout
+    assert "nano-real" in CliRunner().invoke(app, ["reproduce", "--help"]).stdout

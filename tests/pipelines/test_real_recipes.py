@@ -1,0 +1,259 @@
+"""The recipes for published bases: every value is one of the libraries' own, and their architectures, shrunk, go through every stage."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, set_seed
+
+from corpora.catalog import find_dataset
+from pipelines import training
+from pipelines.adapters import lora_config, quantization_config
+from pipelines.artifact import Artifact, Draft, drafting, load_artifact
+from pipelines.config import (
+    Corpus,
+    CurateStage,
+    Recipe,
+    TokenizeStage,
+    TrainingStage,
+    load_recipe,
+    named_corpora,
+    recipe_names,
+)
+from pipelines.cpt import cpt
+from pipelines.data import Sources
+from pipelines.dpo import dpo
+from pipelines.sft import sft
+from pipelines.tokens import tokenize
+from serving.hardware import has_gpu
+
+REAL = [name for name in recipe_names() if "/" in name]
+RECORDS = {"cpt": "document", "sft": "dialogue", "dpo": "preference"}  # what a stage of each kind learns from
+
+SMALL = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+LLAMA_ROPE = {"rope_type": "llama3", "rope_theta": 500000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}  # fmt: skip
+# What makes each architecture what it is, as the config.json of the published model has it; the rest is SMALL.
+ARCHITECTURES = {
+    "qwen3-tied": {"model_type": "qwen3", "tie_word_embeddings": True, "head_dim": 32, "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}},
+    "qwen3": {"model_type": "qwen3", "tie_word_embeddings": False, "head_dim": 32, "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}},
+    "llama": {"model_type": "llama", "tie_word_embeddings": False, "rope_parameters": LLAMA_ROPE},
+    "qwen2": {"model_type": "qwen2", "tie_word_embeddings": False, "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0}},
+}  # fmt: skip
+BASES = {
+    "Qwen/Qwen3-0.6B-Base": "qwen3-tied",
+    "Qwen/Qwen3-1.7B-Base": "qwen3-tied",
+    "Qwen/Qwen3-8B-Base": "qwen3",
+    "Qwen/Qwen3-14B-Base": "qwen3",
+    "Qwen/Qwen3-32B": "qwen3",
+    "meta-llama/Llama-3.1-8B": "llama",
+    "Qwen/Qwen2.5-72B": "qwen2",
+}
+LLAMA_TOKENS = {"bos_token": "<|begin_of_text|>", "additional_special_tokens": ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> dict[str, Path]:
+    """A model of each architecture with random weights and the bundled tokenizer."""
+    training.quiet()
+    found = {}
+    for name, fields in ARCHITECTURES.items():
+        tokenizer = training.load_tokenizer(base_model)
+        if name == "llama":  # its base has the tokens of a dialogue, and no chat template
+            tokenizer.add_special_tokens(LLAMA_TOKENS)
+            tokenizer.chat_template = None
+        set_seed(3)
+        config = AutoConfig.for_model(**SMALL, **fields, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id)
+        found[name] = tmp_path_factory.mktemp(name)
+        training.save_model(AutoModelForCausalLM.from_config(config), tokenizer, found[name])
+    return found
+
+
+def stages(recipe: Recipe) -> Iterator[tuple[str, TrainingStage]]:
+    return ((name, stage) for name, stage in recipe.stages.items() if isinstance(stage, TrainingStage))
+
+
+def leaf_corpora(recipe: Recipe, names: list[str]) -> list[str]:
+    """The datasets that corpora come to through the stages that make them."""
+    found = []
+    for name in names:
+        stage = recipe.stages.get(name)
+        if stage is None:
+            found.append(name)
+        elif stage.kind in ("curate", "mix", "tokenize"):
+            read = [
+                corpus
+                for part in (stage.corpora if stage.kind != "mix" else stage.sources.values())
+                for corpus in named_corpora(part)
+            ]
+            found += leaf_corpora(recipe, [corpus.name for corpus in read])
+    return found
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_every_value_is_one_that_the_libraries_take(name: str, draft: Draft):
+    recipe = load_recipe(name)
+    assert recipe.base_model in BASES
+    for _, stage in stages(recipe):
+        args = training.arguments(stage.kind, draft, recipe.seed, stage.training)
+        for key in set(stage.training) - {"chat_template_path"}:
+            given, taken = stage.training[key], getattr(args, key)
+            assert (taken == given and not isinstance(given, str)) or str(getattr(taken, "value", taken)) == str(
+                given
+            ), key
+        adapter = lora_config(stage.lora)
+        assert (adapter is None) == (stage.lora is None)
+        if stage.quantization is not None:
+            assert isinstance(quantization_config(stage.quantization), BitsAndBytesConfig)
+            assert stage.quantization.load_in_4bit
+    method = name.rsplit("-", 1)[1]
+    for stage_name, stage in stages(recipe):
+        assert (stage.lora is not None, stage.quantization is not None) == {"full": (False, False), "lora": (True, False), "qlora": (True, True)}[method], stage_name  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_each_stage_learns_from_datasets_of_its_kind_and_from_none_that_is_asked(name: str):
+    recipe = load_recipe(name)
+    asked = {corpus.name for corpus in recipe.stages["exam"].items}
+    assert all(find_dataset(each).record == "exam_item" for each in asked)
+    for kind, record in RECORDS.items():
+        stage = recipe.stages[kind]
+        read = [stage.tokens] if kind == "cpt" else [corpus.name for corpus in named_corpora(stage)]
+        datasets = leaf_corpora(recipe, read)
+        assert datasets
+        assert {find_dataset(each).record for each in datasets} == {record}
+        assert not set(datasets) & asked
+    for stage in recipe.stages.values():
+        if isinstance(stage, CurateStage):
+            (step,) = [step for step in stage.steps if step.step == "decontaminate"]
+            assert {corpus.name for corpus in step.against} == asked
+
+
+def shortened(stage: TrainingStage, **update) -> TrainingStage:
+    """The stage for two steps of two short rows, and without what only a GPU's optimizer can do."""
+    short = {
+        "max_steps": 2,
+        "per_device_train_batch_size": 2,
+        "gradient_accumulation_steps": 1,
+        "logging_steps": 1,
+        "save_steps": 2,
+    }
+    if not has_gpu() and str(stage.training.get("optim", "")).startswith("paged"):
+        short["optim"] = "adamw_torch"
+    if "max_length" in stage.training:
+        short["max_length"] = 192
+    return stage.model_copy(update={"training": {**stage.training, **short}, **update})
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    path = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
+    rows = [
+        {
+            "prompt": f"What is the dose of drug {n}?",
+            "chosen": f"Ask a pharmacist about drug {n}.",
+            "rejected": "Any dose.",
+        }
+        for n in range(8)
+    ]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return Corpus(name=str(path))
+
+
+def finished(folder: Path) -> Artifact:
+    artifact = load_artifact(folder)
+    assert artifact is not None
+    return artifact
+
+
+def walked(name: str, base: Path, pairs: Corpus, run: Path) -> None:
+    """Pretraining, instruction tuning and DPO of a recipe on the shrunk base, each two steps with the recipe's own settings."""
+    recipe = load_recipe(name)
+    sources = Sources(None, recipe.seed, {})
+    packed = TokenizeStage(kind="tokenize", corpora=[Corpus(name="bundled-documents", limit=40)])
+    with drafting(run / "tokens", "tokens", {"recipe": name}) as made:
+        tokenize(packed, recipe.seed, base, sources, made)
+    sources.artifacts["tokens"] = finished(run / "tokens")
+    before = AutoConfig.from_pretrained(base)
+    work = {
+        "cpt": (cpt, base, {"sequence_length": 64}),
+        "sft": (sft, run / "cpt" / "model", {"corpora": [Corpus(name="bundled-dialogues", limit=8)]}),
+        "dpo": (dpo, run / "sft" / "model", {"preferences": pairs}),
+    }
+    for kind, (function, model, update) in work.items():
+        with drafting(run / kind, kind, {"recipe": name}) as made:
+            function(shortened(recipe.stages[kind], **update), recipe.seed, model, sources, made)
+        metrics = finished(run / kind).metrics
+        assert metrics["steps"] == 2
+        assert math.isfinite(metrics["final_loss"])
+        after = AutoConfig.from_pretrained(run / kind / "model")
+        for field in ("model_type", "tie_word_embeddings", "rope_parameters", "num_key_value_heads"):
+            assert getattr(after, field) == getattr(before, field), field
+        old, new = training.load_model(model), training.load_model(run / kind / "model")
+        assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True)), kind
+    dialogue = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]
+    mark = "<|eot_id|>" if before.model_type == "llama" else "<|im_end|>"
+    tokenizer = training.load_tokenizer(run / "dpo" / "model")
+    assert mark in tokenizer.apply_chat_template(dialogue, tokenize=False)
+    assert tokenizer.convert_tokens_to_ids(mark) in training.stop_tokens(tokenizer)
+
+
+FIRST = ["qwen3-0.6b/1x24gb-full", "qwen3-8b/1x24gb-qlora", "llama3.1-8b/1x80gb-lora", "qwen2.5-72b/4x8x80gb-full"]
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_each_architecture_goes_through_every_stage(name: str, bases: dict[str, Path], pairs: Corpus, tmp_path: Path):
+    walked(name, bases[BASES[load_recipe(name).base_model or ""]], pairs, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in REAL if name not in FIRST])
+def test_each_recipe_goes_through_every_stage(name: str, bases: dict[str, Path], pairs: Corpus, tmp_path: Path):
+    walked(name, bases[BASES[load_recipe(name).base_model or ""]], pairs, tmp_path)
+
+
+def batch(name: str, stage: TrainingStage) -> int:
+    """Rows of an optimizer step on the hardware that the recipe's name tells."""
+    cards = math.prod(map(int, re.findall(r"(\d+)x", name.rsplit("/", 1)[1])))
+    given = stage.training
+    return cards * given["per_device_train_batch_size"] * given.get("gradient_accumulation_steps", 1)
+
+
+def rows() -> Iterator[str]:
+    for name in REAL:
+        recipe = load_recipe(name)
+        kinds = [recipe.stages[kind] for kind in ("cpt", "sft", "dpo")]
+        rates = " / ".join(f"{stage.training['learning_rate']:.0e}".replace("e-0", "e-") for stage in kinds)
+        tokens = batch(name, kinds[0]) * kinds[0].sequence_length
+        hardware, method = name.rsplit("/", 1)[1].rsplit("-", 1)
+        of_pretraining = recipe.stages["pretraining"].tokens // 10**6
+        yield (
+            f"| `{name}` | {recipe.base_model} | {hardware} | {method} | {of_pretraining:,}M | {tokens:,} | "
+            f"{batch(name, kinds[1])} / {batch(name, kinds[2])} | {rates} |"
+        )
+
+
+def test_the_table_of_the_docs_is_that_of_the_recipes():
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    for row in rows():
+        assert row in page, row
+    assert page.count("\n| `") == len(REAL)
+
+
+def test_the_recipe_of_the_docs_is_one(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    recipe = load_recipe(str(tmp_path / "mine.yaml"))
+    assert recipe.base_model == "modelscope:Qwen/Qwen3-8B-Base"
+    assert not {"cpt", "tokens", "knowledge"} & set(recipe.stages)
+    assert recipe.stages["sft"].training["num_train_epochs"] == 3
+    assert recipe.stages["sft"].lora.r == 256
