@@ -22,7 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
-from corpora.errors import OslerError, Stopped
+from corpora.errors import STOPPED, OslerError, Stopped
 from pipelines.artifact import Artifact, Draft, fingerprint, matches, write_whole
 from pipelines.config import Launch, Recipe, RecipeError, nearest
 from pipelines.guards import RolledBack
@@ -195,6 +195,8 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
             return
         first = _first_error(notes)
         if first is None:
+            if code == STOPPED:
+                raise Stopped("stopped by SIGTERM before training had begun; run the same command to go on")
             raise LaunchError(
                 f"the processes ended with code {code} and none said why, as when the system kills one for want of memory; "
                 f"see {notes / LOG}"
@@ -207,7 +209,7 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
 
 
 def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
-    """The exit code of the launcher, whose processes end with this one and hear of its SIGTERM."""
+    """The exit code of the launcher, whose processes end with this one and hear of its SIGTERM; STOPPED if that ended them."""
     with (notes / LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -219,8 +221,16 @@ def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
         )
         assert process.stdin is not None
         pipe = process.stdin.fileno()
-        # Passed on by the pipe: the launcher would kill the processes half a minute after SIGTERM, in which a large model's checkpoint is not written.
-        before = signal.signal(signal.SIGTERM, lambda *_: os.write(pipe, b"\n"))
+        # Passed on by the pipe: the launcher would kill the processes half a minute after SIGTERM, which is too short for a
+        # large model's checkpoint.
+        asked: list[int] = []
+
+        def tell(number: int, _: Any) -> None:
+            asked.append(number)
+            with contextlib.suppress(OSError):  # they have ended by themselves
+                os.write(pipe, b"\n")
+
+        before = signal.signal(signal.SIGTERM, tell)
         try:
             _relay(process, log, notes / ERRORS)
         except BaseException:
@@ -228,7 +238,7 @@ def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
             raise
         finally:
             signal.signal(signal.SIGTERM, before)
-    return process.returncode
+    return STOPPED if asked and process.returncode else process.returncode
 
 
 def _relay(process: subprocess.Popen[bytes], log: Any, errors: Path) -> None:

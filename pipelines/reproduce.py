@@ -42,6 +42,8 @@ from pipelines.serve import serve
 from pipelines.sharding import shared_out
 from serving.hardware import use_processor_well
 
+# Kinds whose loss is a mean over the tokens or rows of an optimizer step, however these are cut into batches.
+MEAN_OVER_ROWS = {"cpt", "sft", "dpo", "reward"}
 console = Console(stderr=True, highlight=False)
 
 
@@ -128,18 +130,21 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}
 
 
-def _makes(stage: TrainingStage, config: dict[str, Any], launch: Launch | None) -> dict[str, Any]:
+def _makes(stage: Any, config: dict[str, Any], launch: Launch | None) -> dict[str, Any]:
     """What of a training stage's ``config`` its result depends on, with the number of processes where it matters.
 
-    With a ``global_batch`` each optimizer step sees the same rows in any number of processes and accumulation steps: the result
-    is the same but for the order in which gradients are added up, and so is the key, and a run goes on from its checkpoint
-    elsewhere. Without one every process adds a batch of its own to a step, which is another result. How the model is
-    shared out (``launch.strategy``) changes nothing in either case.
+    With a ``global_batch`` each optimizer step sees the same rows in any number of processes and accumulation steps: where the
+    loss is a mean over them, the result is the same but for the order in which gradients are added up, and so is the key, and a
+    run goes on from its checkpoint elsewhere. KTO compares the rows that a process holds at a time, as some of TRL's other losses
+    do. Without a ``global_batch`` every process adds a batch of its own to a step, which is another result. How the model
+    is shared out (``launch.strategy``) changes nothing in any case.
     """
-    if stage.global_batch is not None:
+    mean_over_rows = stage.kind in MEAN_OVER_ROWS and "loss_type" not in stage.training
+    if stage.global_batch is not None and mean_over_rows:
         training = {key: value for key, value in stage.training.items() if key != "per_device_train_batch_size"}
         return {**config, "training": training}
-    del config["global_batch"]
+    if stage.global_batch is None:
+        del config["global_batch"]
     processes = launch.processes if launch is not None else 1
     return config if processes == 1 else {**config, "processes": processes}
 

@@ -123,24 +123,20 @@ def order_globally(trainer: Trainer, batch: int | None) -> None:
 
 
 def check_format(checkpoint: Path, trainer: Trainer) -> None:
-    """Raises LaunchError when a checkpoint was written by another strategy than the trainer's; all of one read each other's."""
+    """Raises LaunchError when the trainer cannot read a checkpoint: of another strategy, or DeepSpeed's of other processes."""
+    shares = len(list(checkpoint.glob("global_step*/*zero_pp_rank_*_optim_states.pt")))  # DeepSpeed's, one a process
     if (checkpoint / "pytorch_model_fsdp_0").is_dir():
-        written = "fsdp2"
-    elif (checkpoint / "zero_to_fp32.py").is_file():
-        written = "zero2 or zero3"
+        written, own = "fsdp2", trainer.is_fsdp_enabled
+    elif shares:
+        written = f"DeepSpeed (zero2 or zero3) in {shares} processes"
+        own = trainer.is_deepspeed_enabled and processes() == shares
     else:
         written = "one process or ddp"
-    own = (
-        "fsdp2"
-        if trainer.is_fsdp_enabled
-        else "zero2 or zero3"
-        if trainer.is_deepspeed_enabled
-        else "one process or ddp"
-    )
-    if written != own:
+        own = not trainer.is_fsdp_enabled and not trainer.is_deepspeed_enabled
+    if not own:
         raise LaunchError(
-            f"{checkpoint} was written with {written} and this run has {own}: go on with the first (launch.strategy or --launch, "
-            f"with any number of processes), or delete {checkpoint.parent} to begin the stage anew"
+            f"{checkpoint} was written with {written}, which this run is not: go on with that (launch.strategy, or --launch and "
+            f"--processes), or delete {checkpoint.parent} to begin the stage anew"
         )
 
 
@@ -230,6 +226,6 @@ def _empty_like(model: Any) -> Any:
             found = peft.get_peft_model(
                 found, model.peft_config[model.active_adapter], adapter_name=model.active_adapter
             )
-    if plain.generation_config is not None:
+    if getattr(plain, "generation_config", None) is not None:
         found.generation_config = plain.generation_config
     return found

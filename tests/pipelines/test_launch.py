@@ -49,6 +49,7 @@ def recipe(tmp_path: Path, model: Path, kind: str, launch: Launch | None = None,
     reads = {
         "cpt": {"corpora": [{"name": "bundled-documents", "limit": 60}], "sequence_length": 32},
         "sft": {"corpora": [{"name": "bundled-dialogues", "limit": 30}]},
+        "kto": {"preferences": {"name": str(pairs)}},
         "dpo": {"preferences": {"name": str(pairs)}, "lora": {"r": 4}},
     }[kind]
     block = {
@@ -209,6 +210,10 @@ def test_only_what_changes_the_result_changes_the_key(tmp_path: Path, tiny_model
         assert key_of(one.model_copy(update={"launch": launch})) == key_of(one)
     assert key_of(recipe(tmp_path, tiny_model, "sft", per_device_train_batch_size=4)) == key_of(one)
     assert key_of(recipe(tmp_path, tiny_model, "sft", learning_rate=0.1)) != key_of(one)
+    kto = recipe(tmp_path, tiny_model, "kto")
+    assert key_of(kto.model_copy(update={"launch": Launch(processes=2)})) != key_of(
+        kto
+    )  # its loss compares rows at hand
     stage = one.stages["sft"].model_copy(update={"global_batch": None})
     plain = one.model_copy(update={"stages": {"sft": stage}})
     more = plain.model_copy(update={"launch": Launch(processes=2)})
