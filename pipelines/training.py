@@ -167,6 +167,23 @@ def optimizers(
     return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay, ns_steps=muon_steps), None
 
 
+def end_at_the_last_step(trainer: Trainer) -> None:
+    """Keeps ``trainer`` from a step too many when it goes on from the checkpoint of its last step.
+
+    transformers 5.19 asks whether it is done after a step, and not before the first of a resumed run whose ``max_steps`` end within
+    an epoch.
+    """
+    epoch = trainer._run_epoch
+
+    def run_epoch(**given: Any) -> None:
+        if trainer.state.global_step >= trainer.state.max_steps:
+            trainer.control.should_training_stop = True
+            return
+        epoch(**given)
+
+    trainer._run_epoch = run_epoch
+
+
 def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None) -> dict[str, Any]:
     """Trains, from the newest whole checkpoint if there is one, and returns the figures for the manifest.
 
@@ -180,6 +197,7 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     trainer.remove_callback(PrinterCallback)  # the bar says it, and a printed line would tear the bar
     trainer.callback_handler.callbacks.insert(0, progress)  # before the trackers, for which it adds figures
     save_whole(trainer)
+    end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
