@@ -1,20 +1,19 @@
 """Whether a teacher's answer agrees with the gold label or with the passage that it cites. Rules only; no model is asked.
 
 All texts are compared as ``corpora.curate.units`` cuts them, so that case, width, accents, punctuation and the variant of Chinese
-characters make no difference. Numbers are read apart from that, because units do not know "0.5" from "5": a **quantity** is a sign
-("below", "at least"), a number and a unit with all that it is per ("10 mg/kg/day"), and one that the passage does not have is an
-invented one, be it only written otherwise (0.5 g for 500 mg). What these rules do not see is said in docs/synthetic.md.
+characters make no difference. Numbers are read apart from that (``evals.quantities``): one that the passage does not have is an invented
+one, be it only written otherwise (0.5 g for 500 mg). What these rules do not see is said in docs/synthetic.md.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from corpora.curate.units import units
+from evals.quantities import UNIT, Quantity, quantities
 from evals.score import LETTERS
+from evals.verifiers import letters
 
 # Words without content of their own. Chinese is compared by characters, so there these are characters.
 _SMALL_ENGLISH = (
@@ -47,12 +46,6 @@ _LABELS = {
 }
 _OPTION = re.compile(r"^[ \t*]{0,8}\(?([A-J])[.)、:：．](.+)$", re.MULTILINE)
 _THOUGHT = re.compile(r"^\s*<think>.*?</think>\s*", re.DOTALL)
-# "The answer is (B)", "Answer: **B, D**", "答案：B". The last one counts, as in Fully Open Meditron's resampling.
-_LETTER = r"(?:[B-HJ]|[AI](?![ \t]+(?!and\b|because\b|since\b|as\b|is\b)[a-z]))"  # "Answer: A fracture" names no letter
-_APART = r"[\s,、，&*()]{0,8}"
-_NAMED = re.compile(
-    rf"(?i:answer|答案)\s{{0,8}}(?:is|are|[:：是为]){{0,3}}[\s*(（\[]{{0,8}}({_LETTER}(?:{_APART}(?:(?:and|和){_APART})?{_LETTER}){{0,9}})(?![A-Za-z])"
-)
 
 
 def spoken(reply: str) -> str:
@@ -70,15 +63,6 @@ def labelled(reply: str, *names: str) -> dict[str, str] | None:
     for mark, end in zip(marks, [*(after.start() for after in marks[1:]), len(reply)], strict=False):
         found[str(mark.lastgroup)] = reply[mark.end() : end].strip().strip("*").strip()
     return found if all(found.get(name) for name in names) else None
-
-
-def letters(reply: str) -> frozenset[int] | None:
-    """Places of the options that a reply names by letter, or None."""
-    named = _NAMED.findall(reply)
-    text = named[-1] if named else reply.strip(" .()（）*\n")
-    if not named and (len(text) != 1 or text not in LETTERS):
-        return None
-    return frozenset(LETTERS.index(letter) for letter in re.findall("[A-J]", text))
 
 
 def worded(reply: str, options: Sequence[str]) -> frozenset[int] | None:
@@ -119,127 +103,6 @@ def copies(new: str, old: str, share: float = 0.7) -> bool:
     return not grams[0] or len(grams[0] & grams[1]) / len(grams[0]) >= share
 
 
-class Quantity(NamedTuple):
-    """A number as it is said: sign ("<", ">" or ""), value, unit ("" for a bare number)."""
-
-    sign: str
-    value: str
-    unit: str
-
-
-_UNITS = {
-    "mg": "mg|milligrams?|milligrammes?|毫克", "mcg": "mcg|μg|ug|micrograms?|microgrammes?|微克", "ng": "ng|nanograms?|纳克",
-    "kg": "kg|kilograms?|kilos?|kilogrammes?|公斤|千克", "g": "g|gm|gms|grams?|grammes?|克", "ml": "ml|cc|millilit(?:re|er)s?|毫升",
-    "dl": "dl|decilit(?:re|er)s?|分升", "l": "l|lit(?:re|er)s?|升", "mmol": "mmol|millimoles?|毫摩尔", "mol": "mol|moles?|摩尔",
-    "umol": "μmol|umol|micromoles?|微摩尔", "meq": "meq", "unit": "iu|units?|international units?|国际单位|单位", "%": "%|per ?cent|percent",
-    "mmhg": "mm ?hg|毫米汞柱", "kpa": "kpa", "cm": "cm|centimet(?:re|er)s?|厘米", "mm": "mm|millimet(?:re|er)s?|毫米",
-    "°c": "°c|℃|degrees celsius|摄氏度", "°f": "°f|degrees fahrenheit", "bpm": "bpm|beats", "kcal": "kcal|千卡", "gy": "gy",
-    "second": "s|secs?|seconds?|秒", "minute": "mins?|minutes?|分钟", "hour": "h|hrs?|hours?|hourly|小时", "day": "d|days?|daily|天|日",
-    "week": "wks?|weeks?|weekly|周|星期", "month": "months?|monthly|个月|月", "year": "yrs?|years?|yearly|岁|年",
-    "tablet": "tab|tabs|tablets?|片", "capsule": "caps?|capsules?|粒", "puff": "puffs?|喷", "drop": "drops?|滴", "dose": "doses?|剂",
-    "time": "times?|次|回", "ampoule": "ampoules?|ampules?|支", "vial": "vials?|瓶", "sachet": "sachets?|袋", "pill": "pills?|丸",
-    "spoon": "teaspoons?|tablespoons?|spoonfuls?|勺", "patch": "patch|patches|贴", "inhalation": "inhalations?|吸",
-    "m2": "m2|square met(?:re|er)s?|平方米", "fold": "fold|倍", "suppository": "suppositor(?:y|ies)|枚", "injection": "injections?|针",
-}  # fmt: skip
-_UNIT_OF = {name: re.compile(f"(?:{words})\\Z") for name, words in _UNITS.items()}
-_UNIT = f"(?:{'|'.join(_UNITS.values())})"
-_END = r"(?![a-z])"
-_PER = rf"\s*(?:/|per\s|an?\s|each\s|every\s)\s*(?:{_UNIT}){_END}|\s+(?:daily|hourly|weekly|monthly|yearly){_END}"
-_UP_TO_TWENTY = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
-    "twenty"
-)
-_NUMBER_WORDS = {
-    **{word: str(value) for value, word in enumerate(_UP_TO_TWENTY.split())},
-    **{word: str(value) for value, word in enumerate("零一二三四五六七八九十")},
-    **{"half": "0.5", "半": "0.5", "两": "2"},
-}
-_LATIN_WORDS = "|".join(
-    [*_UP_TO_TWENTY.split(), "half|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"]
-)
-# Every repetition has an end, so that a teacher that says one thing for ever cannot hold the run up.
-_VALUE = r"\d{1,12}(?:\.\d{1,12})?(?:/\d{1,12}(?:\.\d{1,12})?){0,2}"
-_WORDED = rf"(?<![a-z])(?:{_LATIN_WORDS})(?:[\s-](?:and\s)?(?:{_LATIN_WORDS})){{0,6}}(?:\s(?:of\s)?an?)?(?![a-z])|[零一二两三四五六七八九十百千万半]{{1,12}}"
-_JOIN = r"\s?(?:-|–|—|~|～|to|and|or|至|到|或)\s?"
-_SIGNS = {
-    "<": r"≤|<=|<|no more than|not more than|not exceed(?:ing)?|at most|up to|less than|fewer than|lower than|below|under|maximum(?: of)?|"
-    "不超过|不高于|不大于|至多|最多|低于|小于|少于|不足",
-    ">": r"≥|>=|>|no less than|not less than|at least|more than|greater than|higher than|above|over|exceed(?:s|ing)?|minimum(?: of)?|"
-    "不低于|不少于|不小于|至少|最少|高于|大于|超过|多于",
-}
-_SIGN = "|".join(_SIGNS.values())
-_SAID = re.compile(
-    rf"(?P<sign>{_SIGN})?\s*(?P<values>(?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED})){{0,3}})\s*-?\s*"
-    rf"(?P<unit>(?:{_UNIT}){_END}(?:{_PER}){{0,3}})"
-)
-_BARE = re.compile(rf"(?P<sign>{_SIGN})?\s*(?<![a-z]-)(?<![a-z0-9.])(?P<values>{_VALUE})")
-_SHORTHAND = [
-    (re.compile(r"(?<=\d)[,，](?=\d{3}(?!\d))"), ""),  # 1,000
-    (re.compile(r"(?<=\d)[,·](?=\d)"), "."),  # 0,5 and 0·5
-    (re.compile(r"^\s*\d{1,2}[.)、]\s+", re.MULTILINE), ""),  # the numbers of a list
-    (re.compile(r"(?<![a-z])(?:thrice)(?![a-z])"), "3 times"),
-    (re.compile(r"(?<![a-z])twice(?![a-z])"), "2 times"),
-    (re.compile(r"(?<![a-z])once(?=\s+(?:daily|a |per |each |every |weekly|monthly|hourly))"), "1 time"),
-    (re.compile(r"(?<![a-z])q\s?(\d+)\s?h(?![a-z])"), r"every \1 hours"),
-    (re.compile(r"(?<![a-z])b\.?[id]\.?[ds]?\.?(?![a-z])(?<!b)"), "2 times/day"),
-    (re.compile(r"(?<![a-z])t\.?(?:i\.?d|d\.?s)\.?(?![a-z])"), "3 times/day"),
-    (re.compile(r"(?<![a-z])q\.?(?:i\.?d|d\.?s)\.?(?![a-z])"), "4 times/day"),
-    # "每日3次" and "一天三次" are 3 times a day, "每周10毫克" 10 mg a week.
-    (
-        re.compile(
-            rf"[每一1]\s*(日|天|周|星期|月|年|小时)[\s服用,，:：给予口]*((?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED})){{0,3}}\s*{_UNIT})"
-        ),
-        r"\2/\1",
-    ),
-]  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    text = unicodedata.normalize("NFKC", text).casefold().replace("µ", "μ")
-    text = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", text) if "\n" in text else text)
-    for pattern, instead in _SHORTHAND:
-        text = pattern.sub(instead, text)
-    return text
-
-
-def _value(text: str) -> str:
-    """One way of writing for "5.0" and "5", "two" and "2"; number words that are not known stay as they are."""
-    text = re.sub(r"\s+(?:of\s+)?an?$", "", text)
-    if text in _NUMBER_WORDS:
-        return _NUMBER_WORDS[text]
-    try:
-        return "/".join(repr(float(part)) if float(part) % 1 else str(int(float(part))) for part in text.split("/"))
-    except ValueError:
-        return " ".join(re.split(r"[\s-]+", text))
-
-
-def _sign(text: str | None) -> str:
-    return next((sign for sign, words in _SIGNS.items() if text and re.fullmatch(words, text)), "")
-
-
-def _unit(text: str) -> str:
-    pieces = re.split(r"\s*/\s*|\s+(?:per|an?|each|every)\s+|\s+(?=daily|hourly|weekly|monthly|yearly)", text.strip())
-    return "/".join(next((name for name, words in _UNIT_OF.items() if words.match(piece)), piece) for piece in pieces)
-
-
-def quantities(text: str) -> set[Quantity]:
-    """Every number of the text with its sign and unit; both ends of a range have the range's unit."""
-    text = _plain(text)
-    found: set[Quantity] = set()
-
-    def take(match: re.Match[str], unit: str) -> None:
-        for value in re.findall(rf"{_VALUE}|{_WORDED}", match["values"]):
-            found.add(Quantity(_sign(match["sign"]), _value(value.strip()), unit))
-
-    rest = list(text)
-    for match in _SAID.finditer(text):
-        take(match, _unit(match["unit"]))
-        rest[match.start() : match.end()] = " " * (match.end() - match.start())
-    for match in _BARE.finditer("".join(rest)):
-        take(match, "")
-    return found
-
-
 def invented(text: str, passage: str) -> set[Quantity]:
     """Quantities of ``text`` that ``passage`` does not have. A bare number is had where its value is, with any unit."""
     known = quantities(passage)
@@ -261,7 +124,7 @@ def dose_support(answer: str, passage: str, title: str = "") -> float:
     least = 1.0
     told = [(set(quantities(sentence)), set(units(f"{sentence} {title}"))) for sentence in sentences(passage)]
     for sentence in sentences(answer):
-        words = {unit for unit in content(sentence) if not unit[0].isdigit() and not re.fullmatch(_UNIT, unit)}
+        words = {unit for unit in content(sentence) if not unit[0].isdigit() and not re.fullmatch(UNIT, unit)}
         for quantity in (one for one in quantities(sentence) if one.unit):
             shares = [len(words & known) / max(1, len(words)) for said, known in told if quantity in said]
             least = min(least, max(shares, default=0.0) if words else 1.0)

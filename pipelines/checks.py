@@ -17,16 +17,18 @@ from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
     ExtendStage,
+    GrpoStage,
     KtoStage,
     Launch,
     MergeStage,
     PreferencesStage,
     PreferenceStage,
+    Prompted,
     Recipe,
     RecipeError,
     SftStage,
-    SynthesiseStage,
     TrainingStage,
+    asking,
     named_corpora,
     named_models,
     resolve_model,
@@ -105,10 +107,9 @@ def check_base(recipe: Recipe) -> None:
     for name, stage in recipe.stages.items():
         if isinstance(stage, SftStage) and stage.training.get("chat_template_path"):
             return  # TRL gives the model this one, and the stages after it inherit it
-        own_teacher = isinstance(stage, SynthesiseStage) and (
-            stage.teacher.model == "base" or stage.teacher.model in recipe.stages
-        )
-        if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage)) or own_teacher:
+        asks = asking(stage)
+        own_teacher = asks is not None and (asks.teacher.model == "base" or asks.teacher.model in recipe.stages)
+        if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage, GrpoStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
                 "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
@@ -119,13 +120,15 @@ def check_base(recipe: Recipe) -> None:
 def check_teachers(recipe: Recipe) -> None:
     """Raises RecipeError when the key of a teacher's endpoint, or a prompt, is missing."""
     for stage in recipe.stages.values():
-        if isinstance(stage, SynthesiseStage):
+        asks = asking(stage)
+        if asks is not None:
+            from pipelines.asking import endpoint_key
             from pipelines.prompting import load_prompts
-            from pipelines.synthesise import endpoint_key
 
-            endpoint_key(stage)
-            for task in stage.tasks:
-                load_prompts(task)
+            endpoint_key(asks)
+            prompted = [asks] if isinstance(asks, Prompted) else getattr(asks, "tasks", [])
+            for one in prompted:
+                load_prompts(one)
 
 
 def check_launch(recipe: Recipe, node: Node) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from trl.trainer import dpo_trainer, kto_trainer, sft_trainer
+from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, sft_trainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 # Fields of a config by which some architectures scale or cap their logits; those models keep TRL's head.
@@ -25,8 +25,8 @@ SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_hea
 
 @contextmanager
 def plain_head() -> Iterator[None]:
-    """TRL's SFT, DPO and KTO trainers that are made inside the block use the plain head where it applies."""
-    makers = [(module, module.add_fused_lm_head) for module in (sft_trainer, dpo_trainer, kto_trainer)]
+    """TRL's SFT, DPO, KTO and GRPO trainers that are made inside the block use the plain head where it applies."""
+    makers = [(module, module.add_fused_lm_head) for module in (sft_trainer, dpo_trainer, kto_trainer, grpo_trainer)]
     for module, fused in makers:
         module.add_fused_lm_head = functools.partial(_add_head, fused)
     try:

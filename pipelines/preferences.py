@@ -1,92 +1,144 @@
-"""Preference pairs from a model's own answers, sampled through vLLM and judged against the facts.
+"""Preference pairs from a model's own answers, sampled through vLLM, scored and paired, as in on-policy DPO.
 
-For each prompt the best and the worst of several answers are kept, unless they are too close to each other
-(``min_margin``), as in on-policy DPO. Writes ``records.jsonl``. Raises DataError when no pair is left, and ServerError.
+Answers are scored by the bundled facts, by verifiers, by a reward model or by a judge (``scorers``), and paired with length control (``pairing``).
+Writes ``records.jsonl`` and the report ``preferences.md`` with its pictures. Samples and a judge's scores are kept in the stage's checkpoints, so that a
+run that was cut goes on. Raises DataError when no pair is left, ServerError, and what a scorer raises.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import random
 from pathlib import Path
 from typing import Any
 
+from corpora.curate.waterfall import Step
 from corpora.errors import DataError
-from corpora.records import Dialogue, Preference
+from corpora.records import Dialogue, ExamItem, Preference
 from pipelines import training
-from pipelines.artifact import Draft
-from pipelines.config import PreferencesStage
+from pipelines.artifact import Draft, write_whole
+from pipelines.config import PreferencesStage, Rewards, VerifierScorer
 from pipelines.data import Sources, records
-from pipelines.judge import judge
+from pipelines.pairing import paired
+from pipelines.preferences_report import Answers, write_preferences_report
+from pipelines.questions import Asked, asked_of, of_dialogue, of_item
+from pipelines.scorers import score
 from serving.sampling import Sample, sample
 from serving.server import serving
 
-
-def pair(dialogue: Dialogue, drawn: list[Sample], min_margin: float) -> tuple[Preference | None, list[float]]:
-    """The best and the worst answer as a pair, or None when they are too close; and the score of each answer."""
-    question, reference = dialogue.messages[-2].content, dialogue.messages[-1].content
-    meta: dict[str, Any] = {"judge": "fact", "items": [reference], **dialogue.meta}
-    scores = [judge(question, reference, one.text.strip(), one.finished, meta) for one in drawn]
-    best = max(range(len(drawn)), key=scores.__getitem__)
-    worst = min(range(len(drawn)), key=scores.__getitem__)
-    chosen, rejected = drawn[best].text.strip(), drawn[worst].text.strip()
-    if scores[best] - scores[worst] < min_margin or not chosen or not rejected:
-        return None, scores
-    kept = Preference(
-        id=dialogue.id,
-        prompt=dialogue.messages[:-1],
-        chosen=chosen,
-        rejected=rejected,
-        source="judged samples",
-        meta={"chosen_score": round(scores[best], 3), "rejected_score": round(scores[worst], 3)},
-    )
-    return kept, scores
+LAYOUT = Rewards(rewards={"right_option": 1.0})  # how items are put where the scorer does not say it
 
 
-def preferences(stage: PreferencesStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
-    """Writes ``records.jsonl`` of preference pairs to ``draft``."""
-    tokenizer = training.load_tokenizer(model_path)
-    dialogues = records([stage.prompts], sources, Dialogue)
-    prompts = [
-        str(
-            tokenizer.apply_chat_template(
-                [message.as_dict() for message in dialogue.messages[:-1]], tokenize=False, add_generation_prompt=True
-            )
-        )
-        for dialogue in dialogues
+def questions(stage: PreferencesStage, sources: Sources) -> list[Asked]:
+    """The stage's prompts.
+
+    Raises:
+        DataError: a corpus cannot be used, or holds a prompt that the stage's verifiers cannot judge.
+    """
+    items = [stage.items] if stage.items is not None else []
+    prompts = [stage.prompts] if stage.prompts is not None else []
+    if isinstance(stage.scorer, VerifierScorer):
+        return asked_of(items, prompts, stage.scorer, sources)
+    return [of_item(item, LAYOUT) for item in (records(items, sources, ExamItem) if items else [])] + [
+        of_dialogue(dialogue, LAYOUT) for dialogue in (records(prompts, sources, Dialogue) if prompts else [])
     ]
-    longest = max(len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts)
-    with serving(model_path, flags={"max-model-len": longest + stage.max_tokens + 8, "seed": seed}) as server:
-        samples = sample(
-            server,
-            prompts,
-            n=stage.samples,
-            max_tokens=stage.max_tokens,
-            temperature=stage.temperature,
-            label="preferences",
-        )
-        memory, started = server.peak_memory_gib, server.start_seconds
+
+
+def _sampled(
+    stage: PreferencesStage, seed: int, model_path: str | Path, tokenizer: Any, asked: list[Asked], draft: Draft
+) -> list[list[Sample]]:
+    """The answers to each question: those of an interrupted run, or new ones."""
+    kept = draft.checkpoints / "samples.json"
+    if kept.is_file():
+        found = json.loads(kept.read_text(encoding="utf-8"))
+    else:
+        prompts = [
+            str(tokenizer.apply_chat_template(one.messages(), tokenize=False, add_generation_prompt=True))
+            for one in asked
+        ]
+        longest = max(len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts)
+        with serving(model_path, flags={"max-model-len": longest + stage.max_tokens + 8, "seed": seed}) as server:
+            samples = sample(
+                server,
+                prompts,
+                n=stage.samples,
+                max_tokens=stage.max_tokens,
+                temperature=stage.temperature,
+                top_p=stage.top_p,
+                label="preferences",
+            )
+            figures = {
+                "vllm_start_seconds": round(server.start_seconds, 1),
+                "vllm_memory_gib": round(server.peak_memory_gib, 2),
+            }
+        drawn = [[dataclasses.astuple(one) for one in answers] for answers in samples]
+        found = {"samples": drawn, "figures": figures}
+        write_whole(kept, json.dumps(found, ensure_ascii=False))
+    draft.metrics |= found["figures"]
+    return [[Sample(*one) for one in answers] for answers in found["samples"]]
+
+
+def preferences(
+    stage: PreferencesStage,
+    seed: int,
+    model_path: str | Path,
+    sources: Sources,
+    draft: Draft,
+    scorer_path: str | None = None,
+) -> None:
+    """Writes ``records.jsonl`` of preference pairs, and the report on them, to ``draft``.
+
+    ``scorer_path`` is where the reward model is, or the judge of ours, if the stage's scorer has one.
+    """
+    seed += stage.round - 1
+    sources = dataclasses.replace(sources, seed=sources.seed + stage.round - 1)
+    tokenizer = training.load_tokenizer(model_path)
+    asked = questions(stage, sources)
+    drawn = _sampled(stage, seed, model_path, tokenizer, asked, draft)
+    scored = score(stage, asked, drawn, seed, scorer_path, draft)
+    step = Step("prompts", received=len(asked))
+    rng = random.Random(seed)
     pairs: list[Preference] = []
-    scores: list[float] = []
-    for dialogue, drawn in zip(dialogues, samples, strict=True):
-        kept, its_scores = pair(dialogue, drawn, stage.min_margin)
-        scores += its_scores
-        if kept is not None:
-            pairs.append(kept)
+    answers: list[Answers] = []
+    for one, its_samples, scores in zip(asked, drawn, scored.scores, strict=True):
+        texts = [answer.text.strip() for answer in its_samples]
+        lengths = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
+        places, reason = paired(texts, scores, lengths, stage.pairing, stage.min_margin, rng)
+        step.kept += bool(places)
+        step.dropped.update([reason] if reason else [])
+        answers.append(Answers(one.kind, scores, lengths, places))
+        pairs += [_pair(one, texts, scores, pair, number) for number, pair in enumerate(places)]
     if not pairs:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in step.dropped.most_common())
         raise DataError(
-            f"none of {len(dialogues)} prompts gave two answers whose scores differ by min_margin {stage.min_margin}; "
-            "raise samples or temperature, or lower min_margin"
+            f"none of {len(asked)} prompts gave a pair with min_margin {stage.min_margin} ({reasons}); raise samples or temperature, lower "
+            "min_margin, or loosen pairing"
         )
     with (draft.folder / "records.jsonl").open("w", encoding="utf-8") as stream:
         for kept in pairs:
             stream.write(kept.model_dump_json() + "\n")
-    draft.metrics = {
-        "prompts": len(dialogues),
-        "samples": len(scores),
-        "mean_score": round(sum(scores) / len(scores), 4),
-        "pairs": len(pairs),
+    figures = write_preferences_report(draft.folder, stage, answers, step, scored, pairs)
+    draft.metrics |= {
+        **figures,
+        **scored.figures,
         "mean_chosen_characters": round(sum(len(kept.chosen or "") for kept in pairs) / len(pairs), 1),
         "mean_rejected_characters": round(sum(len(kept.rejected or "") for kept in pairs) / len(pairs), 1),
-        "vllm_start_seconds": round(started, 1),
-        "vllm_memory_gib": round(memory, 2),
         "examples": [kept.model_dump(mode="json") for kept in pairs[:3]],
     }
+
+
+def _pair(
+    asked: Asked, texts: list[str], scores: list[float | None], places: tuple[int, int], number: int
+) -> Preference:
+    """The record of a pair; a prompt's second one and further ones have their number in the id."""
+    chosen, rejected = places
+    values = [value for value in (scores[chosen], scores[rejected]) if value is not None]
+    return Preference(
+        id=f"{asked.id}/{number + 1}" if number else asked.id,
+        prompt=list(asked.prompt),
+        chosen=texts[chosen],
+        rejected=texts[rejected],
+        source="judged samples",
+        meta={"chosen_score": round(values[0], 3), "rejected_score": round(values[1], 3)},
+    )

@@ -1,4 +1,4 @@
-"""The prompts of a synthesise stage: Jinja files in English and Chinese, bundled or of the recipe's own."""
+"""The prompts for a teacher: Jinja files in English and Chinese, bundled or of the recipe's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pipelines.config import RecipeError, SynthesisTask, nearest
+from pipelines.config import Prompted, RecipeError, nearest
 
 PROMPTS = Path(__file__).parent / "prompts"
 LANGUAGES = ("en", "zh")
@@ -66,8 +66,8 @@ def _file(wanted: str, language: str) -> Path:
     return found[0]
 
 
-def load_prompts(task: SynthesisTask) -> Prompts:
-    """The task's prompts, those that the recipe names in place of the bundled ones.
+def load_prompts(task: Prompted) -> Prompts:
+    """A task's prompts, those that the recipe names in place of the bundled ones.
 
     Raises:
         RecipeError: a file is missing or is no Jinja template.

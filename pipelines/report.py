@@ -161,22 +161,36 @@ def teachers_section(artifacts: dict[str, Artifact]) -> list[str]:
     return ["## Written by a teacher", "", table(head, rows), ""]
 
 
+def _kind(artifact: Artifact) -> str:
+    return str(artifact.manifest["given"]["config"].get("kind", ""))
+
+
 def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
-    """A curve of the loss for each stage that trains; False when there is none."""
+    """A curve of the loss for each stage that trains, of the rewards for one of kind grpo; False when there is none."""
+    rewarded = {name: artifact.metrics["rewards"] for name, artifact in artifacts.items() if _kind(artifact) == "grpo"}
     trained = {
-        name: artifact.metrics["losses"] for name, artifact in artifacts.items() if artifact.metrics.get("losses")
+        name: artifact.metrics["losses"]
+        for name, artifact in artifacts.items()
+        if artifact.metrics.get("losses") and name not in rewarded
     }
-    if not trained:
+    if not trained and not rewarded:
         return False
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(
-        1, len(trained), figsize=(4.2 * len(trained), 3.2), squeeze=False, layout="constrained"
-    )
-    for axis, (name, losses) in zip(axes[0], trained.items(), strict=True):
+    count = len(trained) + len(rewarded)
+    figure, axes = pyplot.subplots(1, count, figsize=(4.2 * count, 3.2), squeeze=False, layout="constrained")
+    # The loss of GRPO is near zero whatever is learnt: its advantages have a mean of zero.
+    for axis, (name, steps) in zip(axes[0][len(trained) :], rewarded.items(), strict=True):
+        for verifier in artifacts[name].manifest["given"]["config"]["rewards"]:
+            points = [(step["step"], step[verifier]) for step in steps if verifier in step]
+            axis.plot(*zip(*points, strict=True), label=verifier)
+        axis.set(title=name, xlabel="step", ylabel="mean reward", ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    for axis, (name, losses) in zip(axes[0][: len(trained)], trained.items(), strict=True):
         axis.plot([point["step"] for point in losses], [point["loss"] for point in losses], color="#2a6f97")
         axis.set(
             title=name,

@@ -20,8 +20,10 @@ from pipelines.config import (
     ExamStage,
     ExtendStage,
     InitStage,
+    JudgeScorer,
     Launch,
     MergeStage,
+    PreferencesStage,
     Recipe,
     ReplayStage,
     Stage,
@@ -55,6 +57,8 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
         draft.global_batch = stage.global_batch
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
+    scored_by = getattr(stage, "scored_by", None)
+    more |= {"scorer_path": inputs.model(scored_by)} if scored_by is not None else {}
     while True:
         try:
             return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
@@ -95,7 +99,7 @@ def _run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:
     elif isinstance(stage, MergeStage):
         from pipelines.merge import merge
 
-        merge(stage, {model: inputs.model(model) for model in stage.models}, draft)
+        merge(stage, inputs.seed, {model: inputs.model(model) for model in named_models(stage)}, draft)
     elif isinstance(stage, SynthesiseStage):
         from pipelines.synthesise import synthesise
 
@@ -127,6 +131,12 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
 
         hashes["prompts"] = [load_prompts(task).digests for task in stage.tasks]
         config = stage.makes()
+    if isinstance(stage, PreferencesStage):
+        config = stage.makes()
+        if isinstance(stage.scorer, JudgeScorer):
+            from pipelines.prompting import load_prompts
+
+            hashes["prompts"] = load_prompts(stage.scorer).digests
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from corpora.curate.units import HAN
 from pipelines import training
-from pipelines.config import RecipeError, SynthesiseStage
+from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
 from pipelines.journal import Journal
 from pipelines.prompting import load_prompts
@@ -44,7 +44,7 @@ def token_counter(model: str | Path | None) -> tuple[Callable[[str], int], str]:
 class Estimate:
     """What the records that are not yet done will take when no reply is sampled again. ``most``: with the longest answers."""
 
-    stage: SynthesiseStage
+    stage: Asking
     counted: str  # how tokens were counted
     wished: int = 0
     done: int = 0

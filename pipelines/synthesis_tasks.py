@@ -20,6 +20,7 @@ from corpora.curate.units import units
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem, Message
 from evals.score import LETTERS, question_text
+from evals.verifiers import letters
 from pipelines import agreement
 from pipelines.config import ExamTask, GroundedTask, SynthesiseStage, SynthesisTask, VignetteTask
 from pipelines.data import Sources, one_by_one
@@ -195,7 +196,7 @@ class Talk:
 def _chosen(task: ExamTask, reply: str, options: list[str]) -> frozenset[int] | None:
     if task.choice == "constrained":
         return frozenset({options.index(reply)}) if reply in options else None
-    return agreement.letters(reply) if task.choice == "letter" else agreement.worded(reply, options)
+    return letters(reply) if task.choice == "letter" else agreement.worded(reply, options)
 
 
 def _only(task: ExamTask, options: list[str]) -> list[str] | None:

@@ -20,10 +20,8 @@ Writes ``records.jsonl``, ``dropped.jsonl`` and a waterfall that adds up. Raises
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +31,17 @@ from tqdm import tqdm
 from corpora.card import Census, write_card
 from corpora.curate.shards import record_of
 from corpora.curate.waterfall import Step
-from corpora.errors import DataError, OslerError
+from corpora.errors import DataError
 from pipelines.artifact import Draft, load_artifact
+from pipelines.asking import ask_all
 from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora, nearest
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.journal import Journal
 from pipelines.prompting import load_prompts
-from pipelines.synthesis_estimate import Estimate, estimate, token_counter
-from pipelines.synthesis_tasks import Talk, made, sourced
-from pipelines.teacher import Spent, Teacher, TeacherError
-from serving.server import serving
+from pipelines.synthesis_estimate import Estimate, estimate
+from pipelines.synthesis_tasks import Talk, Work, made, sourced
+from pipelines.teacher import Spent, Teacher
 
 console = Console(stderr=True, highlight=False)
 
@@ -74,58 +72,6 @@ class _Bar:
         self.bar.update()
 
 
-async def _run(
-    stage: SynthesiseStage,
-    seed: int,
-    teacher: Teacher,
-    who: dict[str, str],
-    sources: Sources,
-    journal: Journal,
-    bar: _Bar,
-) -> None:
-    """Makes every record that is not in the journal, ``concurrency`` at once.
-
-    Raises:
-        TeacherError: the teacher cannot be used, or failed ``stop_after`` records in a row.
-    """
-    prompts = [load_prompts(task) for task in stage.tasks]
-    pending = (work for work in sourced(stage, sources) if work.key not in journal)
-    in_a_row: collections.Counter[str] = collections.Counter()
-
-    async def worker() -> None:
-        for work in pending:
-            talk = Talk(work, prompts[stage.tasks.index(work.task)], teacher, who, seed)
-            line = await made(talk, stage.max_tries)
-            journal.add(line)
-            bar.show(line, teacher.spent)
-            if line["outcome"] != "failed":
-                in_a_row.clear()
-                continue
-            in_a_row[f"{line['reason']}: {line['said']}"] += 1
-            if in_a_row.total() >= stage.stop_after:
-                told = "; ".join(f"{count} × {reason}" for reason, count in in_a_row.most_common(3))
-                raise TeacherError(
-                    f"{teacher.url} failed {in_a_row.total()} records in a row ({told}); what was done is kept: mend the endpoint, "
-                    "or raise timeout or retries, and run again"
-                )
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(stage.concurrency):
-                group.create_task(worker())
-    except* OslerError as found:
-        raise found.exceptions[0] from None
-    finally:
-        await teacher.close()
-
-
-def _own_flags(model: str, largest: int, seed: int, stage: SynthesiseStage) -> dict[str, Any]:
-    """Flags of our own vLLM: room for the largest request, as far as the model has it."""
-    config = Path(model) / "config.json"
-    room = json.loads(config.read_text()).get("max_position_embeddings", largest) if config.is_file() else largest
-    return {"max-model-len": min(largest + 8, room), "seed": seed, **stage.teacher.vllm}
-
-
 def synthesise(
     stage: SynthesiseStage, seed: int, model: str | None, fingerprint: str | None, sources: Sources, draft: Draft
 ) -> None:
@@ -142,7 +88,7 @@ def synthesise(
     Raises:
         DataError: a corpus cannot be used, or nothing is left.
         RecipeError: the estimate is above ``max_cost``, a prompt cannot be made, or the key's variable is empty.
-        TeacherError: see ``Teacher.ask`` and ``_run``.
+        TeacherError: see ``Teacher.ask`` and ``ask_all``.
         ServerError: our own vLLM does not start, or has stopped.
     """
     journal = Journal(draft.checkpoints / "journal.jsonl")
@@ -156,35 +102,18 @@ def synthesise(
         console.print(f"  {told}", markup=False, soft_wrap=True)
     expected.check()
     who = {"teacher": name, **({"teacher_fingerprint": fingerprint} if fingerprint else {})}
-    count, _ = token_counter(model)
+    prompts = [load_prompts(task) for task in stage.tasks]
 
-    def ask_all(url: str, served: str, key: str | None) -> Spent:
-        async def run() -> Spent:
-            teacher = Teacher(stage, url, served, key, expected.largest, count, journal.spent)
-            await _run(stage, seed, teacher, who, sources, journal, bar)
-            return teacher.spent
-
-        return asyncio.run(run())
+    async def make(teacher: Teacher, work: Work) -> dict[str, Any]:
+        return await made(Talk(work, prompts[stage.tasks.index(work.task)], teacher, who, seed), stage.max_tries)
 
     spent = journal.spent
     bar = _Bar(journal, expected)
     try:
-        if expected.wished == expected.done:
-            pass
-        elif block.url is not None:
-            spent = ask_all(block.url, name, endpoint_key(stage))
-        else:
-            assert model is not None
-            with serving(model, flags=_own_flags(model, expected.largest, seed, stage)) as server:
-                try:
-                    spent = ask_all(server.url, server.model, None)
-                except TeacherError:
-                    server.check()  # the server's own reason, where it has stopped
-                    raise
-                draft.metrics |= {
-                    "vllm_start_seconds": round(server.start_seconds, 1),
-                    "vllm_memory_gib": round(server.peak_memory_gib, 2),
-                }
+        if expected.wished > expected.done:
+            pending = (work for work in sourced(stage, sources) if work.key not in journal)
+            spent, figures = ask_all(expected, model, seed, journal, pending, make, bar.show)
+            draft.metrics |= figures
     finally:
         bar.bar.close()
     _write(stage, expected.keys, journal, draft)
@@ -239,22 +168,6 @@ def synthesise_stage(recipe: Recipe, wanted: str | None) -> str:
     if wanted is not None and wanted not in names:
         raise RecipeError(f"no synthesise stage is called '{wanted}'; {nearest(wanted, names)}")
     return wanted or names[-1]
-
-
-def endpoint_key(stage: SynthesiseStage) -> str | None:
-    """The key for the teacher's endpoint, from the environment variable that the recipe names.
-
-    Raises:
-        RecipeError: the variable is not set.
-    """
-    variable = stage.teacher.key_env
-    if variable is None:
-        return None
-    if not os.environ.get(variable):
-        raise RecipeError(
-            f"the environment variable {variable} is not set; it holds the key for {stage.teacher.url} (key_env)"
-        )
-    return os.environ[variable]
 
 
 def _write(stage: SynthesiseStage, keys: list[str], journal: Journal, draft: Draft) -> None:

@@ -22,7 +22,7 @@ from aiolimiter import AsyncLimiter
 from openai.types.chat import ChatCompletion
 
 from corpora.errors import OslerError
-from pipelines.config import Price, SynthesiseStage
+from pipelines.config import Asking, Price
 
 LONGEST_PAUSE = 3600.0  # seconds of a Retry-After that is waited for; a longer one is a quota that is used up
 LONGEST_BACKOFF = 60.0  # seconds between two tries
@@ -104,7 +104,7 @@ class Teacher:
 
     def __init__(
         self,
-        stage: SynthesiseStage,
+        stage: Asking,
         url: str,
         model: str,
         key: str | None,

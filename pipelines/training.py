@@ -240,7 +240,7 @@ def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> 
         return None
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
-    if model.can_generate():  # a reward model gives no answers
+    if model.can_generate():  # a reward model gives no answers, nor does an encoder
         assert model.generation_config is not None
         model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)

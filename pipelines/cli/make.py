@@ -89,6 +89,27 @@ def cpt(
 
 
 @app.command()
+def mlm(
+    recipe: RecipeArgument = "nano-encoder",
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
+    """Pretrain an encoder on masked words: run RECIPE up to its last `mlm` stage.
+
+    Whole words are masked, 15% of the tokens; `training:` is transformers' TrainingArguments. Loss and accuracy on held-out
+    documents, under a mask that is always the same, are in the manifest.
+
+    Examples: `osler mlm` · `osler mlm bert-base-medical --data ~/datasets`
+    """
+    _run(recipe, run, data, "mlm", launch, processes, nodes, node_rank, rendezvous)
+
+
+@app.command()
 def sft(
     recipe: RecipeArgument = RECIPE,
     run: RunOption = None,
@@ -112,8 +133,8 @@ def sft(
 def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
     """Build preference pairs from the model's own answers: run RECIPE up to its last `preferences` stage.
 
-    Several answers to each prompt are sampled through vLLM and judged against the facts; the best and the worst are kept in
-    `runs/NAME/preferences/records.jsonl`.
+    Several answers to each prompt are sampled through vLLM and scored: by the facts, by verifiers, by a reward model or by a judge. Pairs are
+    left in `runs/NAME/preferences/records.jsonl`, with a report on them.
 
     Examples: `osler prefs` · `osler prefs my-recipe.yaml`
     """
@@ -139,6 +160,29 @@ def dpo(
     Examples: `osler dpo` · `osler dpo my-recipe.yaml`
     """
     _run(recipe, run, data, "dpo", launch, processes, nodes, node_rank, rendezvous)
+
+
+@app.command()
+def grpo(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
+    """Reinforce answers that verifiers find right: run RECIPE up to its last `grpo` stage.
+
+    TRL's GRPOTrainer samples groups of answers; `training:` is its GRPOConfig, `rewards:` names the verifiers with their weights.
+    The mean reward of each verifier by step is in the stage's manifest. In the recipe:
+
+    `grpo: {kind: grpo, model: sft, items: [{name: medmcqa-train, part: train}], rewards: {right_option: 1.0}}`
+
+    Example: `osler grpo my-recipe.yaml`
+    """
+    _run(recipe, run, data, "grpo", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
@@ -218,7 +262,7 @@ def publish(
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that made it.")] = RECIPE,
     run: RunOption = None,
 ) -> None:
-    """Copy the model of a STAGE to TARGET with its manifest: sources, licences, tokens, losses, ten samples.
+    """Copy the model of a STAGE to TARGET with its card and its manifest: sources, licences, tokens, losses, ten samples.
 
     Example: `osler publish extend my-base --recipe nano-base`
     """
@@ -229,3 +273,63 @@ def publish(
     training.quiet()
     loaded = load_recipe(recipe)
     out.print(str(write(loaded, run or Path("runs") / loaded.name, stage, target)))
+
+
+@app.command()
+def card(
+    stage: Annotated[str, typer.Argument(help="The stage whose model is described.")],
+    target: Annotated[
+        Path, typer.Argument(help="Folder that README.md is written to; the model is called as the folder.")
+    ],
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help="The recipe that made it.")] = RECIPE,
+    run: RunOption = None,
+) -> None:
+    """Write the model card of a STAGE to TARGET/README.md: licence, data, choices, scores, limits, in the hub's form.
+
+    Example: `osler card final my-model --recipe nano`
+    """
+    from pipelines.card import write_card
+    from pipelines.config import load_recipe
+
+    loaded = load_recipe(recipe)
+    out.print(str(write_card(loaded, run or Path("runs") / loaded.name, stage, target)))
+
+
+@app.command()
+def export(
+    model: Annotated[
+        Path, typer.Argument(help="A stage's folder in a run, as runs/nano/final, or a model's own folder.")
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write to.")],
+    shards: Annotated[
+        str | None,
+        typer.Option("--shards", help="Largest safetensors file, as 5GB. Default: 5GB, unless --gguf is given."),
+    ] = None,
+    gguf: Annotated[
+        str | None, typer.Option("--gguf", help="Write one GGUF file of this type: f16, bf16, q8_0 or f32.")
+    ] = None,
+) -> None:
+    """Write a MODEL as safetensors in shards, or as GGUF for llama.cpp, with its tokenizer and chat template.
+
+    Examples: `osler export runs/nano/final --to final-gguf --gguf q8_0` · `osler export my-72b --to cut --shards 2GB`
+    """
+    from pipelines import training
+    from pipelines.export import export_shards, model_folder
+
+    training.quiet()
+    source = model_folder(model)
+    if shards is not None or gguf is None:
+        for path in export_shards(source, to, shards or "5GB"):
+            out.print(str(path))
+    if gguf is None:
+        return
+    from pipelines.gguf import TYPES, write_gguf
+
+    if gguf not in TYPES:
+        raise OslerError(f"--gguf {gguf}: the types are {', '.join(TYPES)}")
+    to.mkdir(parents=True, exist_ok=True)
+    name = model.parent.name if model.name == "model" else model.name
+    file = to / f"{name}-{gguf}.gguf"
+    rule, alike = write_gguf(source, file, gguf)
+    out.print(str(file))
+    out.print(f"llama.cpp cuts text by its rule '{rule}': {alike:.1%} of the texts tried become the same tokens")

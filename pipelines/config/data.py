@@ -1,4 +1,4 @@
-"""Stages that make corpora: curate, mix, tokenize, replay, preferences."""
+"""Stages that make corpora: curate, mix, tokenize, replay."""
 
 from __future__ import annotations
 
@@ -106,15 +106,3 @@ class ReplayStage(Block):
     max_tokens: int = Field(ge=8)  # of each document
     temperature: float = 1.0
     top_p: float = 1.0
-
-
-class PreferencesStage(Block):
-    """Preference pairs from a model's own answers, sampled through vLLM and judged against the facts."""
-
-    kind: Literal["preferences"]
-    model: str
-    prompts: Corpus
-    samples: int = Field(default=4, ge=2)  # answers for each prompt
-    temperature: float = 1.0
-    max_tokens: int = 128
-    min_margin: float = 0.2  # least difference of score between the kept best and worst answer

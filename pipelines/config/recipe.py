@@ -10,20 +10,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from pipelines.config.data import CurateStage, MixStage, PreferencesStage, ReplayStage, TokenizeStage
+from pipelines.config.data import CurateStage, MixStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
 from pipelines.config.launch import Launch
 from pipelines.config.layers import Layers, load_layers, recipe_path
 from pipelines.config.models import ModelName, resolve_chat_template
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
-from pipelines.config.synthesis import SynthesiseStage
+from pipelines.config.preferences import PreferencesStage
+from pipelines.config.repeat import Repeat, renamed, written_out
+from pipelines.config.synthesis import Asking, SynthesiseStage
 from pipelines.config.training import (
     CptStage,
     DpoStage,
     ExtendStage,
+    GrpoStage,
     InitStage,
     KtoStage,
     MergeStage,
+    MlmStage,
     OrpoStage,
     RewardStage,
     SftStage,
@@ -38,6 +42,7 @@ Stage = Annotated[
     | ExtendStage
     | TokenizeStage
     | CptStage
+    | MlmStage
     | ReplayStage
     | SftStage
     | MergeStage
@@ -47,6 +52,7 @@ Stage = Annotated[
     | KtoStage
     | OrpoStage
     | RewardStage
+    | GrpoStage
     | ExamStage,
     Field(discriminator="kind"),
 ]
@@ -56,11 +62,22 @@ def named_models(stage: Any) -> list[str]:
     """Every model that a stage's block names: ``base``, an earlier stage, a folder or a hub id."""
     found = [stage.model] if isinstance(getattr(stage, "model", None), str) else []
     found += list(getattr(stage, "models", []))
+    if isinstance(stage, MergeStage) and stage.base is not None:
+        found.append(stage.base)
     for name in ("anchor", "teacher"):
         part = getattr(stage, name, None)
         if part is not None and part.model is not None:
             found.append(part.model)
+    if isinstance(stage, PreferencesStage) and stage.scored_by is not None:
+        found.append(stage.scored_by)
     return found
+
+
+def asking(stage: Any) -> Asking | None:
+    """The block of a stage that asks a teacher, if one does."""
+    if isinstance(stage, PreferencesStage):
+        stage = stage.scorer
+    return stage if isinstance(stage, Asking) else None
 
 
 def named_corpora(block: Any) -> list[Corpus]:
@@ -99,6 +116,7 @@ class Recipe(Block):
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
     launch: Launch | None = None
+    repeat: Repeat | None = None  # written out into ordinary stages when the recipe is read
     serve: Serve | None = None
 
 
@@ -112,14 +130,16 @@ def _bare(annotation: Any) -> list[Any]:
 
 
 def _tag(block: type[BaseModel], key: str) -> str:
-    """The value of ``key`` (``kind``, ``step``, ``task``) that says that a mapping is of this class."""
+    """The value of ``key`` (``kind``, ``step``, ``task``, ``by``) that says that a mapping is of this class."""
     return str(typing.get_args(block.model_fields[key].annotation)[0])
 
 
 def _discriminator(members: list[Any]) -> str | None:
     """The key whose value says of which of several classes a mapping is."""
     if len(members) > 1 and all(isinstance(member, type) and issubclass(member, BaseModel) for member in members):
-        return next(key for key in ("kind", "step", "task") if all(key in member.model_fields for member in members))
+        return next(
+            key for key in ("kind", "step", "task", "by") if all(key in member.model_fields for member in members)
+        )
     return None
 
 
@@ -155,23 +175,31 @@ def _explain(error: ValidationError) -> tuple[list[str], str]:
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         key = _discriminator(members)
         assert key is not None
-        noun = "stage" if key == "kind" else key
+        noun = {"kind": "stage", "by": "scorer"}.get(key, key)
         return [*place, key], f"a {noun} is one of: {', '.join(_tag(member, key) for member in members)}"
     return place, first["msg"].removeprefix("Value error, ")
 
 
-def _check_synthesis(layers: Layers, name: str, stage: SynthesiseStage, recipe: Recipe) -> None:
+def _learnt_items(stage: Any) -> list[Corpus]:
+    """Corpora of exam items, and of what else an exam may ask, that a stage learns from or makes training data of."""
+    if isinstance(stage, SynthesiseStage):
+        return [corpus for task in stage.tasks for corpus in task.corpora]
+    if isinstance(stage, PreferencesStage):
+        return [stage.items] if stage.items is not None else []
+    return stage.items if isinstance(stage, GrpoStage) else []
+
+
+def _check_not_examined(layers: Layers, name: str, recipe: Recipe) -> None:
     """Raises RecipeError when items that an exam of the recipe asks are made into training data."""
     examined = [corpus for other in recipe.stages.values() if isinstance(other, ExamStage) for corpus in other.items]
-    for task in stage.tasks:
-        for corpus in task.corpora:
-            for asked in examined:
-                apart = {corpus.part, asked.part} == {"train", "held_out"}
-                if corpus.name == asked.name and not (apart and corpus.held_out_share == asked.held_out_share):
-                    raise RecipeError(
-                        f"{layers.file('stages', name)}: stages.{name} makes training data of '{corpus.name}', which an exam of this recipe asks; "
-                        "give the one part: train and the other part: held_out, with the same held_out_share"
-                    )
+    for corpus in _learnt_items(recipe.stages[name]):
+        for asked in examined:
+            apart = {corpus.part, asked.part} == {"train", "held_out"}
+            if corpus.name == asked.name and not (apart and corpus.held_out_share == asked.held_out_share):
+                raise RecipeError(
+                    f"{layers.file('stages', name)}: stages.{name} makes training data of '{corpus.name}', which an exam of this recipe asks; "
+                    "give the one part: train and the other part: held_out, with the same held_out_share"
+                )
 
 
 def _check_answers(file: Path, where: str, models: list[Any], recipe: Recipe) -> None:
@@ -188,8 +216,7 @@ def _check_answers(file: Path, where: str, models: list[Any], recipe: Recipe) ->
 def _check_stages(layers: Layers, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
-        if isinstance(stage, SynthesiseStage):
-            _check_synthesis(layers, name, stage, recipe)
+        _check_not_examined(layers, name, recipe)
         for word in named_models(stage):
             if word not in earlier and not {"/", ":"} & set(word):
                 raise RecipeError(
@@ -230,7 +257,7 @@ def load_recipe(name: str) -> Recipe:
 
     Raises:
         RecipeError: a file is missing or not YAML, a key is unknown (the message offers the nearest right one), a
-            value has the wrong type, or a stage needs one that does not come before it. The message names the file that
+            value has the wrong type, a stage needs one that does not come before it, or stages cannot be repeated. The message names the file that
             said so, which can be one that the recipe extends.
     """
     layers = load_layers(recipe_path(name))
@@ -239,5 +266,11 @@ def load_recipe(name: str) -> Recipe:
     except ValidationError as error:
         place, sentence = _explain(error)
         raise RecipeError(f"{layers.file(*place)}: {'.'.join(map(str, place))}: {sentence}") from error
+    if recipe.repeat is not None:
+        try:
+            stages, last = written_out(recipe.stages, recipe.repeat)
+        except RecipeError as error:
+            raise RecipeError(f"{layers.file('repeat')}: {error}") from error
+        recipe = recipe.model_copy(update={"stages": stages, "repeat": None, "serve": renamed(recipe.serve, last)})
     _check_stages(layers, recipe)
     return recipe

@@ -1,4 +1,4 @@
-"""The synthesise stage: a teacher and what it is to write."""
+"""The synthesise stage: a teacher and what it is to write; and what every block has that asks a teacher."""
 
 from __future__ import annotations
 
@@ -56,7 +56,50 @@ class Teacher(Block):
         return self
 
 
-class _SynthesisTask(Block):
+class Asking(Block):
+    """A teacher, and the limits within which it is asked."""
+
+    teacher: Teacher
+    max_tries: int = Field(default=1, ge=1)  # replies sampled for one thing until one can be used
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: int | None = Field(default=None, ge=1)  # of prompts and answers together
+    concurrency: int = Field(default=16, ge=1)  # requests under way at once
+    timeout: float = Field(default=300.0, gt=0)  # seconds for a request
+    retries: int = Field(default=5, ge=0)  # of a request that failed, with growing waits between
+    backoff: float = Field(default=1.0, gt=0)  # seconds, the first of these waits at most
+    stop_after: int = Field(default=20, ge=1)  # items in a row that the endpoint failed: the run stops
+    max_cost: float | None = Field(default=None, gt=0)  # in the currency of the prices
+
+    @model_validator(mode="after")
+    def _cost_is_known(self) -> Asking:
+        if self.max_cost is not None and self.teacher.price_per_million is None:
+            raise ValueError("max_cost needs teacher.price_per_million")
+        return self
+
+    def makes(self) -> dict[str, Any]:
+        """The settings that the replies depend on: what only says how fast, how dearly and from where is left out."""
+        how = {"requests_per_minute", "tokens_per_minute", "concurrency", "timeout", "retries", "backoff"}
+        how |= {"stop_after", "max_cost"}
+        of_teacher = {"url", "key_env", "price_per_million", "expected_tokens"}
+        return {**self.model_dump(exclude={*how, "teacher"}), "teacher": self.teacher.model_dump(exclude=of_teacher)}
+
+
+class Prompted(Block):
+    """What has prompts that a recipe may put its own in the place of."""
+
+    prompts: dict[str, str] = {}  # step, or step.language, to a bundled prompt's name or a .jinja file
+
+    steps: ClassVar[tuple[str, ...]] = ()  # those that have a prompt
+
+    @model_validator(mode="after")
+    def _prompts_are_of_steps(self) -> Prompted:
+        for key in self.prompts:
+            if key.partition(".")[0] not in self.steps:
+                raise ValueError(f"prompts: no step is called '{key}'; there are: {', '.join(self.steps)}")
+        return self
+
+
+class _SynthesisTask(Prompted):
     """What all tasks of a synthesise stage have."""
 
     name: str | None = Field(
@@ -64,16 +107,6 @@ class _SynthesisTask(Block):
     )  # first part of the records' ids; the kind if not given
     corpora: list[Corpus] = Field(min_length=1)
     each: int = Field(default=1, ge=1)  # records wished of each source item
-    prompts: dict[str, str] = {}  # step, or step.language, to a bundled prompt's name or a .jinja file
-
-    steps: ClassVar[tuple[str, ...]] = ()  # those that have a prompt
-
-    @model_validator(mode="after")
-    def _prompts_are_of_steps(self) -> _SynthesisTask:
-        for key in self.prompts:
-            if key.partition(".")[0] not in self.steps:
-                raise ValueError(f"prompts: no step is called '{key}'; there are: {', '.join(self.steps)}")
-        return self
 
 
 class ExamTask(_SynthesisTask):
@@ -125,21 +158,12 @@ SynthesisTask = Annotated[ExamTask | GroundedTask | VignetteTask, Field(discrimi
 TASK_CLASSES: dict[str, type[_SynthesisTask]] = {"exam": ExamTask, "grounded": GroundedTask, "vignette": VignetteTask}
 
 
-class SynthesiseStage(Block):
+class SynthesiseStage(Asking):
     """Records written by a teacher and kept when they agree with a gold label or a passage; a corpus by the stage's name."""
 
     kind: Literal["synthesise"]
-    teacher: Teacher
     tasks: list[SynthesisTask] = Field(min_length=1)
     max_tries: int = Field(default=8, ge=1)  # for each record (Fully Open Meditron: 8)
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    tokens_per_minute: int | None = Field(default=None, ge=1)  # of prompts and answers together
-    concurrency: int = Field(default=16, ge=1)  # requests under way at once
-    timeout: float = Field(default=300.0, gt=0)  # seconds for a request
-    retries: int = Field(default=5, ge=0)  # of a request that failed, with growing waits between
-    backoff: float = Field(default=1.0, gt=0)  # seconds, the first of these waits at most
-    stop_after: int = Field(default=20, ge=1)  # items in a row that the endpoint failed: the run stops
-    max_cost: float | None = Field(default=None, gt=0)  # in the currency of the prices
 
     @model_validator(mode="after")
     def _is_one_corpus(self) -> SynthesiseStage:
@@ -152,13 +176,4 @@ class SynthesiseStage(Block):
             raise ValueError(
                 "one stage gives either dialogues or items; put the task with record: item in its own stage"
             )
-        if self.max_cost is not None and self.teacher.price_per_million is None:
-            raise ValueError("max_cost needs teacher.price_per_million")
         return self
-
-    def makes(self) -> dict[str, Any]:
-        """The settings that the records depend on: what only says how fast, how dearly and from where is left out."""
-        how = {"requests_per_minute", "tokens_per_minute", "concurrency", "timeout", "retries", "backoff"}
-        how |= {"stop_after", "max_cost"}
-        of_teacher = {"url", "key_env", "price_per_million", "expected_tokens"}
-        return {**self.model_dump(exclude={*how, "teacher"}), "teacher": self.teacher.model_dump(exclude=of_teacher)}

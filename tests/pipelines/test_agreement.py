@@ -2,15 +2,15 @@
 
 import pytest
 
+from evals.quantities import quantities
+from evals.verifiers import letters
 from pipelines.agreement import (
     copies,
     dose_support,
     gives_away,
     invented,
-    letters,
     names_condition,
     points_at_source,
-    quantities,
     quoted,
     support,
     verdict,

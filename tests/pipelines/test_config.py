@@ -48,8 +48,8 @@ def test_every_bundled_recipe_loads():
         (
             "kind: sft",
             "kind: sfft",
-            "a stage is one of: init, curate, mix, extend, tokenize, cpt, replay, sft, merge, preferences, synthesise, "
-            "dpo, kto, orpo, reward, exam",
+            "a stage is one of: init, curate, mix, extend, tokenize, cpt, mlm, replay, sft, merge, preferences, synthesise, "
+            "dpo, kto, orpo, reward, grpo, exam",
         ),
         ("serve: {model: sft}", "serve: {model: dpo}", "no stage is called 'dpo'"),
         ("max_steps: 1", "max_steps: [", "not valid YAML"),

@@ -2,10 +2,7 @@
 
 import pytest
 
-from corpora.records import Dialogue, Message
 from pipelines.judge import INVENTED_DOSE, judge
-from pipelines.preferences import pair
-from serving.sampling import Sample
 
 QUESTION = "What are the symptoms of appendicitis?"
 REFERENCE = "Typical symptoms of appendicitis are loss of appetite and pain moving to the right."
@@ -36,22 +33,3 @@ def test_an_emergency_is_judged_by_its_referral():
     )
     assert 0.6 < other < 1.0
     assert judge("A drooping face!", reference, "Have a rest.", True, meta) == 0.0
-
-
-def dialogue() -> Dialogue:
-    messages = [Message(role="user", content=QUESTION), Message(role="assistant", content=REFERENCE)]
-    return Dialogue(id="1", messages=messages, meta=META)
-
-
-def test_best_and_worst_become_a_pair():
-    drawn = [Sample("Hiccups.", True), Sample(REFERENCE, True), Sample("Loss of appetite.", True)]
-    kept, scores = pair(dialogue(), drawn, 0.2)
-    assert kept is not None
-    assert kept.chosen == REFERENCE
-    assert kept.rejected == "Hiccups."
-    assert [message.role for message in kept.prompt] == ["user"]
-    assert len(scores) == 3
-
-
-def test_answers_that_are_too_close_make_no_pair():
-    assert pair(dialogue(), [Sample(REFERENCE, True), Sample(REFERENCE, True)], 0.2)[0] is None

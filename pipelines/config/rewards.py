@@ -1,0 +1,41 @@
+"""What a recipe says of verifiable rewards: which verifiers, their weights, and how the questions are put to the model."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from evals.verifiers import THOUGHT_THEN_ANSWER
+from pipelines.config.parts import Block
+
+Verifier = Literal["right_option", "right_number", "format", "emergency"]
+
+
+class Tolerance(Block):
+    """How far a number may be from its reference; the larger of the two counts."""
+
+    relative: float = Field(default=0.01, ge=0)  # of the reference's size
+    absolute: float = Field(default=0.0, ge=0)  # in the reference's unit
+
+
+class Rewards(Block):
+    """Verifiers by weight. Each gives 0 or 1 to an answer, or nothing where it does not apply."""
+
+    rewards: dict[Verifier, float] = Field(min_length=1)  # to their weights
+    format: str = THOUGHT_THEN_ANSWER  # regular expression that the whole answer must match for the reward ``format``
+    tolerance: Tolerance = Tolerance()  # of right_number
+    options: Literal["letters", "text", "none"] = (
+        "letters"  # listed beneath an item's question: with letters, bare, not at all
+    )
+    instruction: str = ""  # follows the question
+
+    @field_validator("format")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return pattern
