@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import shutil
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
@@ -14,12 +18,14 @@ from pipelines import training
 from pipelines.config import (
     GrpoStage,
     KtoStage,
+    Launch,
     PreferencesStage,
     PreferenceStage,
     Prompted,
     Recipe,
     RecipeError,
     SftStage,
+    TrainingStage,
     asking,
     named_corpora,
     named_models,
@@ -27,9 +33,11 @@ from pipelines.config import (
 )
 from pipelines.data import Sources, checked, filtered
 from pipelines.devices import here
+from pipelines.launch import Node, check_options, deepspeed_is_there
 from pipelines.model_sources import allowing
 from pipelines.pairs import check_pairs
 from pipelines.plan import StagePlan, check_plan, disk_of
+from pipelines.sharding import shared_out
 from serving.hardware import has_gpu
 
 log = logging.getLogger(__name__)
@@ -127,6 +135,69 @@ def check_teachers(recipe: Recipe) -> None:
             prompted = [asks] if isinstance(asks, Prompted) else getattr(asks, "tasks", [])
             for one in prompted:
                 load_prompts(one)
+
+
+def check_launch(recipe: Recipe, node: Node) -> None:
+    """Raises RecipeError when the recipe's ``launch`` block fits this machine, or a stage of the recipe, badly."""
+    launch = recipe.launch
+    check_shares(recipe)
+    nodes = launch.nodes if launch is not None else 1
+    if node.rank not in range(nodes):
+        raise RecipeError(f"--node-rank {node.rank}: the {nodes} machines of the run are numbered from 0")
+    if launch is None or not launch.needs_launcher:
+        return
+    devices = torch.cuda.device_count() if has_gpu() else len(os.sched_getaffinity(0))
+    if launch.processes_per_node > devices:
+        raise RecipeError(
+            f"launch.processes: {launch.processes_per_node} processes on one machine, which has {devices} "
+            f"{'GPUs' if has_gpu() else 'processor cores and no GPU'}; lower --processes, or run on more machines with --nodes"
+        )
+    if launch.nodes > 1 and node.rendezvous is None:
+        raise RecipeError(
+            f"launch.nodes: {launch.nodes} machines need a place to meet: start the same command on each with --node-rank 0, 1, … and "
+            "--rendezvous HOST:PORT of the first, or let `osler launch` write a task file that does"
+        )
+    if launch.strategy.startswith("zero") and not deepspeed_is_there():
+        raise RecipeError(f"launch.strategy: {launch.strategy} needs DeepSpeed: pip install 'osler[deepspeed]'")
+
+
+def check_shares(recipe: Recipe) -> None:
+    """Raises RecipeError when a training stage cannot be shared out as the recipe's ``launch`` block says, on any machine."""
+    launch = recipe.launch or Launch()
+    if launch.options:
+        check_options(launch)
+    for name, stage in recipe.stages.items():
+        if not isinstance(stage, TrainingStage):
+            continue
+        try:
+            shared_out(stage, launch.processes)
+            _check_strategy(stage, launch)
+        except RecipeError as error:
+            raise RecipeError(f"stages.{name}: {error}") from error
+
+
+def _check_strategy(stage: Any, launch: Launch) -> None:
+    anchor = getattr(stage, "anchor", None)
+    if anchor is not None and anchor.rows % launch.processes:
+        raise RecipeError(
+            f"anchor.rows: {anchor.rows} rows cannot be shared out over {launch.processes} processes; make it a multiple"
+        )
+    if launch.strategy == "ddp" or not launch.needs_launcher:
+        return
+    if getattr(stage, "optimizer", "adamw") != "adamw":
+        # Its updates are made of whole matrices, of which a process has a part.
+        raise RecipeError(f"optimizer: muon does not work with {launch.strategy}; take adamw, or launch.strategy ddp")
+    if getattr(stage, "quantization", None) is not None:
+        raise RecipeError(
+            f"quantization: {launch.strategy} would have to share out weights of few bits, which accelerate leaves whole or takes only "
+            "where bitsandbytes stores them as floating-point numbers; take launch.strategy ddp, or leave quantization out"
+        )
+    early = launch.options.get("cpu_ram_efficient_loading") and (anchor is not None or stage.kind not in ("cpt", "sft"))
+    if early:
+        raise RecipeError(
+            "launch.options.cpu_ram_efficient_loading leaves the weights of all processes but the first empty until training starts, "
+            "and this stage computes with them before; leave it out"
+        )
 
 
 def check_disk(planned: list[StagePlan], run_dir: Path) -> None:

@@ -38,7 +38,7 @@ class RolledBack(Exception):
 def _sequences(row: dict[str, Any]) -> Iterator[list[int]]:
     """The token sequences that a row of training data becomes: itself, its prompt with each answer, or both its conversations."""
     if "input_ids" in row:
-        yield list(row["input_ids"])
+        yield [int(token) for token in row["input_ids"]]  # a list, or a tensor of masked rows
     for name in ("chosen_ids", "rejected_ids", "completion_ids"):
         if name in row:
             yield [*row.get("prompt_ids", []), *row[name]]

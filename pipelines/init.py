@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM, set_seed
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertTokenizer,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    RobertaTokenizer,
+    set_seed,
+)
 
 from corpora.records import Document
 from pipelines import training
@@ -50,6 +60,19 @@ def train_tokenizer(texts: list[str], vocab_size: int, max_length: int) -> PreTr
     return tokenizer
 
 
+def train_encoder_tokenizer(
+    texts: list[str], vocab_size: int, max_length: int, wordpiece: bool, lowercase: bool
+) -> PreTrainedTokenizerBase:
+    """An encoder's tokenizer of ``vocab_size`` entries, with mask, classifier, separator, padding and unknown tokens.
+
+    Either BERT's WordPiece, in which each Chinese character is a word of its own, or RoBERTa's byte-level BPE.
+    """
+    old = BertTokenizer(do_lower_case=lowercase) if wordpiece else RobertaTokenizer()
+    tokenizer: PreTrainedTokenizerBase = old.train_new_from_iterator(texts, vocab_size, show_progress=False)
+    tokenizer.model_max_length = max_length
+    return tokenizer
+
+
 def init(stage: InitStage, seed: int, sources: Sources, draft: Draft) -> None:
     """Writes the untrained model to ``draft``.
 
@@ -57,17 +80,20 @@ def init(stage: InitStage, seed: int, sources: Sources, draft: Draft) -> None:
         DataError: a corpus is missing, empty, or does not hold documents.
     """
     documents = records(stage.corpora, sources, Document)
-    max_length = int(stage.architecture.get("max_position_embeddings", 2048))
-    tokenizer = train_tokenizer([document.text for document in documents], stage.vocab_size, max_length)
+    texts = [document.text for document in documents]
+    architecture = {key: value for key, value in stage.architecture.items() if key != "model_type"}
+    max_length = int(architecture.get("max_position_embeddings", 2048 if stage.model_type == "qwen3" else 512))
+    tokenizer: PreTrainedTokenizerBase
+    if stage.model_type == "bert":
+        wordpiece = stage.tokenizer == "wordpiece"
+        tokenizer = train_encoder_tokenizer(texts, stage.vocab_size, max_length, wordpiece, stage.lowercase)
+        make, ends = (BertConfig, BertForMaskedLM), {}
+    else:
+        tokenizer = train_tokenizer(texts, stage.vocab_size, max_length)
+        make, ends = (Qwen3Config, Qwen3ForCausalLM), {"eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
     set_seed(seed)
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-        **stage.architecture,
-    )
-    model = Qwen3ForCausalLM(config)
+    config = make[0](vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **ends, **architecture)
+    model = make[1](config)
     text = "\n".join(document.text[:2000] for document in documents[:200])
     draft.metrics = {
         "parameters": model.num_parameters(),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipelines.architectures import Shape
+from pipelines.config import Strategy
 
 GIB = 2**30
 
@@ -39,7 +40,6 @@ Numbers = Literal[
     "float32", "bfloat16", "mixed"
 ]  # of weights and products; "mixed" is float32 weights under bfloat16 autocast
 Head = Literal["all", "labelled", "tiled", "fused"]
-Strategy = Literal["ddp", "fsdp2", "zero2", "zero3"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from huggingface_hub import try_to_load_from_cache
 from pipelines import training
 from pipelines.architectures import Shape, built, shape_of
 from pipelines.compute import forward_flops, generation_hours, hours, muon_flops, training_flops
-from pipelines.config import Corpus, Lora, Recipe, TrainingStage, training_class
+from pipelines.config import Corpus, Lora, Recipe, Strategy, TrainingStage, training_class
 from pipelines.config.models import own_folder
 from pipelines.data import Sources
 from pipelines.devices import Devices, devices, libraries, table
@@ -28,7 +28,6 @@ from pipelines.memory import (
     Load,
     Memory,
     Numbers,
-    Strategy,
     formats,
     kv_cache_bytes,
     memory,
@@ -147,11 +146,11 @@ def disk_of(stages: list[StagePlan]) -> int:
     return stays + max((stage.disk.get("checkpoints", 0) for stage in stages), default=0)
 
 
-def launch_of(recipe: Recipe, stage: Any, where: Devices) -> tuple[Strategy, int]:
+def launch_of(recipe: Recipe, where: Devices) -> tuple[Strategy, int]:
     """How the processes of a stage share the model, and their number: the devices', or the launch block's on a processor."""
-    launch = getattr(stage, "launch", None) or getattr(recipe, "launch", None)
-    strategy: Strategy = getattr(launch, "strategy", None) or "ddp"
-    return strategy, where.count if where.kind == "gpu" else getattr(launch, "processes", None) or 1
+    strategy: Strategy = recipe.launch.strategy if recipe.launch is not None else "ddp"
+    own = recipe.launch.processes if recipe.launch is not None else 1
+    return strategy, where.count if where.kind == "gpu" else own
 
 
 def bits_of(stage: Any) -> int:
@@ -183,7 +182,7 @@ def value_of(stage: Any, key: str) -> Any:
 
 def settings_of(recipe: Recipe, stage: Any, where: Devices) -> Settings:
     """What the stage's block, Osler and the trainer say together."""
-    strategy, processes = launch_of(recipe, stage, where)
+    strategy, processes = launch_of(recipe, where)
     batch, in_all = value_of(stage, "per_device_train_batch_size"), getattr(stage, "global_batch", None)
     accumulation = value_of(stage, "gradient_accumulation_steps")
     if in_all is not None:  # rows of an optimizer step, in any number of processes

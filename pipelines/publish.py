@@ -1,4 +1,4 @@
-"""A model as it is given away: the weights of a stage with the manifest of how they came about and ten samples."""
+"""A model as it is given away: the weights of a stage with its card, the manifest of how they came about and ten samples."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from corpora.catalog import find_dataset, load_catalog
 from corpora.errors import OslerError
 from pipelines import training
 from pipelines.artifact import folder_hashes, load_artifact
+from pipelines.card import is_encoder, write_card
 from pipelines.config import Recipe, named_corpora
 
 OPENINGS = (
@@ -53,7 +54,7 @@ def samples(folder: Path, seed: int, max_new_tokens: int = 60) -> list[str]:
 
 
 def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
-    """Copies the model of ``stage`` to ``target`` and writes ``manifest.json`` beside it.
+    """Copies the model of ``stage`` to ``target`` and writes ``README.md``, its card, and ``manifest.json`` beside it.
 
     Raises:
         OslerError: the stage is not finished, or leaves no model.
@@ -65,6 +66,7 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     for path in last.model.iterdir():
         shutil.copyfile(path, target / path.name)
+    write_card(recipe, run_dir, stage, target)
     names = dict.fromkeys(corpus.name for block in recipe.stages.values() for corpus in named_corpora(block))
     datasets = {name: find_dataset(name) for name in names if name in load_catalog()}
     manifest = {
@@ -85,7 +87,7 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
             if artifact is not None
         },
         "tokens": sum(artifact.metrics.get("tokens", 0) for artifact in artifacts.values() if artifact is not None),
-        "samples": samples(target, recipe.seed),
+        "samples": [] if is_encoder(target) else samples(target, recipe.seed),
         "files": folder_hashes(target),
     }
     (target / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipelines.config.data import CurateStage, MixStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
+from pipelines.config.launch import Launch
 from pipelines.config.layers import Layers, load_layers, recipe_path
 from pipelines.config.models import ModelName, resolve_chat_template
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
@@ -26,6 +27,7 @@ from pipelines.config.training import (
     InitStage,
     KtoStage,
     MergeStage,
+    MlmStage,
     OrpoStage,
     RewardStage,
     SftStage,
@@ -40,6 +42,7 @@ Stage = Annotated[
     | ExtendStage
     | TokenizeStage
     | CptStage
+    | MlmStage
     | ReplayStage
     | SftStage
     | MergeStage
@@ -59,6 +62,8 @@ def named_models(stage: Any) -> list[str]:
     """Every model that a stage's block names: ``base``, an earlier stage, a folder or a hub id."""
     found = [stage.model] if isinstance(getattr(stage, "model", None), str) else []
     found += list(getattr(stage, "models", []))
+    if isinstance(stage, MergeStage) and stage.base is not None:
+        found.append(stage.base)
     for name in ("anchor", "teacher"):
         part = getattr(stage, name, None)
         if part is not None and part.model is not None:
@@ -110,6 +115,7 @@ class Recipe(Block):
     allow: list[Literal["remote_code", "pickled_weights"]] = []
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
+    launch: Launch | None = None
     repeat: Repeat | None = None  # written out into ordinary stages when the recipe is read
     serve: Serve | None = None
 

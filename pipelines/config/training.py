@@ -1,4 +1,4 @@
-"""Stages that make weights: init, extend, cpt, sft, merge, dpo, kto, orpo, reward, grpo.
+"""Stages that make weights: init, extend, cpt, mlm, sft, merge, dpo, kto, orpo, reward, grpo.
 
 The ``training`` block of a stage is the field-for-field config of the trainer that runs it.
 """
@@ -17,12 +17,30 @@ from pipelines.config.rewards import Rewards
 
 
 class InitStage(Block):
-    """A new model: a byte-level BPE learnt from the corpora, and random weights."""
+    """A new model: a tokenizer learnt from the corpora, and random weights."""
 
     kind: Literal["init"]
     corpora: list[Corpus] = Field(min_length=1)
     vocab_size: int
-    architecture: dict[str, Any]  # fields of transformers.Qwen3Config
+    # Fields of transformers.Qwen3Config, or with ``model_type: bert`` those of transformers.BertConfig.
+    architecture: dict[str, Any]
+    tokenizer: Literal["bpe", "wordpiece"] = "bpe"  # on bytes, or BERT's
+    lowercase: bool = False  # of a wordpiece tokenizer: texts in lower case and without accents
+
+    @property
+    def model_type(self) -> str:
+        """What transformers calls the architecture."""
+        return str(self.architecture.get("model_type", "qwen3"))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> InitStage:
+        if self.model_type not in ("qwen3", "bert"):
+            raise ValueError(f"architecture.model_type is qwen3 or bert, not '{self.model_type}'")
+        if self.tokenizer == "wordpiece" and self.model_type != "bert":
+            raise ValueError("tokenizer: wordpiece belongs to a model with architecture.model_type: bert")
+        if self.lowercase and self.tokenizer != "wordpiece":
+            raise ValueError("lowercase belongs to tokenizer: wordpiece; one on bytes keeps every letter")
+        return self
 
 
 class ExtendStage(Block):
@@ -43,6 +61,9 @@ class TrainingStage(Block):
         None  # go back and leave a batch out when the loss jumps; by default a run only stops at NaN
     )
     training: dict[str, Any] = {}  # the trainer's own config, field for field
+    # Rows of each optimizer step over all processes. With it the result does not depend on how many there are, and
+    # ``per_device_train_batch_size`` says only how many rows of them a device holds at a time.
+    global_batch: int | None = Field(default=None, ge=1)
 
 
 class AdapterStage(TrainingStage):
@@ -85,6 +106,18 @@ class CptStage(AdapterStage):
         return self
 
 
+class MlmStage(TrainingStage):
+    """Masked-language pretraining of an encoder (Devlin et al. 2019), from random weights or going on from a model."""
+
+    kind: Literal["mlm"]
+    corpora: list[Corpus] = Field(min_length=1)
+    held_out: float = Field(default=0.02, ge=0, lt=0.5)  # share of documents on which it is examined
+    sequence_length: int = Field(default=512, ge=8)  # tokens, [CLS] and [SEP] included
+    mask_share: float = Field(default=0.15, gt=0, lt=1)  # of the tokens of a row
+    whole_words: bool = True  # the pieces of a word are masked together
+    chinese_words: Literal["characters", "jieba"] = "characters"  # what a word of Chinese is
+
+
 class SftStage(AdapterStage):
     """Supervised fine-tuning on dialogues, with loss on the assistant's tokens only."""
 
@@ -96,12 +129,46 @@ class SftStage(AdapterStage):
 
 
 class MergeStage(Block):
-    """A weighted mean of the weights of models of one shape."""
+    """One model from the weights of several of one shape."""
 
     kind: Literal["merge"]
     models: dict[str, float] = Field(
-        min_length=2
+        min_length=1
     )  # name (``base`` or a stage's) to weight; the last gives the tokenizer
+    method: Literal["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"] = "linear"
+    base: str | None = None  # what the models were trained from, for the methods that add to it
+    density: float | None = Field(default=None, gt=0, lt=1)  # share of what a model learnt that ties and dare keep
+    majority_sign_method: Literal["total", "frequency"] = "total"  # the sign of the sum, or of most of the models
+    seed: int | None = None  # of what dare keeps; the recipe's if not given
+
+    @model_validator(mode="after")
+    def _has_what_the_method_needs(self) -> MergeStage:
+        needs_base = self.method not in ("linear", "slerp")
+        needs_density = self.method in ("ties", "dare_linear", "dare_ties")
+        if needs_base != (self.base is not None):
+            raise ValueError(
+                f"method: {self.method} adds to a base: name it in base"
+                if needs_base
+                else f"base does not belong to method: {self.method}; name the base in models, or choose another method"
+            )
+        if needs_density != (self.density is not None):
+            raise ValueError(
+                f"method: {self.method} needs density, the share that is kept (ties: 0.2, Yadav et al. 2023; "
+                "dare: 0.1 and more, Yu et al. 2024)"
+                if needs_density
+                else f"density does not belong to method: {self.method}, which keeps all"
+            )
+        if self.majority_sign_method != "total" and not self.method.endswith("ties"):
+            raise ValueError("majority_sign_method belongs to the methods ties and dare_ties")
+        if self.seed is not None and not self.method.startswith("dare"):
+            raise ValueError("seed belongs to the methods dare_linear and dare_ties; the others have no chance in them")
+        if not needs_base and len(self.models) < 2:
+            raise ValueError(f"models: method {self.method} needs two models")
+        if self.method == "slerp" and len(self.models) > 2:
+            raise ValueError("models: method slerp goes from one model to a second; it takes no third")
+        if not needs_base and (min(self.models.values()) < 0 or sum(self.models.values()) <= 0):
+            raise ValueError("models: the weights of a mean are not negative, and not all nought")
+        return self
 
 
 class PreferenceStage(AdapterStage):
@@ -164,6 +231,7 @@ class GrpoStage(AdapterStage, Rewards):
 # Of each kind of stage that trains, the config class whose fields its ``training`` block may set.
 TRAINING_CLASSES = {
     "cpt": ("transformers", "TrainingArguments"),
+    "mlm": ("transformers", "TrainingArguments"),
     "sft": ("trl", "SFTConfig"),
     "dpo": ("trl", "DPOConfig"),
     "kto": ("trl", "KTOConfig"),

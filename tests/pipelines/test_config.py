@@ -48,7 +48,7 @@ def test_every_bundled_recipe_loads():
         (
             "kind: sft",
             "kind: sfft",
-            "a stage is one of: init, curate, mix, extend, tokenize, cpt, replay, sft, merge, preferences, synthesise, "
+            "a stage is one of: init, curate, mix, extend, tokenize, cpt, mlm, replay, sft, merge, preferences, synthesise, "
             "dpo, kto, orpo, reward, grpo, exam",
         ),
         ("serve: {model: sft}", "serve: {model: dpo}", "no stage is called 'dpo'"),

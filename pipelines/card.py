@@ -1,0 +1,305 @@
+"""The model card: what a model was made of and how, how good it is, and what it must not be used for.
+
+``README.md`` with the front matter of the Hugging Face hub (https://huggingface.co/docs/hub/model-cards), as Mitchell et al. 2019
+(https://arxiv.org/abs/1810.03993) ask of a card. Every figure is read from the manifests of the run; what is not known is said
+to be unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from corpora.catalog import UNKNOWN, find_dataset, load_catalog
+from corpora.errors import OslerError
+from corpora.licences import strictest
+from pipelines.artifact import Artifact, load_artifact
+from pipelines.config import Recipe, named_corpora, named_models, training_data
+from pipelines.config.models import own_folder
+from pipelines.report import data_section, exam_section, exams, stages_section, teachers_section
+
+# The hub's names of licences (https://huggingface.co/docs/hub/repositories-licenses), by the catalogue's.
+HUB_LICENCES = {
+    "Apache-2.0": "apache-2.0",
+    "MIT": "mit",
+    "CC BY 4.0": "cc-by-4.0",
+    "CC-BY-4.0": "cc-by-4.0",
+    "CC-BY-NC-4.0": "cc-by-nc-4.0",
+    "ODC-By": "odc-by",
+}
+OWN_LICENCE = "apache-2.0"  # of this project, its bundled corpora and its bundled base
+LICENCE_NAMES = {"no": "non-commercial", "share": "share-alike"}
+
+EMERGENCY = (
+    "**In an emergency, call your local emergency number.** The model is a computer program and not a doctor: it may fail to see "
+    "an emergency, and may answer one with words."
+)
+INTENDED = (
+    "Research on medical language models: how they learn facts, what they forget, how their answers can be examined. Answers may be "
+    "shown to people who know that they come from a program and can check them."
+)
+OUT_OF_SCOPE = (
+    "Diagnosis, treatment, triage, dosing, or any other decision about a person's health; use as, or as a part of, a medical "
+    "device; advice to patients without a clinician who answers for it; text that is passed off as a person's. It has been through "
+    "no clinical trial and no regulator has cleared it."
+)
+LIMITS = (
+    "It states falsehoods with the same assurance as facts, doses and contraindications included. It knows nothing that is not in "
+    "its training text, and nothing newer. It is examined on the questions below and on no others; a share of right answers says "
+    "nothing on the harm of the wrong ones. How it fares with other languages, groups of people or rare diseases was not measured. "
+    "What its base and its corpora are biased by, it is as well."
+)
+
+
+def is_encoder(folder: Path) -> bool:
+    """Whether the model in ``folder`` fills masks and does not write."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return any(name.endswith("ForMaskedLM") for name in config.get("architectures") or [])
+
+
+def lineage(recipe: Recipe, stage: str) -> dict[str, Any]:
+    """The stages that the model of ``stage`` was made by, itself the last, in the recipe's order."""
+    needed = {stage}
+    for name, block in reversed(recipe.stages.items()):
+        if name in needed:
+            needed |= {*named_models(block), *(corpus.name for corpus in named_corpora(block))}
+            needed |= {word for word in (getattr(block, "tokens", None),) if isinstance(word, str)}
+    return {name: block for name, block in recipe.stages.items() if name in needed}
+
+
+def _models_licence(recipe: Recipe, blocks: dict[str, Any]) -> str:
+    """The hub's name of the licence of the models that the stages began from: that of their cards where they have one.
+
+    It is unknown where a model has no card in its folder, or several models have several licences.
+    """
+    found = set()
+    for name in {model for block in blocks.values() for model in named_models(block)} - blocks.keys():
+        place = recipe.base_model if name == "base" else name
+        assert place is not None
+        folder = own_folder(place)
+        if place.startswith("bundled:"):
+            found.add(OWN_LICENCE)
+        elif folder is not None and (folder / "README.md").is_file():
+            found.add(str(ModelCard.load(folder / "README.md").data.get("license") or UNKNOWN))
+        else:
+            found.add(UNKNOWN)
+    return found.pop() if len(found) == 1 else UNKNOWN if found else OWN_LICENCE
+
+
+def licence(names: list[str], models: str) -> dict[str, str]:
+    """The front matter's licence: as much as the strictest of the datasets' licences and the models' allows.
+
+    Args:
+        names: of the corpora that the weights are made from; those that the catalogue lacks are this project's own.
+        models: the hub's name of the licence of the models that the stages began from.
+
+    Returns:
+        ``license``, and ``license_name`` where no licence of the hub's list says it: the terms are then those of the table of data.
+    """
+    found = strictest(names)
+    commercial, forbidding = found["commercial"]
+    share, binding = found["share_alike"]
+    if commercial == "no":
+        deciding, name = forbidding, LICENCE_NAMES["no"]
+    elif UNKNOWN in (commercial, models):
+        return {"license": UNKNOWN}
+    elif share == "yes":
+        deciding, name = binding, LICENCE_NAMES["share"]
+    elif share == UNKNOWN:
+        return {"license": UNKNOWN}
+    else:
+        return {"license": models}
+    known = {HUB_LICENCES.get(find_dataset(one).licence) for one in deciding}
+    only = known.pop() if len(known) == 1 else None
+    if only is not None and (share != "yes" or "-sa" in only):
+        return {"license": only}
+    return {"license": "other", "license_name": name}
+
+
+def _results(found: dict[str, Any]) -> list[EvalResult]:
+    """The scores of one model as the hub's index of models holds them."""
+    results = []
+    for name, scores in found["items"].items():
+        entry = load_catalog().get(name)
+        hub = entry.hub if entry is not None and entry.hub != UNKNOWN else name
+        score = scores["all"]
+        results.append(
+            EvalResult(
+                task_type="question-answering",
+                task_name="multiple choice, by log-likelihood",
+                dataset_type=hub,
+                dataset_name=entry.title if entry is not None else name,
+                metric_type="accuracy",
+                metric_name="accuracy, %",
+                metric_value=round(100 * score["share"], 2),
+                metric_args={"n": score["n"], "interval_95": [round(100 * score[end], 2) for end in ("low", "high")]},
+            )
+        )
+    return results
+
+
+def front_matter(
+    recipe: Recipe, stage: str, name: str, encoder: bool, found: dict[str, dict[str, Any]]
+) -> ModelCardData:
+    """The card's YAML, checked by huggingface_hub."""
+    blocks = lineage(recipe, stage)
+    names = training_data(blocks)
+    entries = [find_dataset(one) for one in names if one in load_catalog()]
+    bundled = any(one.startswith("bundled-") for one in names)
+    languages = {language for entry in entries for language in entry.language} | ({"en"} if bundled else set())
+    base = recipe.base_model
+    results = _results(found[stage]) if stage in found else []
+    return ModelCardData(
+        model_name=name,
+        # A hub id only: a folder, a bundled base or one of ModelScope is named in the text.
+        base_model=base.partition("@")[0] if base and own_folder(base) is None and ":" not in base else None,
+        datasets=sorted({entry.hub for entry in entries if entry.hub != UNKNOWN}) or None,
+        language=sorted(languages) or None,
+        library_name="transformers",
+        pipeline_tag="fill-mask" if encoder else "text-generation",
+        tags=["medical", "osler", *dict.fromkeys(block.kind for block in blocks.values())],
+        metrics=["accuracy"] if results else None,
+        eval_results=results or None,
+        **licence(names, _models_licence(recipe, blocks)),  # type: ignore[arg-type]
+    )
+
+
+def _choices(blocks: dict[str, Any]) -> list[str]:
+    """What each stage was told, as the recipe says it."""
+    lines = []
+    for name, block in blocks.items():
+        told = json.dumps(block.model_dump(exclude_defaults=True, mode="json"), ensure_ascii=False, indent=1)
+        lines += [f"**{name}** ({block.kind})", "", "```json", told, "```", ""]
+    return lines
+
+
+def _scores(found: dict[str, dict[str, Any]], stage: str, artifacts: dict[str, Artifact]) -> list[str]:
+    """The model's scores beside those of the first model that was examined, with intervals; the held-out loss of an encoder."""
+    lines: list[str] = []
+    if stage in found:
+        first = next(iter(found))
+        shown = {model: dict(found[model]) for model in dict.fromkeys([first, stage])}
+        for result in shown.values():  # a comparison with a model that is not in this table says nothing here
+            if result.get("against", {}).get("model") not in shown:
+                result.pop("against", None)
+        lines += exam_section(shown)
+    held_out = artifacts[stage].metrics.get("held_out") if stage in artifacts else None
+    if isinstance(held_out, dict):
+        before = artifacts[stage].metrics["held_out_before"]
+        lines += [
+            f"On {held_out['masked_tokens']:,} masked tokens of held-out documents, always the same ones: loss {held_out['loss']} "
+            f"nats (before this stage {before['loss']}), {100 * held_out['accuracy']:.1f}% right (before {100 * before['accuracy']:.1f}%).",
+            "",
+        ]
+    return lines or ["No exam of this model is in the run.", ""]
+
+
+def _use(name: str, encoder: bool) -> list[str]:
+    if encoder:
+        return [
+            "```python",
+            "from transformers import pipeline",
+            "",
+            f'fill = pipeline("fill-mask", model="{name}")',
+            'fill(f"Metformin is used to treat {fill.tokenizer.mask_token}.")',
+            "```",
+            "",
+        ]
+    return [
+        "```python",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
+        f'model = AutoModelForCausalLM.from_pretrained("{name}")',
+        "```",
+        "",
+        f'Served by vLLM: `osler serve {name}`; asked: `osler ask -m {name} "What is asthma?"`.',
+        "",
+    ]
+
+
+def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
+    """Writes the card of the model of ``stage`` to ``target/README.md`` and returns its path.
+
+    Raises:
+        OslerError: the stage is not finished, or leaves no model.
+    """
+    loaded = {name: load_artifact(run_dir / name) for name in recipe.stages}
+    artifacts = {name: artifact for name, artifact in loaded.items() if artifact is not None}
+    if stage not in artifacts or not artifacts[stage].model.is_dir():
+        known = ", ".join(name for name, artifact in artifacts.items() if artifact.model.is_dir()) or "none yet"
+        raise OslerError(f"{run_dir / stage}: no finished model; those of this run: {known}")
+    encoder = is_encoder(artifacts[stage].model)
+    blocks = lineage(recipe, stage)
+    made_by = {name: artifacts[name] for name in blocks if name in artifacts}
+    found = exams(artifacts)
+    name = target.resolve().name
+    data = front_matter(recipe, stage, name, encoder, found)
+
+    hours = sum(artifact.manifest["wall_seconds"] for artifact in made_by.values()) / 3600
+    memory = max(artifact.manifest["peak_memory_gib"] for artifact in made_by.values())
+    commit = artifacts[stage].manifest["git_commit"]
+    own = sorted(corpus for corpus in training_data(blocks) if corpus.startswith("bundled-"))
+    lines = [
+        f"# {name}",
+        "",
+        recipe.description,
+        "",
+        f"> {EMERGENCY}",
+        "",
+        "## What it is for",
+        "",
+        INTENDED,
+        "",
+        "### What it must not be used for",
+        "",
+        OUT_OF_SCOPE,
+        "",
+        "## Limits",
+        "",
+        LIMITS,
+        "",
+        "## How to load it",
+        "",
+        *_use(name, encoder),
+        "## How good it is",
+        "",
+        *_scores(found, stage, artifacts),
+        "## How it was made",
+        "",
+        f"Recipe `{recipe.name}`, seed {recipe.seed}, stage `{stage}`; base model: {recipe.base_model or 'none, from random weights'}.",
+        "",
+        *data_section(Recipe(name=recipe.name, stages=blocks)),
+        *([f"Corpora of this project, {OWN_LICENCE}: {', '.join(own)}.", ""] if own else []),
+        *teachers_section(made_by),
+        "### Choices",
+        "",
+        *_choices(blocks),
+        "## What it took",
+        "",
+        f"{hours:.2f} hours in all, {memory:.1f} GiB of memory at most. The hardware, the energy and the carbon were not recorded.",
+        "",
+        *stages_section(made_by),
+        "## Citation",
+        "",
+        "```bibtex",
+        f"@misc{{{name.replace('.', '-')},",
+        f"  title = {{{name}}},",
+        f"  note = {{Made with Osler, recipe {recipe.name}, commit {commit[:12]}}},",
+        "}",
+        "```",
+        "",
+        *(f"- {one}: {find_dataset(one).citation}" for one in training_data(blocks) if _cited(one)),
+    ]
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / "README.md"
+    path.write_text(f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    ModelCard.load(path)  # what the hub cannot read is not written silently
+    return path
+
+
+def _cited(name: str) -> bool:
+    return name in load_catalog() and find_dataset(name).citation != UNKNOWN

@@ -1,0 +1,155 @@
+"""The card says what the run's manifests say, and huggingface_hub reads it back."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+from typer.testing import CliRunner
+
+from corpora.errors import OslerError
+from pipelines.artifact import drafting
+from pipelines.card import licence, lineage, write_card
+from pipelines.cli import app
+from pipelines.config import Recipe, load_recipe
+from pipelines.publish import publish
+
+RECIPE = """
+name: mine
+description: A model for the tests.
+base_model: bundled:osler-nano-base
+seed: 3
+stages:
+  cpt:
+    kind: cpt
+    model: base
+    corpora: [{name: bundled-documents}, {name: openstax-economics}]
+    training: {max_steps: 2, learning_rate: 0.001}
+  aside:
+    kind: sft
+    model: base
+    corpora: [{name: huatuo-consultation-qa}]
+  sft:
+    kind: sft
+    model: cpt
+    corpora: [{name: bundled-dialogues}]
+  exam:
+    kind: exam
+    models: [base, cpt, sft]
+    items: [{name: bundled-exam}]
+serve: {model: sft}
+"""
+
+
+def sat(model: str, share: float, against: str | None = None) -> dict:
+    score = {"share": share, "low": share - 0.05, "high": share + 0.05, "n": 300}
+    found = {
+        "model": model,
+        "items": {"bundled-exam": {"all": score, "chance": 0.25, "majority": 0.27}},
+        "bits_per_byte": {},
+    }
+    compared = {"bundled-exam": {"gained": 9, "lost": 1, "p": 0.02}}
+    return found | ({"against": {"model": against, **compared}} if against else {})
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_model: Path) -> tuple[Recipe, Path]:
+    path = tmp_path / "mine.yaml"
+    path.write_text(RECIPE)
+    recipe = load_recipe(str(path))
+    folder = tmp_path / "run"
+    metrics = {
+        "cpt": {"tokens": 5000, "tokens_per_second": 100, "final_loss": 2.5},
+        "sft": {"tokens": 700, "final_loss": 1.25},
+        "exam": {"base": sat("base", 0.3), "cpt": sat("cpt", 0.4, "base"), "sft": sat("sft", 0.61, "cpt")},
+    }
+    for name, figures in metrics.items():
+        with drafting(folder / name, name, {"config": recipe.stages[name].model_dump()}) as draft:
+            draft.metrics = figures
+            if name != "exam":
+                shutil.copytree(tiny_model, draft.folder / "model")
+    return recipe, folder
+
+
+def test_huggingface_hub_reads_the_front_matter(run, tmp_path: Path):
+    recipe, folder = run
+    card = ModelCard.load(write_card(recipe, folder, "sft", tmp_path / "osler-mine"))
+    data = card.data
+    assert data.license == "apache-2.0"
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "text-generation"
+    assert data.language == ["en"]
+    assert data.tags[:2] == ["medical", "osler"]
+    assert data.metrics == ["accuracy"]
+    assert data.base_model is None  # the bundled base is not on the hub
+    (result,) = data.eval_results
+    assert (result.metric_type, result.metric_value, result.dataset_type) == ("accuracy", 61.0, "bundled-exam")
+    assert result.metric_args == {"n": 300, "interval_95": [56.0, 66.0]}
+
+
+def test_the_text_has_the_scores_beside_the_bases_and_the_choices_of_each_stage(run, tmp_path: Path):
+    recipe, folder = run
+    text = write_card(recipe, folder, "sft", tmp_path / "osler-mine").read_text()
+    assert "| base | 30.0 (25.0 to 35.0) |" in text
+    assert "| sft | 61.0 (56.0 to 66.0) |  |  |" in text  # it was compared with cpt, which is not in the table
+    assert "| cpt |" not in text.split("## How it was made")[0]
+    assert '"learning_rate": 0.001' in text
+    assert "openstax-economics" in text
+    assert "CC BY 4.0" in text
+    assert "bundled-dialogues" in text
+    assert "In an emergency, call your local emergency number" in text
+    for heading in ("## What it is for", "### What it must not be used for", "## Limits", "## Citation"):
+        assert heading in text
+    assert 'from_pretrained("osler-mine")' in text
+    assert "were not recorded" in text
+    assert "5,000" in text
+
+
+def test_only_the_stages_and_data_that_the_model_is_made_from_are_named(run, tmp_path: Path):
+    recipe, folder = run
+    assert list(lineage(recipe, "sft")) == ["cpt", "sft"]
+    assert "huatuo" not in write_card(recipe, folder, "sft", tmp_path / "m").read_text()
+    nano = load_recipe("nano")
+    assert list(lineage(nano, "dpo")) == ["replay", "extended", "cpt", "sft", "preferences", "dpo"]
+
+
+def test_the_licence_is_the_strictest():
+    assert licence(["bundled-documents"], "apache-2.0") == {"license": "apache-2.0"}
+    assert licence(["bundled-documents", "openstax-economics"], "mit") == {"license": "mit"}
+    assert licence(["bundled-documents"], "unknown") == {"license": "unknown"}
+
+
+def test_a_dataset_that_forbids_commercial_use_forbids_it_of_the_model():
+    from corpora.catalog import find_dataset, load_catalog
+
+    forbidding = [name for name, entry in load_catalog().items() if entry.commercial == "no"]
+    assert forbidding
+    for name in forbidding:
+        found = licence(["openstax-economics", name], "apache-2.0")
+        assert found["license"] == "other" or "nc" in found["license"], name
+        if find_dataset(name).share_alike == "yes":
+            assert found["license"] == "other" or "sa" in found["license"], name
+    unsettled = next(name for name, entry in load_catalog().items() if entry.commercial == "unknown")
+    assert licence([unsettled], "apache-2.0") == {"license": "unknown"}
+
+
+def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipelines.publish.OPENINGS", ("The old house stood",))
+    recipe, folder = run
+    target = publish(recipe, folder, "sft", tmp_path / "given")
+    assert ModelCard.load(target / "README.md").data.license == "apache-2.0"
+    assert '"README.md"' in (target / "manifest.json").read_text()
+
+
+def test_a_stage_without_a_model_is_named(run, tmp_path: Path):
+    recipe, folder = run
+    with pytest.raises(OslerError, match="no finished model; those of this run: cpt, sft"):
+        write_card(recipe, folder, "aside", tmp_path / "m")
+
+
+def test_the_command_writes_the_card(run, tmp_path: Path):
+    _, folder = run
+    given = ["card", "cpt", str(tmp_path / "m"), "--recipe", str(tmp_path / "mine.yaml"), "--run", str(folder)]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert ModelCard.load(tmp_path / "m" / "README.md").data.eval_results[0].metric_value == 40.0
