@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
 from corpora.catalog import load_catalog, locate
@@ -16,11 +16,9 @@ from corpora.errors import DataError
 from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
-    ExtendStage,
     GrpoStage,
     KtoStage,
     Launch,
-    MergeStage,
     PreferencesStage,
     PreferenceStage,
     Prompted,
@@ -34,18 +32,21 @@ from pipelines.config import (
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
+from pipelines.devices import here
 from pipelines.launch import Node, check_options, deepspeed_is_there
-from pipelines.model_sources import allowing, weight_bytes
+from pipelines.model_sources import allowing
 from pipelines.pairs import check_pairs
+from pipelines.plan import StagePlan, check_plan, disk_of
 from pipelines.sharding import shared_out
 from serving.hardware import has_gpu
 
+log = logging.getLogger(__name__)
+
 GIB = 2**30
-# A float32 weight, its gradient and AdamW's two moments, beside the two bytes of a bfloat16 weight on disk.
-TRAINING_BYTES_PER_SAVED_BYTE = 8
-FROZEN_BYTES_PER_SAVED_BYTE = 2
 FIRST = 200  # records of a corpus that are looked at
-WORKING_GIB = 1.5  # the libraries themselves and the activations of a small batch
+SPARE_BYTES = 200 * 2**20  # of disk, for reports, records and logs
+# Records of each corpus that are read for the lengths of rows: the whole would take longer than a check may.
+SAMPLE = 1000
 
 
 def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
@@ -61,8 +62,13 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
         check_models(recipe)
         check_base(recipe)
     check_teachers(recipe)
-    check_disk(recipe, run_dir)
-    check_memory(recipe)
+    try:
+        planned = check_plan(recipe, here(), data_dir, SAMPLE)
+    except RecipeError as error:  # a base that no plan knows may be fetched and trained all the same
+        log.info("memory and disk are not checked: %s", error)
+        return
+    check_disk(planned, run_dir)
+    check_memory(recipe, planned)
 
 
 def check_data(recipe: Recipe, data_dir: Path | None) -> None:
@@ -199,17 +205,9 @@ def _check_strategy(stage: Any, launch: Launch) -> None:
         )
 
 
-def _base_bytes(recipe: Recipe) -> int:
-    """Size of the base model's weights on disk, or as its hub lists them; 0 where there is no base model."""
-    return 0 if recipe.base_model is None else weight_bytes(recipe.base_model)
-
-
-def check_disk(recipe: Recipe, run_dir: Path) -> None:
+def check_disk(planned: list[StagePlan], run_dir: Path) -> None:
     """Raises RecipeError when less is free than the run's models and checkpoints will take."""
-    weights = _base_bytes(recipe)
-    stages = sum(isinstance(stage, (ExtendStage, MergeStage, TrainingStage)) for stage in recipe.stages.values())
-    # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
-    needed = weights * stages + 2 * 6 * weights + 200 * 2**20
+    needed = disk_of(planned) + SPARE_BYTES
     place = run_dir
     while not place.exists():
         place = place.parent
@@ -221,30 +219,14 @@ def check_disk(recipe: Recipe, run_dir: Path) -> None:
         )
 
 
-def available_memory() -> int:
-    """Bytes that this process may still use: the machine's, or less where a container limits it (cgroup v2)."""
-    free = psutil.virtual_memory().available
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and limit.read_text().strip().isdigit():
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
-    return int(free)
-
-
-def check_memory(recipe: Recipe) -> None:
-    """Raises RecipeError when a training stage of the recipe cannot fit in this machine's memory (processor only)."""
+def check_memory(recipe: Recipe, planned: list[StagePlan]) -> None:
+    """Raises RecipeError when a stage of the recipe cannot fit in this machine's memory (processor only)."""
     if has_gpu():
         return
-    weights, free = _base_bytes(recipe), available_memory()
-    for name, stage in recipe.stages.items():
-        if not isinstance(stage, TrainingStage):
-            continue
-        adapter = getattr(stage, "lora", None) is not None
-        needed = (
-            weights * (FROZEN_BYTES_PER_SAVED_BYTE if adapter else TRAINING_BYTES_PER_SAVED_BYTE) + WORKING_GIB * GIB
-        )
-        if free < needed:
+    for stage in planned:
+        if stage.memory is not None and not stage.fits:
+            remedy = f"set {stage.remedies[0]} of stages.{stage.name}, " if stage.remedies else ""
             raise RecipeError(
-                f"stages.{name} needs about {needed / GIB:.1f} GiB of memory to train {recipe.base_model} and "
-                f"{free / GIB:.1f} GiB are free; close other programs, start from a smaller base_model, or train an adapter "
-                f"only (stages.{name}.lora)"
+                f"stages.{stage.name} needs about {stage.memory.peak / GIB:.1f} GiB of memory to train {recipe.base_model} and "
+                f"{stage.usable / GIB:.1f} GiB are free; {remedy}close other programs, or start from a smaller base_model"
             )
