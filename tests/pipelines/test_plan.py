@@ -5,7 +5,6 @@ import json
 import math
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -15,7 +14,7 @@ from pipelines import training
 from pipelines.blocks import blocks
 from pipelines.cli import app
 from pipelines.compute import forward_flops, training_flops
-from pipelines.config import RECIPES, Corpus, Lora, Recipe, RecipeError, load_recipe
+from pipelines.config import RECIPES, Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
 from pipelines.devices import devices, table
 from pipelines.memory import GIB
@@ -27,7 +26,7 @@ SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues",
 
 def recipe_of(base: str, stage: dict, launch: str | None = None) -> Recipe:
     recipe = Recipe.model_validate({"name": "try", "base_model": base, "stages": {"one": stage}})
-    return recipe.model_copy(update={"launch": launch and SimpleNamespace(strategy=launch, processes=8, nodes=1)})
+    return recipe.model_copy(update={"launch": launch and Launch(strategy=launch, processes=8)})
 
 
 def stage_plan(recipe: Recipe, gpus: str):
@@ -161,7 +160,7 @@ def test_a_published_recipe_trains_on_the_cards_that_its_name_says(path: Path):
     count = math.prod(map(int, nodes))
     where = devices(f"{count}x" + {"24": "4090", "80": "H100"}[memory])
     recipe = load_recipe(str(path))
-    recipe = recipe.model_copy(update={"launch": SimpleNamespace(strategy="fsdp2")})
+    recipe = recipe.model_copy(update={"launch": Launch(strategy="fsdp2", processes=count)})
     for stage in check_plan(recipe, where, None, 50):
         assert stage.fits, stage.verdict
 
