@@ -31,6 +31,7 @@ from pipelines.memory import (
     formats,
     kv_cache_bytes,
     memory,
+    merge_bytes,
     state_bytes,
 )
 from pipelines.workload import SAMPLE, Work, Workload, sources_of
@@ -401,7 +402,7 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         mean = min(done.tokens / max(1.0, done.rows), (chosen.length or math.inf) * (2 if stage.kind in PAIRS else 1))
     if load.adapter is not None:
         found.notes.append(
-            f"{name}: the merge at its end takes {4 * shape.parameters / GIB:,.1f} GiB of the machine's own memory"
+            f"{name}: the merge at its end takes {merge_bytes(shape) / GIB:,.1f} GiB of the machine's own memory"
         )
     found.steps, passes = _steps(stage, chosen, rows)
     found.tokens = passes * rows * mean

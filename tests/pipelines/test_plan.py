@@ -25,8 +25,10 @@ SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues",
 
 
 def recipe_of(base: str, stage: dict, launch: str | None = None) -> Recipe:
-    recipe = Recipe.model_validate({"name": "try", "base_model": base, "stages": {"one": stage}})
-    return recipe.model_copy(update={"launch": launch and Launch(strategy=launch, processes=8)})
+    given = {"name": "try", "base_model": base, "stages": {"one": stage}}
+    if launch is not None:
+        given["launch"] = {"strategy": launch, "processes": 8}
+    return Recipe.model_validate(given)
 
 
 def stage_plan(recipe: Recipe, gpus: str):
