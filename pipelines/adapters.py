@@ -20,7 +20,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from pipelines import sharding, training
 from pipelines.config import Lora, Quantization
-from serving.hardware import inference_dtype
+from serving.hardware import has_gpu, inference_dtype
 
 # Share of the greatest logit by which the merged model may differ from base and adapter. Both are computed in float32, where
 # only the order of sums differs (a few 1e-7); a merge into rounded weights, or of half an adapter, moves the logits by percents.
@@ -52,17 +52,24 @@ def quantization_config(quantization: Quantization) -> BitsAndBytesConfig:
 
 
 def load_base(
-    source: str | Path, quantization: Quantization | None, read: Callable[..., PreTrainedModel] = training.load_model
+    source: str | Path,
+    quantization: Quantization | None,
+    lora: Lora | None,
+    read: Callable[..., PreTrainedModel] = training.load_model,
 ) -> PreTrainedModel:
     """The model that a stage trains, or trains an adapter beside: whole, or rounded as the recipe says.
+
+    What is trained is float32: bfloat16 has 8 bits for a weight, and an update of less than a part in 256 of it is lost. What an adapter
+    leaves as it is may be bfloat16 on a GPU.
 
     Raises:
         TrainingError: there is no model at ``source``, or bitsandbytes, which rounds it, is missing or cannot work here.
     """
+    dtype = torch.bfloat16 if lora is not None and has_gpu() else torch.float32
     if quantization is None:
-        return read(source)
+        return read(source, dtype=dtype)
     try:
-        model = read(source, quantization_config=quantization_config(quantization))
+        model = read(source, dtype=dtype, quantization_config=quantization_config(quantization))
     except (ImportError, RuntimeError) as error:
         raise training.TrainingError(
             f"quantization: bitsandbytes cannot round {source} here: {error}; install it with `pip install bitsandbytes`, or "

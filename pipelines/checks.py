@@ -192,6 +192,11 @@ def _check_strategy(stage: Any, launch: Launch) -> None:
             f"quantization: {launch.strategy} would have to share out weights of few bits, which accelerate leaves whole or takes only "
             "where bitsandbytes stores them as floating-point numbers; take launch.strategy ddp, or leave quantization out"
         )
+    if stage.kind == "mlm" and launch.strategy == "fsdp2":
+        # accelerate 1.15 puts the embeddings and the head that is tied to them into two groups, which torch refuses.
+        raise RecipeError(
+            "fsdp2 cannot share out an encoder, whose head is tied to its embeddings; take launch.strategy ddp"
+        )
     early = launch.options.get("cpu_ram_efficient_loading") and (anchor is not None or stage.kind not in ("cpt", "sft"))
     if early:
         raise RecipeError(

@@ -54,7 +54,7 @@ def cpt(
 
     args = training.arguments("cpt", draft, seed, stage.training)
     torch.manual_seed(seed)
-    model: Any = load_base(model_path, stage.quantization)
+    model: Any = load_base(model_path, stage.quantization, stage.lora)
     adapter = lora_config(stage.lora)
     if adapter is not None:
         model = peft.get_peft_model(model, adapter)

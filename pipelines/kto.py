@@ -38,7 +38,7 @@ def kto(stage: KtoStage, seed: int, model_path: str | Path, sources: Sources, dr
     torch.manual_seed(seed)
     with training.explained("kto"), plain_head():
         trainer = KTOTrainer(
-            model=load_base(model_path, stage.quantization),
+            model=load_base(model_path, stage.quantization, stage.lora),
             args=args,
             train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,

@@ -86,6 +86,8 @@ def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, dr
         processing_class=tokenizer,
         callbacks=[NewMasks(rows)],
     )
+    # BERT takes the number of masked tokens of a step and does not divide by it: the trainer has to average the micro-batches.
+    trainer.model_accepts_loss_kwargs = False
     draft.metrics = training.run(trainer, draft, "mlm", stage.spikes)
     trained = sharding.whole(trainer.model)
     if examined is not None and trained is not None:

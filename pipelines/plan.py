@@ -241,7 +241,9 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         length, labelled = work().batch(rows, chosen.length)
     if stage.kind == "reward":
         labelled = 0  # it has one output in the place of a vocabulary
-    numbers: Numbers = "bfloat16" if where.kind == "gpu" else "mixed" if fast_bfloat16() else "float32"
+    numbers: Numbers = "mixed" if where.kind == "gpu" or fast_bfloat16() else "float32"
+    if where.kind == "gpu" and chosen.lora is not None:
+        numbers = "bfloat16"  # the frozen base (pipelines/adapters.py, load_base)
     if value_of(stage, "use_liger_kernel"):
         head = "fused"
     elif hasattr(stage, "sequence_length") or stage.kind == "orpo":

@@ -60,18 +60,18 @@ TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
 def load_model(
     source: str | Path, training: bool = True, auto: Any = AutoModelForCausalLM, **given: Any
 ) -> PreTrainedModel:
-    """A causal language model: for training in float32 on a processor and bfloat16 on a GPU, else in what runs fastest here.
+    """A causal language model: for training in float32, which small updates need, else in what runs fastest here.
 
-    ``auto`` reads a model of another kind, and ``given`` are its arguments.
+    ``auto`` reads a model of another kind, and ``given`` are its arguments (``dtype`` for another number format).
 
     Raises:
         TrainingError: there is no model at ``source``.
         RecipeError: its files may not be loaded (see ``pipelines.model_sources``).
     """
     safely = model_sources.loading(source)
-    dtype = torch.float32 if training and not has_gpu() else inference_dtype()
+    given.setdefault("dtype", torch.float32 if training else inference_dtype())
     try:
-        model: PreTrainedModel = auto.from_pretrained(source, dtype=dtype, **safely, **given)
+        model: PreTrainedModel = auto.from_pretrained(source, **safely, **given)
     except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
