@@ -157,7 +157,8 @@ def logits_bytes(load: Load) -> tuple[int, int]:
 def state_bytes(load: Load) -> tuple[float, float, float]:
     """Bytes of a trained weight, of its gradient, and of its states in the optimizer (two moments, for AdamW).
 
-    Osler loads weights that are trained in float32, and gradients and the optimizer's states have the weights' format. ZeRO keeps bfloat16 weights and gradients, and float32 weights and moments beside them (Rajbhandari et al. 2020,
+    Osler loads weights that are trained in float32, and gradients and the optimizer's states have the weights' format, with FSDP2 too. ZeRO
+    keeps bfloat16 weights and gradients, and float32 weights and moments beside them (Rajbhandari et al. 2020,
     https://arxiv.org/abs/1910.02054, section 3.1). A LoRA adapter is float32 in PEFT, and bfloat16 in TRL when the weights are quantized.
     """
     if load.strategy in ("zero2", "zero3") and load.processes > 1 and load.adapter is None:
@@ -212,9 +213,7 @@ def memory(load: Load) -> Memory:
         weights += 2 * load.trainable
     gradients = per_gradient * load.trainable / shards
     states = per_state * load.trainable / shards
-    if (
-        load.numbers == "mixed" and shards == 1
-    ):  # autocast keeps a bfloat16 copy of what is multiplied; shards are gathered in it
+    if load.numbers == "mixed":  # autocast keeps a bfloat16 copy of what is multiplied
         weights += 2 * shape.multiplied
     gathered = 0.0
     if shards > 1 and load.strategy == "zero2":

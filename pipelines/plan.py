@@ -242,8 +242,9 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
     if stage.kind == "reward":
         labelled = 0  # it has one output in the place of a vocabulary
     numbers: Numbers = "mixed" if where.kind == "gpu" or fast_bfloat16() else "float32"
-    if where.kind == "gpu" and chosen.lora is not None:
-        numbers = "bfloat16"  # the frozen base (pipelines/adapters.py, load_base)
+    sharded = chosen.strategy != "ddp" and chosen.processes > 1
+    if where.kind == "gpu" and (chosen.lora is not None or sharded):
+        numbers = "bfloat16"  # of the frozen base (pipelines/adapters.py, load_base), and of layers that are gathered
     if value_of(stage, "use_liger_kernel"):
         head = "fused"
     elif hasattr(stage, "sequence_length") or stage.kind == "orpo":
