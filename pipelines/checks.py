@@ -163,7 +163,7 @@ def check_launch(recipe: Recipe, node: Node) -> None:
 
 def check_shares(recipe: Recipe) -> None:
     """Raises RecipeError when a training stage cannot be shared out as the recipe's ``launch`` block says, on any machine."""
-    launch = recipe.launch or Launch()
+    launch = recipe.launch or Launch(strategy="ddp")
     if launch.options:
         check_options(launch)
     for name, stage in recipe.stages.items():

@@ -8,6 +8,8 @@ get no gradient, which saves two of the six.
 
 from __future__ import annotations
 
+from torch import nn
+
 from pipelines.architectures import Shape
 from pipelines.devices import BANDWIDTH_SHARE, Devices
 from pipelines.memory import Load, kv_cache_bytes
@@ -28,6 +30,24 @@ def training_flops(load: Load, length: float) -> float:
         # The gradients of the inputs go through the frozen weights; those of the weights are the adapter's alone.
         total = 4 * shape.multiplied + 6 * load.adapter + 12 * shape.layers * shape.queries * length
     return total + (forward if load.checkpointing else 0)
+
+
+def model_flops(model: nn.Module, length: float) -> float:
+    """Operations of a training step for each token, of a model as it is trained: what is computed again is not counted.
+
+    Args:
+        model: a linear layer whose weights are frozen has no gradient of them.
+        length: tokens of a sequence, for the products of attention.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    linear = sum(layer.in_features * layer.out_features * (6 if layer.weight.requires_grad else 4) for layer in layers)
+    config = getattr(model, "config", None)
+    if config is None:
+        return float(linear)
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    queries = heads * (getattr(text, "head_dim", None) or text.hidden_size // heads)
+    return float(linear + 12 * text.num_hidden_layers * queries * length)
 
 
 def muon_flops(shape: Shape, iterations: int) -> float:

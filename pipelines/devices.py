@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from pipelines.config import RecipeError, nearest
-from serving.hardware import fast_bfloat16
+from serving.hardware import fast_bfloat16, has_gpu
 
 TABLE = Path(__file__).parent / "hardware_table.yaml"
 GIB = 2**30
@@ -132,6 +132,15 @@ def processor(mfu: float | None = None, price: float | None = None) -> Devices:
         price=0.0 if price is None else price,
         source=f"measured: {flops / 1e9:,.0f} GFLOP/s, {bandwidth / 1e9:,.0f} GB/s, and the memory that is free",
     )
+
+
+def peak_flops() -> float | None:
+    """Operations a second that a device of this machine reaches at most: of a GPU by the table, None if it is not there; else measured."""
+    if not has_gpu():
+        return _measured()[0]
+    own = torch.cuda.get_device_name().lower()
+    found = [name for name in table() if name.lower().removesuffix("-80").removesuffix("-40") in own]
+    return table()[max(found, key=len)]["tflops"] * 1e12 if found else None
 
 
 def resident() -> int:

@@ -21,6 +21,8 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from pipelines.compute import model_flops
+from pipelines.devices import peak_flops
 from serving.hardware import has_gpu, peak_memory_gib
 
 TENSORBOARD, TRACKIO = "tensorboard", "trackio"  # folders below the run's
@@ -65,9 +67,18 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self._started = 0.0
         self._first_tokens = 0
         self._last: tuple[float, int] = (0.0, 0)  # time and tokens of the last log
+        self._model: torch.nn.Module | None = None
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: torch.nn.Module | None = None,
+        **_: Any,
+    ) -> None:
         """Opens the bar at the step that the run starts from."""
+        self._model = model
         self.bar = tqdm(
             total=state.max_steps,
             initial=state.global_step,
@@ -102,6 +113,11 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         speed = (tokens - self._last[1]) / max(now - self._last[0], 1e-9)
         self._last = (now, tokens)
         logs |= {"tokens_per_second": round(speed), "memory_gib": round(memory_gib(), 2)}
+        peak = peak_flops()
+        if peak is not None and self._model is not None and state.global_step:
+            rows = state.global_step * args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+            flops = model_flops(self._model, tokens / rows) * speed / args.world_size
+            logs["mfu"] = round(flops / peak, 4)
         if self.bar is not None:
             self.bar.set_postfix_str(self._line(logs), refresh=False)
 

@@ -21,7 +21,10 @@ def list_recipes() -> None:
     """
     from pipelines.config import load_recipe, recipe_names
 
-    shown = Table("name", "base model", "description")
+    shown = Table(box=None, header_style="bold", pad_edge=False)
+    shown.add_column("name", no_wrap=True)
+    shown.add_column("base model")
+    shown.add_column("description")
     for name in recipe_names():
         recipe = load_recipe(name)
         shown.add_row(name, recipe.base_model or "", recipe.description)

@@ -13,13 +13,15 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from corpora.records import Message, Preference
+from pipelines import training
 from pipelines.artifact import Draft
+from pipelines.compute import model_flops
 from pipelines.config import Corpus, DpoStage, Lora
 from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.watching import Progress, keep_below
 
-FIGURES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gib", "rewards/margins")
+FIGURES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gib", "mfu", "rewards/margins")
 
 
 def write_pairs(path: Path) -> None:
@@ -121,6 +123,17 @@ def test_the_line_says_what_a_person_looks_for():
     logs = {"loss": 1.23456, "learning_rate": 1e-4, "grad_norm": 0.5, "rewards/margins": 0.25}
     line = Progress._line({**logs, "tokens_per_second": 3200, "mfu": 0.41, "memory_gib": 1.9})
     assert line == "loss 1.235, lr 1.0e-04, grad 0.50, margins 0.250, 3,200 tokens/s, MFU 41%, 1.9 GiB"
+
+
+def test_the_operations_of_a_step_are_six_for_each_weight_and_four_where_it_is_frozen(tiny_model: Path):
+    model = training.load_model(tiny_model)
+    # Two layers of width 64: four matrices of 64 x 64 for attention, three of 64 x 128; and the head.
+    weights = 2 * (4 * 64 * 64 + 3 * 64 * 128) + 64 * model.config.vocab_size
+    attention = 12 * 2 * 64 * 128  # 12 L Q T: layers, features of the heads, tokens (PaLM, appendix B)
+    assert model_flops(model, 128) == 6 * weights + attention
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    assert model_flops(model, 128) == 4 * weights + attention
 
 
 def test_the_trackers_write_below_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
