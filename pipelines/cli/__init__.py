@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 
 from corpora.cli import app as corpora_app
 from corpora.errors import STOPPED, OslerError, Stopped
@@ -17,6 +18,9 @@ os.environ.setdefault(
     "TRL_EXPERIMENTAL_SILENCE", "1"
 )  # of ORPO: the lock file holds TRL at the version that was tested
 # It asks on import for a package of faster kernels, to answer with rounded weights, which nothing here does.
+warnings.filterwarnings(
+    "ignore", message="TRL currently supports vLLM"
+)  # of GRPO alone; our vLLM is a process of its own
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them.

@@ -19,7 +19,7 @@ from corpora.records import Dialogue
 from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.checkpoint import CheckpointError, is_whole, newest_whole
-from pipelines.config import Corpus, CptStage, SftStage, Spikes
+from pipelines.config import Corpus, CptStage, Recipe, SftStage, Spikes
 from pipelines.data import Sources
 from pipelines.guards import RolledBack, TrainingError
 from pipelines.inputs import Inputs
@@ -119,7 +119,7 @@ def test_a_spike_is_left_out_and_the_run_goes_on(
     stage = poisoned(tmp_path / "chats.jsonl", 7).model_copy(
         update={"spikes": Spikes(), "training": {**SHORT, "max_steps": 10}}
     )
-    recipe = type("Recipe", (), {"seed": 3, "base_model": str(fragile_model)})()
+    recipe = Recipe(name="spikes", seed=3, base_model=str(fragile_model), stages={"sft": stage})
     run_stage(stage, Inputs(recipe, Sources(None, 3, {})), draft)
     (skipped,) = json.loads((draft.checkpoints / "skipped.json").read_text())
     assert draft.metrics["steps"] == 10
