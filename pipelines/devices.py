@@ -95,15 +95,21 @@ def available_memory() -> int:
 
 
 @functools.cache
+def _product_rate() -> float:
+    """Operations a second of large products, on the threads that torch uses now."""
+    size = 1536
+    left = torch.ones(size, size, dtype=torch.bfloat16 if fast_bfloat16() else torch.float32)
+    return max(2 * size**3 / _seconds(lambda: left @ left) for _ in range(5))
+
+
+@functools.cache
 def _measured() -> tuple[float, float]:
     """Operations a second of large products on this processor's cores, and bytes a second of copies."""
     threads = torch.get_num_threads()
     torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     try:
-        size = 1536
-        left = torch.ones(size, size, dtype=torch.bfloat16 if fast_bfloat16() else torch.float32)
+        flops = _product_rate()
         block = torch.ones(2**24)
-        flops = max(2 * size**3 / _seconds(lambda: left @ left) for _ in range(5))
         bandwidth = max(2 * 4 * 2**24 / _seconds(lambda: block.clone()) for _ in range(3))
     finally:
         torch.set_num_threads(threads)
@@ -137,7 +143,7 @@ def processor(mfu: float | None = None, price: float | None = None) -> Devices:
 def peak_flops() -> float | None:
     """Operations a second that a device of this machine reaches at most: of a GPU by the table, None if it is not there; else measured."""
     if not has_gpu():
-        return _measured()[0]
+        return _product_rate()
     own = torch.cuda.get_device_name().lower()
     found = [name for name in table() if name.lower().removesuffix("-80").removesuffix("-40") in own]
     return table()[max(found, key=len)]["tflops"] * 1e12 if found else None
