@@ -18,7 +18,7 @@ import peft
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.config import Lora, Quantization
 from serving.hardware import inference_dtype
 
@@ -104,7 +104,7 @@ def _write(model: peft.PeftModel, folder: Path) -> None:
 @torch.no_grad()
 def merged(
     model: Any, folder: Path, read_base: Callable[[], PreTrainedModel]
-) -> tuple[PreTrainedModel, dict[str, float]]:
+) -> tuple[PreTrainedModel | None, dict[str, float]]:
     """The trained model with its adapter, if it has one, added into the base's weights; and the figures of the merge.
 
     The adapter is written to ``folder`` and read again beside the base as it is on disk: an adapter that was trained beside
@@ -118,13 +118,17 @@ def merged(
 
     Returns:
         The merged model in float32 and ``merge_difference``, the greatest difference between its logits and those of base and
-        adapter, with ``greatest_logit`` beside it; or ``model`` itself and nothing, where there is no adapter.
+        adapter, with ``greatest_logit`` beside it; or ``model`` itself and nothing, where there is no adapter. Of several processes
+        all have to call it, and all but the first get None and nothing.
 
     Raises:
         TrainingError: the difference is beyond ``TOLERANCE``.
     """
     if not isinstance(model, peft.PeftModel):
         return model, {}
+    model = sharding.whole(model)
+    if model is None:
+        return None, {}
     rounded = getattr(model.get_base_model(), "quantization_method", None) is not None
     words = model.get_input_embeddings().weight.shape[0]
     _write(model, folder)

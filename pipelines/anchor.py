@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from corpora.records import Document
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.blocks import blocks
 from pipelines.config import Anchor
 from pipelines.data import Sources, records
@@ -54,14 +54,20 @@ class AnchorLoss:
         self.teacher: PreTrainedModel = training.load_model(place, training=False).eval().requires_grad_(False)
 
     def batch(self, step: int) -> torch.Tensor:
-        """The rows of an optimizer step, ``[rows, sequence_length]``: the same ones when a run is resumed at it."""
+        """This process's rows of an optimizer step, ``[rows / processes, sequence_length]``: the same when a run is resumed at it.
+
+        The trainer averages gradients over the processes, so that an even share of the rows for each makes the same step as all
+        of them in one.
+        """
         places = torch.arange(step * self.anchor.rows, (step + 1) * self.anchor.rows) % len(self.rows)
-        return self.rows[self.order[places]]
+        return self.rows[self.order[places[sharding.rank() :: sharding.processes()]]]
 
     def __call__(self, model: Any, step: int) -> torch.Tensor:
         """The weighted divergence of ``model`` from the teacher on the rows of ``step``."""
         # These rows have a shape of their own, for which compiling again would take longer than it saves.
         student = getattr(model, "_orig_mod", model)
+        # DistributedDataParallel expects one forward pass for each backward one; its hooks are on the weights, and see both losses.
+        student = getattr(student, "module", student)
         device = next(student.parameters()).device
         rows = self.batch(step).to(device)
         with torch.no_grad():
@@ -95,7 +101,7 @@ def anchored(trainer_class: type[Any], loss: AnchorLoss | None) -> type[Any]:
 
         def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
             if "loss" in logs and self.anchor_losses:
-                mean = sum(self.anchor_losses.values()) / len(self.anchor_losses)
+                mean = sharding.mean_over_processes(sum(self.anchor_losses.values()) / len(self.anchor_losses))
                 self.anchor_losses.clear()
                 logs |= {"loss": logs["loss"] - mean, "anchor_loss": mean}
             super().log(logs, *args, **kwargs)

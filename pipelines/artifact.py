@@ -47,7 +47,7 @@ def fingerprint(value: Any) -> str:
 
 def write_whole(path: Path, text: str) -> None:
     """Writes ``text`` so that ``path`` holds all of it or what it held before, even when the process is killed."""
-    draft = path.with_name(path.name + ".draft")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")  # processes that train together may write the same
     with draft.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -131,6 +131,7 @@ class Draft:
 
     folder: Path
     metrics: dict[str, Any] = field(default_factory=dict)
+    global_batch: int | None = None  # rows of an optimizer step, where the stage states them (pipelines.sharding)
     checkpoints: Path = field(init=False)
 
     def __post_init__(self) -> None:

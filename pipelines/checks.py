@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
-import psutil
+import torch
 
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
 from corpora.records import Preference
 from pipelines import training
 from pipelines.config import (
-    ExtendStage,
     GrpoStage,
     KtoStage,
-    MergeStage,
+    Launch,
     PreferencesStage,
     PreferenceStage,
     Prompted,
@@ -30,16 +32,21 @@ from pipelines.config import (
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
-from pipelines.model_sources import allowing, weight_bytes
+from pipelines.devices import here
+from pipelines.launch import Node, check_options, deepspeed_is_there
+from pipelines.model_sources import allowing
 from pipelines.pairs import check_pairs
+from pipelines.plan import StagePlan, check_plan, disk_of
+from pipelines.sharding import shared_out
 from serving.hardware import has_gpu
 
+log = logging.getLogger(__name__)
+
 GIB = 2**30
-# A float32 weight, its gradient and AdamW's two moments, beside the two bytes of a bfloat16 weight on disk.
-TRAINING_BYTES_PER_SAVED_BYTE = 8
-FROZEN_BYTES_PER_SAVED_BYTE = 2
 FIRST = 200  # records of a corpus that are looked at
-WORKING_GIB = 1.5  # the libraries themselves and the activations of a small batch
+SPARE_BYTES = 200 * 2**20  # of disk, for reports, records and logs
+# Records of each corpus that are read for the lengths of rows: the whole would take longer than a check may.
+SAMPLE = 1000
 
 
 def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
@@ -55,8 +62,13 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
         check_models(recipe)
         check_base(recipe)
     check_teachers(recipe)
-    check_disk(recipe, run_dir)
-    check_memory(recipe)
+    try:
+        planned = check_plan(recipe, here(), data_dir, SAMPLE)
+    except RecipeError as error:  # a base that no plan knows may be fetched and trained all the same
+        log.info("memory and disk are not checked: %s", error)
+        return
+    check_disk(planned, run_dir)
+    check_memory(recipe, planned)
 
 
 def check_data(recipe: Recipe, data_dir: Path | None) -> None:
@@ -125,17 +137,72 @@ def check_teachers(recipe: Recipe) -> None:
                 load_prompts(one)
 
 
-def _base_bytes(recipe: Recipe) -> int:
-    """Size of the base model's weights on disk, or as its hub lists them; 0 where there is no base model."""
-    return 0 if recipe.base_model is None else weight_bytes(recipe.base_model)
+def check_launch(recipe: Recipe, node: Node) -> None:
+    """Raises RecipeError when the recipe's ``launch`` block fits this machine, or a stage of the recipe, badly."""
+    launch = recipe.launch
+    check_shares(recipe)
+    nodes = launch.nodes if launch is not None else 1
+    if node.rank not in range(nodes):
+        raise RecipeError(f"--node-rank {node.rank}: the {nodes} machines of the run are numbered from 0")
+    if launch is None or not launch.needs_launcher:
+        return
+    devices = torch.cuda.device_count() if has_gpu() else len(os.sched_getaffinity(0))
+    if launch.processes_per_node > devices:
+        raise RecipeError(
+            f"launch.processes: {launch.processes_per_node} processes on one machine, which has {devices} "
+            f"{'GPUs' if has_gpu() else 'processor cores and no GPU'}; lower --processes, or run on more machines with --nodes"
+        )
+    if launch.nodes > 1 and node.rendezvous is None:
+        raise RecipeError(
+            f"launch.nodes: {launch.nodes} machines need a place to meet: start the same command on each with --node-rank 0, 1, … and "
+            "--rendezvous HOST:PORT of the first, or let `osler launch` write a task file that does"
+        )
+    if launch.strategy.startswith("zero") and not deepspeed_is_there():
+        raise RecipeError(f"launch.strategy: {launch.strategy} needs DeepSpeed: pip install 'osler[deepspeed]'")
 
 
-def check_disk(recipe: Recipe, run_dir: Path) -> None:
+def check_shares(recipe: Recipe) -> None:
+    """Raises RecipeError when a training stage cannot be shared out as the recipe's ``launch`` block says, on any machine."""
+    launch = recipe.launch or Launch()
+    if launch.options:
+        check_options(launch)
+    for name, stage in recipe.stages.items():
+        if not isinstance(stage, TrainingStage):
+            continue
+        try:
+            shared_out(stage, launch.processes)
+            _check_strategy(stage, launch)
+        except RecipeError as error:
+            raise RecipeError(f"stages.{name}: {error}") from error
+
+
+def _check_strategy(stage: Any, launch: Launch) -> None:
+    anchor = getattr(stage, "anchor", None)
+    if anchor is not None and anchor.rows % launch.processes:
+        raise RecipeError(
+            f"anchor.rows: {anchor.rows} rows cannot be shared out over {launch.processes} processes; make it a multiple"
+        )
+    if launch.strategy == "ddp" or not launch.needs_launcher:
+        return
+    if getattr(stage, "optimizer", "adamw") != "adamw":
+        # Its updates are made of whole matrices, of which a process has a part.
+        raise RecipeError(f"optimizer: muon does not work with {launch.strategy}; take adamw, or launch.strategy ddp")
+    if getattr(stage, "quantization", None) is not None:
+        raise RecipeError(
+            f"quantization: {launch.strategy} would have to share out weights of few bits, which accelerate leaves whole or takes only "
+            "where bitsandbytes stores them as floating-point numbers; take launch.strategy ddp, or leave quantization out"
+        )
+    early = launch.options.get("cpu_ram_efficient_loading") and (anchor is not None or stage.kind not in ("cpt", "sft"))
+    if early:
+        raise RecipeError(
+            "launch.options.cpu_ram_efficient_loading leaves the weights of all processes but the first empty until training starts, "
+            "and this stage computes with them before; leave it out"
+        )
+
+
+def check_disk(planned: list[StagePlan], run_dir: Path) -> None:
     """Raises RecipeError when less is free than the run's models and checkpoints will take."""
-    weights = _base_bytes(recipe)
-    stages = sum(isinstance(stage, (ExtendStage, MergeStage, TrainingStage)) for stage in recipe.stages.values())
-    # A stage keeps its result; one at a time holds two checkpoints with float32 weights and two optimizer moments.
-    needed = weights * stages + 2 * 6 * weights + 200 * 2**20
+    needed = disk_of(planned) + SPARE_BYTES
     place = run_dir
     while not place.exists():
         place = place.parent
@@ -147,30 +214,14 @@ def check_disk(recipe: Recipe, run_dir: Path) -> None:
         )
 
 
-def available_memory() -> int:
-    """Bytes that this process may still use: the machine's, or less where a container limits it (cgroup v2)."""
-    free = psutil.virtual_memory().available
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and limit.read_text().strip().isdigit():
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
-    return int(free)
-
-
-def check_memory(recipe: Recipe) -> None:
-    """Raises RecipeError when a training stage of the recipe cannot fit in this machine's memory (processor only)."""
+def check_memory(recipe: Recipe, planned: list[StagePlan]) -> None:
+    """Raises RecipeError when a stage of the recipe cannot fit in this machine's memory (processor only)."""
     if has_gpu():
         return
-    weights, free = _base_bytes(recipe), available_memory()
-    for name, stage in recipe.stages.items():
-        if not isinstance(stage, TrainingStage):
-            continue
-        adapter = getattr(stage, "lora", None) is not None
-        needed = (
-            weights * (FROZEN_BYTES_PER_SAVED_BYTE if adapter else TRAINING_BYTES_PER_SAVED_BYTE) + WORKING_GIB * GIB
-        )
-        if free < needed:
+    for stage in planned:
+        if stage.memory is not None and not stage.fits:
+            remedy = f"set {stage.remedies[0]} of stages.{stage.name}, " if stage.remedies else ""
             raise RecipeError(
-                f"stages.{name} needs about {needed / GIB:.1f} GiB of memory to train {recipe.base_model} and "
-                f"{free / GIB:.1f} GiB are free; close other programs, start from a smaller base_model, or train an adapter "
-                f"only (stages.{name}.lora)"
+                f"stages.{stage.name} needs about {stage.memory.peak / GIB:.1f} GiB of memory to train {recipe.base_model} and "
+                f"{stage.usable / GIB:.1f} GiB are free; {remedy}close other programs, or start from a smaller base_model"
             )

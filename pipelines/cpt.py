@@ -72,10 +72,10 @@ def cpt(
     draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
 
     model, merge = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
-    training.save_model(model, tokenizer, draft.folder / "model")
+    saved = training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {**told, "blocks": len(train_dataset), **merge}
-    if held_out:
+    if held_out and saved is not None:
         with (draft.folder / "held_out.json").open("w", encoding="utf-8") as stream:
             json.dump([document.id for document in held_out], stream, indent=1)
         texts = [document.text for document in held_out]
-        draft.metrics["held_out_bits_per_byte"] = round(bits_per_byte(model.eval(), tokenizer, texts), 4)
+        draft.metrics["held_out_bits_per_byte"] = round(bits_per_byte(saved.eval(), tokenizer, texts), 4)

@@ -16,6 +16,7 @@ class Inputs:
 
     recipe: Recipe
     sources: Sources
+    processes: int = 1  # in which the stage at hand runs
 
     @property
     def seed(self) -> int:

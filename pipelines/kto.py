@@ -12,11 +12,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
 from trl import KTOTrainer
 
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import KtoStage
@@ -41,7 +40,7 @@ def kto(stage: KtoStage, seed: int, model_path: str | Path, sources: Sources, dr
         trainer = KTOTrainer(
             model=load_base(model_path, stage.quantization),
             args=args,
-            train_dataset=datasets.Dataset.from_list(rows),
+            train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
         )

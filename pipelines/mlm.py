@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForMaskedLM, Trainer, default_data_collator
 
 from corpora.records import Document
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.artifact import Draft
 from pipelines.config import MlmStage
 from pipelines.data import Sources, in_held_out, records
@@ -87,10 +87,11 @@ def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, dr
         callbacks=[NewMasks(rows)],
     )
     draft.metrics = training.run(trainer, draft, "mlm", stage.spikes)
-    if examined is not None:
-        draft.metrics |= {"held_out_before": before, "held_out": masked_loss(model.eval(), examined)}
+    trained = sharding.whole(trainer.model)
+    if examined is not None and trained is not None:
+        draft.metrics |= {"held_out_before": before, "held_out": masked_loss(trained.eval(), examined)}
 
-    training.save_model(model, tokenizer, draft.folder / "model")
+    training.save_model(trained, tokenizer, draft.folder / "model")
     draft.metrics |= {
         "documents": len(learnt),
         "held_out_documents": len(held_out),

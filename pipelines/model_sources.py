@@ -39,7 +39,6 @@ from corpora.fetch import (
     server_of,
 )
 from pipelines.artifact import fingerprint, folder_fingerprint
-from pipelines.config.models import own_folder
 from pipelines.config.parts import RecipeError
 
 Permission = Literal["remote_code", "pickled_weights"]
@@ -249,19 +248,6 @@ def _cached(model: Origin) -> Path:
             f"{model.repository}@{model.revision} is not in the hub's cache and HF_HUB_OFFLINE is set; unset it to fetch the "
             "model, or name a folder"
         ) from error
-
-
-def weight_bytes(name: str) -> int:
-    """Bytes of the files that a model's weights are loaded from: of its folder, or as the hub lists them."""
-    folder = own_folder(name)
-    model = hub_model(name)
-    if folder is None and model.name == "hub" and _offline():
-        folder = _cached(model)
-    if folder is not None:
-        sizes = {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
-    else:
-        sizes = {file.path: file.size for file in _files(model)}
-    return sum(sizes[path] for path in _weights(sizes)[0])
 
 
 def identity(folder: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from corpora.licences import consequence
 from pipelines import training
 from pipelines.artifact import Artifact, Draft, drafting, fingerprint, matches
-from pipelines.checks import check
+from pipelines.checks import check, check_launch
 from pipelines.config import (
     CptStage,
     CurateStage,
@@ -20,6 +21,7 @@ from pipelines.config import (
     ExtendStage,
     InitStage,
     JudgeScorer,
+    Launch,
     MergeStage,
     PreferencesStage,
     Recipe,
@@ -27,6 +29,7 @@ from pipelines.config import (
     Stage,
     SynthesiseStage,
     TokenizeStage,
+    TrainingStage,
     named_corpora,
     named_models,
     training_data,
@@ -34,17 +37,24 @@ from pipelines.config import (
 from pipelines.data import Sources, identity
 from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
+from pipelines.launch import ALONE, Node, join, train_in_processes
 from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
+from pipelines.sharding import shared_out
 from serving.hardware import use_processor_well
 
+# Kinds whose loss is a mean over the tokens or rows of an optimizer step, however these are cut into batches.
+MEAN_OVER_ROWS = {"cpt", "sft", "dpo", "reward"}
 console = Console(stderr=True, highlight=False)
 
 
 def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
     """A stage that reads one model and corpora: the function of the kind's name, in the file of that name."""
     work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
+    if isinstance(stage, TrainingStage):
+        stage = shared_out(stage, inputs.processes)
+        draft.global_batch = stage.global_batch
     anchor = getattr(stage, "anchor", None)
     more = {"anchor_path": inputs.model(anchor.model)} if anchor is not None else {}
     scored_by = getattr(stage, "scored_by", None)
@@ -53,6 +63,8 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
         try:
             return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
         except RolledBack as notice:
+            if inputs.processes > 1:
+                raise  # all of them have to begin anew: pipelines.launch starts them again
             console.print(f"[yellow]{notice}[/yellow]")
 
 
@@ -110,6 +122,8 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
         "models": [inputs.identity(model) for model in named_models(stage)],
     }
     config = stage.model_dump(exclude={"scale": {"executor", "options"}})  # where the work is done changes nothing
+    if isinstance(stage, TrainingStage):
+        config = _makes(stage, config, inputs.recipe.launch)
     if isinstance(stage, CptStage) and stage.tokens is not None:
         hashes["tokens"] = sources.artifacts[stage.tokens].output
     if isinstance(stage, SynthesiseStage):
@@ -124,6 +138,25 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
 
             hashes["prompts"] = load_prompts(stage.scorer).digests
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}
+
+
+def _makes(stage: Any, config: dict[str, Any], launch: Launch | None) -> dict[str, Any]:
+    """What of a training stage's ``config`` its result depends on, with the number of processes where it matters.
+
+    With a ``global_batch`` each optimizer step sees the same rows in any number of processes and accumulation steps: where the
+    loss is a mean over them, the result is the same but for the order in which gradients are added up, and so is the key, and a
+    run goes on from its checkpoint elsewhere. KTO compares the rows that a process holds at a time, as some of TRL's other losses
+    do. Without a ``global_batch`` every process adds a batch of its own to a step, which is another result. How the model
+    is shared out (``launch.strategy``) changes nothing in any case.
+    """
+    mean_over_rows = stage.kind in MEAN_OVER_ROWS and "loss_type" not in stage.training
+    if stage.global_batch is not None and mean_over_rows:
+        training = {key: value for key, value in stage.training.items() if key != "per_device_train_batch_size"}
+        return {**config, "training": training}
+    if stage.global_batch is None:
+        del config["global_batch"]
+    processes = launch.processes if launch is not None else 1
+    return config if processes == 1 else {**config, "processes": processes}
 
 
 def _last_of(recipe: Recipe, kind: str) -> str:
@@ -154,6 +187,7 @@ def reproduce(
     data_dir: Path | None = None,
     until_kind: str | None = None,
     until_stage: str | None = None,
+    node: Node = ALONE,
 ) -> dict[str, Artifact]:
     """Runs what is not yet done of ``recipe`` below ``run_dir`` and returns the artifact of each stage.
 
@@ -163,11 +197,14 @@ def reproduce(
         data_dir: folder of the published datasets that the recipe names.
         until_kind: stop after the last stage of this kind; otherwise the model is served, asked and reported on as well.
         until_stage: stop after the stage of this name.
+        node: this machine among several that run the same recipe (``recipe.launch.nodes``) below the same ``run_dir``; the first
+            of them does everything and the others join it in the stages that train.
 
     Raises:
         OslerError: with the remedy. What was finished before stays and is skipped by the next run.
     """
     check(recipe, run_dir, data_dir)
+    check_launch(recipe, node)
     last = _last_of(recipe, until_kind) if until_kind is not None else until_stage
     for sentence in consequence(training_data(recipe.stages)):
         console.print(f"the result: {sentence}", markup=False)
@@ -177,15 +214,19 @@ def reproduce(
     inputs = Inputs(recipe, Sources(data_dir, recipe.seed, artifacts))
     count = len(recipe.stages) + (recipe.serve is not None)
     for number, (name, stage) in enumerate(recipe.stages.items(), start=1):
-        artifacts[name] = finish(
-            run_dir,
-            name,
-            f"[{number}/{count}] {name}",
-            given(name, stage, inputs),
-            lambda draft, stage=stage: run_stage(stage, inputs, draft),  # type: ignore[misc]
-        )
+        heading, what = f"[{number}/{count}] {name}", given(name, stage, inputs)
+        launch = recipe.launch if isinstance(stage, TrainingStage) else None
+        work = partial(run_stage, stage, inputs)
+        if launch is not None and launch.needs_launcher:
+            work = partial(train_in_processes, recipe, name, run_dir, data_dir, node)
+        if node.leads:
+            artifacts[name] = finish(run_dir, name, heading, what, work)
+        else:
+            artifacts[name] = join(launch, node, run_dir / name, heading, what)
         if name == last:
             return artifacts
+    if not node.leads:
+        return artifacts
     if recipe.serve is not None:
         block = recipe.serve
         what = {

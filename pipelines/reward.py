@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from trl import RewardTrainer
@@ -24,7 +23,7 @@ from trl import RewardTrainer
 from corpora.errors import DataError
 from corpora.records import Message
 from evals.stats import wilson
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import RewardStage
@@ -136,7 +135,7 @@ def reward(stage: RewardStage, seed: int, model_path: str | Path, sources: Sourc
         trainer = RewardTrainer(
             model=load_base(model_path, stage.quantization, read_model),
             args=args,
-            train_dataset=datasets.Dataset.from_list(learnt),
+            train_dataset=sharding.dataset(learnt, draft),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora, task_type="SEQ_CLS"),
         )
@@ -151,5 +150,5 @@ def reward(stage: RewardStage, seed: int, model_path: str | Path, sources: Sourc
         "rewards": rewards(trainer.state.log_history),
         **told,
     }
-    if held_out:
+    if held_out and sharding.rank() == 0:
         draft.metrics["held_out"] = accuracy(draft.folder / "model", held_out, args.per_device_eval_batch_size)

@@ -10,12 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
 from trl import SFTTrainer
 
 from corpora.records import Dialogue
-from pipelines import training
+from pipelines import sharding, training
 from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
@@ -51,7 +50,7 @@ def sft(
         trainer = anchored(SFTTrainer, loss)(
             model=model,
             args=args,
-            train_dataset=datasets.Dataset.from_list(rows),
+            train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora),
             optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),

@@ -24,7 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from pipelines import model_sources
+from pipelines import model_sources, sharding
 from pipelines.artifact import Draft
 from pipelines.checkpoint import newest_whole, save_whole
 from pipelines.config import Spikes, resolve_chat_template, training_class
@@ -49,6 +49,8 @@ DEFAULTS: dict[str, Any] = {
     "save_steps": 0.25,
     "save_total_limit": 2,
     "dataloader_pin_memory": False,
+    # Every weight that is trained takes part in each step; looking for those that do not would cost another pass over the graph.
+    "ddp_find_unused_parameters": False,
 }
 
 
@@ -133,16 +135,18 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     if not has_gpu():
-        values["use_cpu"] = True
+        values |= sharding.on_processors()
     if values.get("torch_compile") and not can_compile():
         console.print(
             "[yellow]no C++ compiler (g++) here: training goes on uncompiled, about a quarter slower[/yellow]"
         )
         values["torch_compile"] = False
     try:
-        return training_class(kind)(**values)
+        args = training_class(kind)(**values)
     except (TypeError, ValueError) as error:
         raise TrainingError(f"the training block of the {kind} stage: {error}") from error
+    sharding.shard_on_processors(args)
+    return args
 
 
 @contextmanager
@@ -163,6 +167,23 @@ def optimizers(
     return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay, ns_steps=muon_steps), None
 
 
+def end_at_the_last_step(trainer: Trainer) -> None:
+    """Keeps ``trainer`` from a step too many when it goes on from the checkpoint of its last step.
+
+    transformers 5.19 asks whether it is done after a step, and not before the first of a resumed run whose ``max_steps`` end within
+    an epoch.
+    """
+    epoch = trainer._run_epoch
+
+    def run_epoch(**given: Any) -> None:
+        if trainer.state.global_step >= trainer.state.max_steps:
+            trainer.control.should_training_stop = True
+            return
+        epoch(**given)
+
+    trainer._run_epoch = run_epoch
+
+
 def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None) -> dict[str, Any]:
     """Trains, from the newest whole checkpoint if there is one, and returns the figures for the manifest.
 
@@ -176,8 +197,11 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     trainer.remove_callback(PrinterCallback)  # the bar says it, and a printed line would tear the bar
     trainer.callback_handler.callbacks.insert(0, progress)  # before the trackers, for which it adds figures
     save_whole(trainer)
-    checkpoint = newest_whole(draft.checkpoints)
+    end_at_the_last_step(trainer)
+    sharding.order_globally(trainer, draft.global_batch)
+    checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
+        sharding.check_format(checkpoint, trainer)
         log.info("%s: going on from %s", label, checkpoint.name)
     with trackers_quiet(), guard(trainer, label, draft.checkpoints, spikes):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -206,8 +230,14 @@ def stop_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return ids
 
 
-def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Writes the model in bfloat16 safetensors with its tokenizer and chat template."""
+def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> Any:
+    """Writes the model in bfloat16 safetensors with its tokenizer and chat template, and returns what was written.
+
+    Every process has to call it; the first one gathers the model, where it is sharded, and writes it. The others return None.
+    """
+    model = sharding.whole(model) if model is not None else None
+    if model is None:
+        return None
     model.config.use_cache = True
     # A trainer narrows the stop tokens to the tokenizer's one; a chat model must stop at the end of its turn as well.
     if model.can_generate():  # a reward model gives no answers, nor does an encoder
@@ -215,6 +245,7 @@ def save_model(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folde
         model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return model
 
 
 def quiet() -> None:

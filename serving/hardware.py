@@ -32,13 +32,16 @@ def inference_dtype() -> torch.dtype:
     return torch.bfloat16 if fast_bfloat16() else torch.float32
 
 
-def use_processor_well() -> None:
+def use_processor_well(processes: int = 1) -> None:
     """Uses every core that this process may run on (a container's limit, not the machine's count), and keeps freed memory.
+
+    The cores are shared by ``processes`` that do the same.
 
     By default glibc gives large freed blocks back to the system at once, and each training step asks for them anew, page by page:
     a tenth of its time or more. Elsewhere than on glibc nothing changes.
     """
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores // processes))
     if has_gpu():
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -8,33 +8,76 @@ from typing import Annotated
 import typer
 
 from corpora.errors import OslerError
-from pipelines.cli.options import RECIPE, DataOption, OwnRecipeArgument, RecipeArgument, RunOption, app, out
+from pipelines.cli.options import (
+    RECIPE,
+    DataOption,
+    LaunchOption,
+    NodeRankOption,
+    NodesOption,
+    OwnRecipeArgument,
+    ProcessesOption,
+    RecipeArgument,
+    RendezvousOption,
+    RunOption,
+    app,
+    launched,
+    out,
+)
 
 
-def _run(name: str, run: Path | None, data: Path | None, kind: str | None) -> None:
+def _run(
+    name: str,
+    run: Path | None,
+    data: Path | None,
+    kind: str | None,
+    launch: str | None = None,
+    processes: int | None = None,
+    nodes: int | None = None,
+    node_rank: int = 0,
+    rendezvous: str | None = None,
+) -> None:
     from pipelines.config import load_recipe
+    from pipelines.launch import Node
     from pipelines.reproduce import reproduce
 
-    recipe = load_recipe(name)
+    recipe = launched(load_recipe(name), launch, processes, nodes)
     if kind is not None and not any(stage.kind == kind for stage in recipe.stages.values()):
         kinds = ", ".join(dict.fromkeys(stage.kind for stage in recipe.stages.values()))
         raise OslerError(f"recipe '{recipe.name}' has no stage of kind '{kind}'; it has: {kinds}")
-    reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind)
+    reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind, node=Node(node_rank, rendezvous))
 
 
 @app.command()
-def reproduce(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def reproduce(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Run every stage of a RECIPE, serve the result, ask it, and write the report.
 
     Finished stages are skipped; an interrupted one goes on from its last checkpoint.
 
     Examples: `osler reproduce` · `osler reproduce nano-real --data ~/datasets`
     """
-    _run(recipe, run, data, None)
+    _run(recipe, run, data, None, launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def cpt(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Continue pretraining: run RECIPE up to its last `cpt` stage.
 
     Next-token prediction on the stage's documents; `training:` in the recipe is transformers' TrainingArguments, field for field.
@@ -42,11 +85,20 @@ def cpt(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 
     Examples: `osler cpt` · `osler cpt my-recipe.yaml --run runs/try`
     """
-    _run(recipe, run, data, "cpt")
+    _run(recipe, run, data, "cpt", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def mlm(recipe: RecipeArgument = "nano-encoder", run: RunOption = None, data: DataOption = None) -> None:
+def mlm(
+    recipe: RecipeArgument = "nano-encoder",
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Pretrain an encoder on masked words: run RECIPE up to its last `mlm` stage.
 
     Whole words are masked, 15% of the tokens; `training:` is transformers' TrainingArguments. Loss and accuracy on held-out
@@ -54,18 +106,27 @@ def mlm(recipe: RecipeArgument = "nano-encoder", run: RunOption = None, data: Da
 
     Examples: `osler mlm` · `osler mlm bert-base-medical --data ~/datasets`
     """
-    _run(recipe, run, data, "mlm")
+    _run(recipe, run, data, "mlm", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def sft(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def sft(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Fine-tune on dialogues: run RECIPE up to its last `sft` stage.
 
     Loss counts on the assistant's tokens only; `training:` is TRL's SFTConfig, and `lora:` trains an adapter and merges it.
 
     Examples: `osler sft` · `osler sft my-recipe.yaml`
     """
-    _run(recipe, run, data, "sft")
+    _run(recipe, run, data, "sft", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
@@ -81,7 +142,16 @@ def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOpti
 
 
 @app.command()
-def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption = None) -> None:
+def dpo(
+    recipe: RecipeArgument = RECIPE,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Align with DPO: run RECIPE up to its last `dpo` stage.
 
     Trains on preference pairs with TRL's DPOTrainer; `training:` is its DPOConfig, and `lora:` is merged at the end. The variant is
@@ -89,11 +159,20 @@ def dpo(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOption
 
     Examples: `osler dpo` · `osler dpo my-recipe.yaml`
     """
-    _run(recipe, run, data, "dpo")
+    _run(recipe, run, data, "dpo", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def grpo(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = None) -> None:
+def grpo(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Reinforce answers that verifiers find right: run RECIPE up to its last `grpo` stage.
 
     TRL's GRPOTrainer samples groups of answers; `training:` is its GRPOConfig, `rewards:` names the verifiers with their weights.
@@ -103,11 +182,20 @@ def grpo(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = No
 
     Example: `osler grpo my-recipe.yaml`
     """
-    _run(recipe, run, data, "grpo")
+    _run(recipe, run, data, "grpo", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def kto(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = None) -> None:
+def kto(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Align with KTO: run RECIPE up to its last `kto` stage.
 
     Learns from answers that are each known to be good or bad, with TRL's KTOTrainer; no pairs are needed, and a pair counts as one
@@ -117,11 +205,20 @@ def kto(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = Non
 
     Examples: `osler kto my-recipe.yaml` · `osler kto my-recipe.yaml --run runs/try`
     """
-    _run(recipe, run, data, "kto")
+    _run(recipe, run, data, "kto", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def orpo(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = None) -> None:
+def orpo(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Align with ORPO: run RECIPE up to its last `orpo` stage.
 
     Teaches the chosen answers and turns away from the rejected ones in one stage, without a reference model: it takes the place of
@@ -131,11 +228,20 @@ def orpo(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = No
 
     Examples: `osler orpo my-recipe.yaml` · `osler orpo my-recipe.yaml --data ~/datasets`
     """
-    _run(recipe, run, data, "orpo")
+    _run(recipe, run, data, "orpo", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
-def reward(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = None) -> None:
+def reward(
+    recipe: OwnRecipeArgument,
+    run: RunOption = None,
+    data: DataOption = None,
+    launch: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+    node_rank: NodeRankOption = 0,
+    rendezvous: RendezvousOption = None,
+) -> None:
     """Train a reward model: run RECIPE up to its last `reward` stage.
 
     Learns from preference pairs to give an answer one number (Bradley-Terry), with TRL's RewardTrainer; `training:` is its
@@ -146,7 +252,7 @@ def reward(recipe: OwnRecipeArgument, run: RunOption = None, data: DataOption = 
 
     Examples: `osler reward my-recipe.yaml` · `osler reward my-recipe.yaml --data ~/datasets`
     """
-    _run(recipe, run, data, "reward")
+    _run(recipe, run, data, "reward", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()

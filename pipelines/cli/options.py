@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from pipelines.config.layers import recipe_names
+
+if TYPE_CHECKING:
+    from pipelines.config import Recipe
 
 app = typer.Typer(
     help="Make a medical language model from a base model, examine it, serve it, and ask it.",
@@ -58,4 +61,47 @@ UrlOption = Annotated[
     str | None,
     typer.Option("--url", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1."),
 ]
+LaunchOption = Annotated[
+    str | None,
+    typer.Option(
+        "--launch",
+        help="How training is shared out over processes: `ddp`, `fsdp2`, `zero2` or `zero3`. Default: the recipe's `launch:`.",
+    ),
+]
+ProcessesOption = Annotated[
+    int | None, typer.Option("--processes", help="Processes that train, over all machines: one a device.")
+]
+NodesOption = Annotated[int | None, typer.Option("--nodes", help="Machines that share them evenly.")]
+NodeRankOption = Annotated[
+    int, typer.Option("--node-rank", help="Number of this machine among `--nodes`, from 0.", envvar="OSLER_NODE_RANK")
+]
+RendezvousOption = Annotated[
+    str | None,
+    typer.Option("--rendezvous", help="HOST:PORT of the first machine, where all meet.", envvar="OSLER_RENDEZVOUS"),
+]
 RECIPE = "nano"
+
+
+def launched(recipe: Recipe, strategy: str | None, processes: int | None, nodes: int | None) -> Recipe:
+    """The recipe with what the command line says of its ``launch`` block.
+
+    Raises:
+        RecipeError: the block is wrong as a whole.
+    """
+    from pydantic import ValidationError
+
+    from pipelines.config import Launch, RecipeError
+
+    said = {"strategy": strategy, "processes": processes, "nodes": nodes}
+    said = {key: value for key, value in said.items() if value is not None}
+    if not said:
+        return recipe
+    block = recipe.launch.model_dump() if recipe.launch is not None else {}
+    if strategy is not None and block.get("strategy") != strategy:
+        block.pop("options", None)  # of another strategy
+    try:
+        return recipe.model_copy(update={"launch": Launch.model_validate({**block, **said})})
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f" --{'launch' if part == 'strategy' else part}" for part in first["loc"])
+        raise RecipeError(f"the command line{place}: {first['msg'].removeprefix('Value error, ')}") from error

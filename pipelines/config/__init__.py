@@ -19,6 +19,7 @@ from pipelines.config.data import (
     TokenizeStage,
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
+from pipelines.config.launch import Launch, Strategy
 from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
 from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
@@ -104,6 +105,7 @@ __all__ = [
     "JudgeScorer",
     "KtoStage",
     "LanguageStep",
+    "Launch",
     "Layers",
     "Lora",
     "MergeStage",
@@ -131,6 +133,7 @@ __all__ = [
     "SftStage",
     "Spikes",
     "Stage",
+    "Strategy",
     "SynthesisTask",
     "SynthesiseStage",
     "Teacher",

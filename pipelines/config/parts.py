@@ -106,7 +106,7 @@ class Anchor(Block):
     model: str = "base"  # the older one: ``base`` or a stage's name
     corpora: list[Corpus] = Field(min_length=1)
     weight: float = Field(default=1.0, gt=0)  # of the divergence beside the stage's own loss
-    rows: int = Field(default=4, ge=1)  # in each step of each process
+    rows: int = Field(default=4, ge=1)  # in each step, shared out over its processes
     sequence_length: int = Field(default=128, ge=8)  # tokens of a row
 
 

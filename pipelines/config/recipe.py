@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from pipelines.config.data import CurateStage, MixStage, ReplayStage, TokenizeStage
 from pipelines.config.exam import ExamStage, Serve
+from pipelines.config.launch import Launch
 from pipelines.config.layers import Layers, load_layers, recipe_path
 from pipelines.config.models import ModelName, resolve_chat_template
 from pipelines.config.parts import Block, Corpus, RecipeError, nearest
@@ -114,6 +115,7 @@ class Recipe(Block):
     allow: list[Literal["remote_code", "pickled_weights"]] = []
     system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
+    launch: Launch | None = None
     repeat: Repeat | None = None  # written out into ordinary stages when the recipe is read
     serve: Serve | None = None
 

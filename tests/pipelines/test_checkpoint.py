@@ -87,3 +87,13 @@ def test_a_run_that_was_cut_ends_with_the_same_bytes(tiny_model: Path, tmp_path:
     second = load_file(cut.folder / "model" / "model.safetensors")
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert Document  # the stage reads documents
+
+
+def test_a_run_that_was_cut_after_its_last_step_does_not_make_another(tiny_model: Path, tmp_path: Path):
+    draft = fresh(tmp_path / "stage")
+    cpt(STAGE, 1, tiny_model, Sources(None, 0, {}), draft)
+    first = draft.metrics
+    cpt(STAGE, 1, tiny_model, Sources(None, 0, {}), draft)  # its checkpoints are still there
+    assert draft.metrics["steps"] == first["steps"] == 6
+    assert draft.metrics["losses"] == first["losses"]
+    assert draft.metrics["tokens"] == first["tokens"]

@@ -66,7 +66,6 @@ def test_a_hubs_model_arrives_in_a_folder_and_a_second_time_nothing_is_fetched(h
     model_sources._fetch_model.cache_clear()
     assert Path(resolve_model(name)) == folder
     assert [path for path in hub.sent if path == "model.safetensors"] == sent
-    assert model_sources.weight_bytes(name) == (own / "model.safetensors").stat().st_size
 
 
 @pytest.mark.parametrize("name", ["osler/small", "modelscope:osler/small"])

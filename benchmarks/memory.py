@@ -1,0 +1,205 @@
+"""The plan's peak of memory beside the one that is measured, at three sizes and by four ways of training.
+
+    python benchmarks/memory.py                       # on a processor: about 10 minutes on two idle cores
+    python benchmarks/memory.py --sizes Qwen/Qwen3-0.6B Qwen/Qwen3-1.7B Qwen/Qwen3-4B --length 1024        # on a GPU
+
+Each run is a process of its own that plans one stage, then trains it for a few steps through Osler's own stage, on bundled text and random
+weights. On a processor the measure is the process's largest resident size (VmHWM of proc(5)), which holds the libraries and what the C library's
+allocator keeps; on a GPU it is torch.cuda.max_memory_allocated, beside which the plan's `asked` is put. Writes results/memory.json and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+VOCABULARY = 8192  # the bundled tokenizer's
+SIZES: dict[str, dict[str, int]] = {
+    "9M": {
+        "hidden_size": 320,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 5,
+        "num_key_value_heads": 5,
+        "intermediate_size": 896,
+    },
+    "54M": {
+        "hidden_size": 640,
+        "num_hidden_layers": 10,
+        "num_attention_heads": 10,
+        "num_key_value_heads": 5,
+        "intermediate_size": 1920,
+    },
+    "197M": {
+        "hidden_size": 1024,
+        "num_hidden_layers": 15,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "intermediate_size": 3072,
+    },
+}
+METHODS = ("cpt", "cpt, checkpointing", "sft", "dpo, lora")
+ANSWER = "Drink water, rest for some days, and see a doctor if it does not get better by then. "
+
+Row = dict[str, Any]
+
+
+def make_model(size: str, folder: Path) -> None:
+    """Random weights of a size of ``SIZES`` or of a known base, with the bundled tokenizer."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from pipelines import training
+    from pipelines.architectures import config_of
+    from pipelines.config import MODELS
+
+    tokenizer = training.load_tokenizer(MODELS / "osler-nano-base")
+    if size in SIZES:
+        fields: dict[str, Any] = {"vocab_size": VOCABULARY, "head_dim": 64, "tie_word_embeddings": True, **SIZES[size]}
+        kind = "qwen3"
+    else:
+        fields = dict(config_of(size)[0])
+        kind = fields.pop("model_type")
+    fields |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **fields))
+    training.save_model(model, tokenizer, folder)
+
+
+def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> Any:
+    """The block of a stage, and the file that it reads."""
+    from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
+
+    settings: dict[str, Any] = {"max_steps": steps, "per_device_train_batch_size": batch, "logging_steps": 1}
+    if method.startswith("cpt"):
+        if "checkpointing" in method:
+            settings["gradient_checkpointing"] = True
+        corpora = [Corpus(name="bundled-documents", renderings=1 + length // 256)]
+        return CptStage(kind="cpt", model="base", corpora=corpora, sequence_length=length, training=settings)
+    lora = Lora() if "lora" in method else None
+    if method.startswith("sft"):
+        settings["max_length"] = length
+        return SftStage(
+            kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues")], lora=lora, training=settings
+        )
+    path = folder / "pairs.jsonl"
+    answer = ANSWER * (1 + length // 32)  # longer than what is cut
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"What is number {n}?"}],
+            "chosen": f"{answer} {n}",
+            "rejected": f"No. {answer} {n}",
+        }
+        for n in range(4 * batch)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    settings["max_length"] = length
+    return DpoStage(kind="dpo", model="base", preferences=Corpus(name=str(path)), lora=lora, training=settings)
+
+
+def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
+    """Plans and runs one stage in this process."""
+    import importlib
+
+    import torch
+
+    from pipelines import training
+    from pipelines.artifact import Draft
+    from pipelines.config import Recipe
+    from pipelines.data import Sources
+    from pipelines.devices import Devices, libraries
+    from pipelines.plan import plan_training, tokenizer_of
+    from pipelines.workload import Workload
+    from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
+
+    libraries()
+    training.quiet()
+    use_processor_well()
+    with tempfile.TemporaryDirectory() as place:
+        stage = stage_of(method, Path(place), batch, length, steps)
+        recipe = Recipe(name="memory", base_model=str(model), stages={"one": stage})
+        sources = Sources(None, 0, {})
+        where = Devices("here", 1, "gpu" if has_gpu() else "cpu", 2**50, 1.0, 1.0, 1.0, 0.0, "")
+        planned = plan_training(
+            recipe, "one", where, Workload(recipe, sources, tokenizer_of(recipe)), whole=False
+        ).memory
+        assert planned is not None
+        draft = Draft(Path(place) / "one")
+        draft.checkpoints.mkdir(parents=True)
+        draft.folder.mkdir()
+        work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
+        work(stage, 0, str(model), sources, draft)
+    if has_gpu():
+        measured, plan, device = torch.cuda.max_memory_allocated(), planned.asked, torch.cuda.get_device_name()
+    else:
+        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, "processor"
+    return {
+        "method": method,
+        "batch": batch,
+        "length": length,
+        "steps": steps,
+        "device": device,
+        "measured": measured,
+        "planned": plan,
+        "off": plan / measured - 1,
+        "moment": planned.moment,
+        "parts": planned.parts,
+    }
+
+
+def write(rows: list[Row]) -> None:
+    """The results as JSON and as a page."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "memory.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    lines = [
+        "# The plan's peak of memory beside the measured one",
+        "",
+        "Made by `benchmarks/memory.py`; MiB, each run in a process of its own. The largest difference is "
+        f"{max(abs(row['off']) for row in rows):.1%}.",
+        "",
+        "| size | method | rows x tokens | measured | planned | off | when |",
+        "|---|---|---|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        lines.append(
+            f"| {row['size']} | {row['method']} | {row['batch']} x {row['length']} | {row['measured'] / 2**20:,.0f} "
+            f"| {row['planned'] / 2**20:,.0f} | {row['off']:+.1%} | {row['moment']} |"
+        )
+    (RESULTS / "memory.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Runs every size by every method and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), help=f"of {', '.join(SIZES)}, or known bases")
+    parser.add_argument("--methods", nargs="+", default=list(METHODS))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--length", type=int, default=256, help="tokens of a sequence")
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument(
+        "--one", type=Path, metavar="MODEL", help="plan and run one method on this model, and print JSON"
+    )
+    given = parser.parse_args()
+    if given.one is not None:
+        print(json.dumps(one(given.one, given.methods[0], given.batch, given.length, given.steps)))
+        return
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as place:
+        for size in given.sizes:
+            folder = Path(place) / size.replace("/", "--")
+            make_model(size, folder)
+            for method in given.methods:
+                words = [sys.executable, __file__, "--one", str(folder), "--methods", method]
+                words += ["--batch", str(given.batch), "--length", str(given.length), "--steps", str(given.steps)]
+                done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
+                rows.append({"size": size, **json.loads(done.stdout.splitlines()[-1])})
+                print(f"{size} {method}: {rows[-1]['off']:+.1%}", flush=True)
+                write(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The command that writes a recipe as a job of a cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import (
+    RECIPE,
+    DataOption,
+    LaunchOption,
+    NodesOption,
+    ProcessesOption,
+    RecipeArgument,
+    RunOption,
+    app,
+    launched,
+    out,
+)
+
+
+@app.command()
+def launch(
+    recipe: RecipeArgument = RECIPE,
+    to: Annotated[str, typer.Option("--to", help="`slurm` or `skypilot`.")] = "slurm",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None,
+    run: RunOption = None,
+    data: DataOption = None,
+    strategy: LaunchOption = None,
+    processes: ProcessesOption = None,
+    nodes: NodesOption = None,
+) -> None:
+    """Write RECIPE as a task file for a cluster: devices, setup, and the command, which goes on after preemption.
+
+    Examples: `osler launch my-recipe.yaml --to slurm -o job.sh` · `osler launch my-recipe.yaml --to skypilot -o task.yaml`
+    """
+    from pipelines.config import load_recipe
+    from pipelines.task_files import SUBMIT, task_file
+
+    loaded = launched(load_recipe(recipe), strategy, processes, nodes)
+    file = output or Path(f"osler-{loaded.name}.{'yaml' if to == 'skypilot' else 'sh'}")
+    text = task_file(loaded, recipe, to, file, run or Path("runs") / loaded.name, data)
+    file.write_text(text, encoding="utf-8")
+    out.print(f"{file} is written; start it with: {SUBMIT[to]} {file}", markup=False, soft_wrap=True)

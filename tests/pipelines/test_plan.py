@@ -1,0 +1,213 @@
+"""A plan counts what a run would do, says whether it fits, and offers only what makes it fit."""
+
+import dataclasses
+import json
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from corpora.records import Document
+from pipelines import training
+from pipelines.blocks import blocks
+from pipelines.cli import app
+from pipelines.compute import forward_flops, training_flops
+from pipelines.config import RECIPES, Corpus, Lora, Recipe, RecipeError, load_recipe
+from pipelines.data import Sources, records
+from pipelines.devices import devices, table
+from pipelines.memory import GIB
+from pipelines.plan import check_plan, load_of, plan, plan_training, settings_of, tokenizer_of
+from pipelines.workload import Workload, count_corpus
+
+SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
+
+
+def recipe_of(base: str, stage: dict, launch: str | None = None) -> Recipe:
+    recipe = Recipe.model_validate({"name": "try", "base_model": base, "stages": {"one": stage}})
+    return recipe.model_copy(update={"launch": launch and SimpleNamespace(strategy=launch, processes=8, nodes=1)})
+
+
+def stage_plan(recipe: Recipe, gpus: str):
+    return plan_training(recipe, "one", devices(gpus), Workload(recipe, Sources(None, 0, {}), None, 500))
+
+
+def test_the_blocks_of_a_cpt_stage_are_counted_as_they_are_cut(base_model: Path, sources):
+    stage = {"kind": "cpt", "model": "base", "corpora": [{"name": "bundled-documents"}], "sequence_length": 96}
+    recipe = recipe_of(
+        str(base_model), {**stage, "training": {"num_train_epochs": 1, "per_device_train_batch_size": 12}}
+    )
+    tokenizer = training.load_tokenizer(base_model)
+    cut = blocks(records([Corpus(name="bundled-documents")], sources, Document), tokenizer, 96)
+    found = plan_training(recipe, "one", devices("H100"), Workload(recipe, sources, tokenizer_of(recipe)))
+    assert found.steps == -(-len(cut) // 12)
+    assert found.tokens == found.steps * 12 * 96
+    assert "counted with the base model's tokenizer" in found.notes[0]
+
+
+def test_a_large_corpus_is_sampled_and_says_so(tmp_path: Path, sources):
+    path = tmp_path / "many.jsonl"
+    path.write_text("\n".join(json.dumps({"id": str(n), "text": "some words " * 20}) for n in range(3000)))
+    counter = Workload(recipe_of("Qwen/Qwen3-8B", SFT), sources, None).counter
+    whole, part = (count_corpus(Corpus(name=str(path)), sources, counter, sample) for sample in (5000, 100))
+    assert whole.rows == 3000
+    assert part.tokens == pytest.approx(whole.tokens, rel=0.1)
+    assert "the rest by the size of its files" in part.notes[0]
+
+
+def test_a_dataset_that_is_not_at_hand_is_taken_from_the_catalogue(sources):
+    counter = Workload(recipe_of("Qwen/Qwen3-8B", SFT), sources, None).counter
+    found = count_corpus(Corpus(name="medquad", limit=100), sources, counter)
+    assert found.rows == 100
+    assert "not at hand" in found.notes[0]
+    assert "assumed" in found.notes[0]
+
+
+def test_qwen3_8b_whole_on_eight_h100_fits_when_it_is_sharded():
+    settings = {"per_device_train_batch_size": 2, "max_length": 1024}
+    found = stage_plan(recipe_of("Qwen/Qwen3-8B", {**SFT, "training": settings}, "fsdp2"), "8xH100")
+    assert found.fits
+    # 16 bytes a parameter by eight, and two gathered layers, embeddings and head.
+    assert 16 * found.parameters / 8 < found.memory.peak < 40 * GIB
+    assert "trained weights in float32, the optimizer's states in float32" in found.notes
+    assert re.fullmatch(r"fits with \d+\.\d GiB to spare", found.verdict)
+
+
+def test_qlora_of_8b_fits_on_one_4090_and_lora_of_14b_does_not():
+    settings = {"per_device_train_batch_size": 1, "max_length": 1024, "gradient_checkpointing": True}
+    quantized = {**SFT, "lora": {"r": 16}, "training": settings, "quantization": {"load_in_4bit": True}}
+    assert stage_plan(recipe_of("Qwen/Qwen3-8B", quantized), "4090").fits
+    alone = stage_plan(recipe_of("Qwen/Qwen3-0.6B", {**SFT, "training": settings}), "L4")
+    assert "trained weights in bfloat16, the optimizer's states in bfloat16" in alone.notes
+    whole = recipe_of("Qwen/Qwen3-14B", {**SFT, "lora": {"r": 16}, "training": settings})
+    refused = stage_plan(whole, "4090")
+    assert not refused.fits
+    assert any("load_in_4bit" in remedy for remedy in refused.remedies)
+
+
+def test_72b_whole_on_eight_h100_does_not_fit_and_what_is_offered_does():
+    found = stage_plan(recipe_of("Qwen/Qwen2.5-72B", SFT, "fsdp2"), "8xH100")
+    assert not found.fits
+    assert found.verdict.startswith("does not fit: ")
+    more = re.match(r"--gpus (\d+)xH100, launch: {strategy: (\w+), processes: (\d+), nodes: (\d+)}", found.remedies[0])
+    assert more is not None
+    assert more[1] == more[3]
+    assert int(more[1]) == 8 * int(more[4])
+    again = stage_plan(recipe_of("Qwen/Qwen2.5-72B", SFT, more[2]), f"{more[1]}xH100")
+    assert again.fits == ("training." not in found.remedies[0])
+    adapter = stage_plan(recipe_of("Qwen/Qwen2.5-72B", {**SFT, "lora": Lora().model_dump()}, "fsdp2"), "8xH100")
+    assert adapter.fits
+    assert any(remedy.startswith("lora: ") for remedy in found.remedies)
+
+
+def test_a_remedy_that_is_followed_makes_the_stage_fit():
+    stage = {"kind": "cpt", "model": "base", "corpora": SFT["corpora"], "sequence_length": 4096}
+    stage["training"] = {"per_device_train_batch_size": 64}
+    refused = stage_plan(recipe_of("Qwen/Qwen3-0.6B", stage), "A100-40")
+    assert not refused.fits
+    told = dict(re.findall(r"training\.(\w+): (\w+)", refused.remedies[0]))
+    values = {key: value == "true" if value == "true" else int(value) for key, value in told.items()}
+    assert values["per_device_train_batch_size"] * values["gradient_accumulation_steps"] == 64
+    mended = {**stage, "training": {**stage["training"], **values}}
+    assert stage_plan(recipe_of("Qwen/Qwen3-0.6B", mended), "A100-40").fits
+
+
+def test_operations_are_six_for_each_parameter_and_a_third_more_when_activations_are_computed_again():
+    recipe = recipe_of("Qwen/Qwen3-8B", SFT)
+    where = devices("H100")
+    stage = recipe.stages["one"]
+    workload = Workload(recipe, Sources(None, 0, {}), None, 100)
+    chosen = settings_of(recipe, stage, where)
+    load = load_of(recipe, stage, chosen, lambda: workload.of(stage.corpora), where)
+    six = 6 * (load.shape.parameters - load.shape.table)
+    attention = 12 * 36 * 32 * 128 * 1000  # PaLM, appendix B: 12 L H Q T
+    assert training_flops(load, 1000) == six + attention
+    assert forward_flops(load.shape, 1000) == (six + attention) / 3
+    checkpointed = dataclasses.replace(load, checkpointing=True)
+    assert training_flops(checkpointed, 1000) == pytest.approx(4 / 3 * (six + attention))
+
+
+def test_hours_and_cost_follow_from_peak_share_and_price():
+    recipe = recipe_of("Qwen/Qwen3-8B", SFT)
+    found = plan(recipe, devices("8xH100", mfu=0.5, price=2.0), sample=100)
+    stage = found.stages[0]
+    assert stage.hours == pytest.approx(stage.flops / (8 * 989.4e12 * 0.5) / 3600)
+    assert found.cost == pytest.approx(stage.hours * 8 * 2.0)
+
+
+@pytest.mark.parametrize("kind", ["dpo", "kto", "orpo", "reward"])
+def test_every_preference_stage_is_planned(kind: str, tmp_path: Path):
+    path = tmp_path / "pairs.jsonl"
+    row = {"prompt": "What is asthma?", "chosen": "A disease of the airways.", "rejected": "I do not know."}
+    path.write_text("\n".join([json.dumps(row)] * 40))
+    stage = {"kind": kind, "model": "base", "preferences": {"name": str(path)}}
+    found = stage_plan(
+        recipe_of("Qwen/Qwen3-0.6B", {**stage, "training": {"num_train_epochs": 1, "per_device_train_batch_size": 8}}),
+        "H100",
+    )
+    assert found.fits
+    assert found.trainable < found.parameters / 10
+    assert found.steps in (5, 10)  # of pairs, or of answers each by itself
+
+
+PUBLISHED = [path for path in RECIPES.glob("*/*.yaml") if re.match(r"(\d+x)?\d+x\d+gb", path.stem)]
+
+
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_published_recipe_trains_on_the_cards_that_its_name_says(path: Path):
+    *nodes, memory = path.stem.split("-")[0].removesuffix("gb").split("x")
+    count = math.prod(map(int, nodes))
+    where = devices(f"{count}x" + {"24": "4090", "80": "H100"}[memory])
+    recipe = load_recipe(str(path))
+    recipe = recipe.model_copy(update={"launch": SimpleNamespace(strategy="fsdp2")})
+    for stage in check_plan(recipe, where, None, 50):
+        assert stage.fits, stage.verdict
+
+
+def test_what_vllm_cannot_hold_on_one_card_is_said_with_the_card_that_can():
+    stage = {"kind": "preferences", "model": "base", "prompts": {"name": "bundled-prompts", "limit": 10}}
+    recipe = recipe_of("Qwen/Qwen2.5-72B", stage)
+    assert "--gpus 8xB200" in plan(recipe, devices("8xH100"), sample=50).stages[0].verdict
+    assert plan(recipe, devices("8xB200"), sample=50).stages[0].fits
+
+
+def test_every_gpu_of_the_table_has_all_that_a_plan_needs():
+    for name in table():
+        row = devices(f"2x{name}")
+        assert row.count == 2
+        assert row.usable > 20 * GIB
+        assert 50e12 < row.flops < 3e15
+        assert row.price > 0
+        assert row.source
+
+
+def test_an_unknown_gpu_is_refused_with_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'H100'"):
+        devices("8xH10")
+
+
+def test_nano_is_planned_for_this_machine_stage_by_stage():
+    found = plan(load_recipe("nano"), devices("cpu"), sample=300)
+    by_name = {stage.name: stage for stage in found.stages}
+    assert list(by_name) == list(load_recipe("nano").stages)
+    assert by_name["cpt"].parameters == by_name["dpo"].parameters > 9_000_000
+    assert by_name["dpo"].trainable < by_name["sft"].trainable / 10
+    assert by_name["preferences"].memory.parts["KV cache"] == GIB
+    assert all(stage.memory.peak < 6 * GIB for stage in found.stages)
+    assert 0 < found.hours < 24
+
+
+def test_the_command_prints_json_and_a_table(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(json.dumps({"name": "mine", "base_model": "Qwen/Qwen3-8B", "stages": {"one": SFT}}))
+    run = CliRunner().invoke(app, ["plan", str(path), "--gpus", "1xH200", "--json"])
+    assert run.exit_code == 0, run.output
+    told = json.loads(run.output[run.output.index("{") :])
+    assert told["devices"]["label"] == "1xH200"
+    assert told["fits"]
+    assert told["stages"][0]["memory"]["peak"] > 8 * told["stages"][0]["parameters"]
+    shown = CliRunner().invoke(app, ["plan", str(path), "--gpus", "4090"])
+    assert "does not fit: " in shown.output
+    assert "quantization: {load_in_4bit: true}" in " ".join(shown.output.split())
