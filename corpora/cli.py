@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from corpora.records import Dialogue, Document, ExamItem, Preference, Record
+from corpora.records import LETTERS, Dialogue, Document, ExamItem, Preference, Record
 
 app = typer.Typer(help="Find, read, check and count the data that models are made from.", no_args_is_help=True)
 # Into a pipe lines are as long as they are; only a screen has a width.
@@ -37,7 +37,7 @@ def shown(record: Record, longest: int = 160) -> str:
     assert isinstance(record, ExamItem)
     marks = "\n".join(
         f"  {'*' if place in record.answers else ' '} {letter}. {cut(option)}"
-        for place, (letter, option) in enumerate(zip("ABCDEFGHIJ", record.options, strict=False))
+        for place, (letter, option) in enumerate(zip(LETTERS, record.options, strict=False))
     )
     return f"  {cut(record.question)}\n{marks}"
 

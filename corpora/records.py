@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+LETTERS = "ABCDEFGHIJ"  # by which the options of an exam item are called, in order
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -22,9 +22,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from corpora.records import ExamItem
-
-LETTERS = "ABCDEFGHIJ"
+from corpora.records import LETTERS, ExamItem
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import unicodedata
 from collections.abc import Sequence
 
 from corpora.curate.units import simplified, units
+from corpora.records import LETTERS
 from evals.quantities import Quantity, said, scaled
 from evals.safety import refers_first, states_dose
-from evals.score import LETTERS
 
 # One thought, then an answer (DeepSeek-R1's template).
 THOUGHT_THEN_ANSWER = r"<think>(?:(?!</?think>).)+</think>\s*(?:(?!</?think>).)+"

@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from corpora.curate.units import units
+from corpora.records import LETTERS
 from evals.quantities import UNIT, Quantity, quantities
-from evals.score import LETTERS
 from evals.verifiers import letters
 
 # Words without content of their own. Chinese is compared by characters, so there these are characters.

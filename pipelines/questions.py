@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from corpora.errors import DataError
-from corpora.records import Dialogue, ExamItem, Message
-from evals.score import LETTERS, question_text
+from corpora.records import LETTERS, Dialogue, ExamItem, Message
+from evals.score import question_text
 from evals.verifiers import right_form, right_number, right_option, right_referral, stated_number
 from pipelines.config import Corpus, Rewards, Verifier
 from pipelines.data import Sources, records

@@ -18,8 +18,8 @@ from typing import Any
 from corpora.adapters.documents import script
 from corpora.curate.units import units
 from corpora.errors import DataError
-from corpora.records import Dialogue, Document, ExamItem, Message
-from evals.score import LETTERS, question_text
+from corpora.records import LETTERS, Dialogue, Document, ExamItem, Message
+from evals.score import question_text
 from evals.verifiers import letters
 from pipelines import agreement
 from pipelines.config import ExamTask, GroundedTask, SynthesiseStage, SynthesisTask, VignetteTask

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from corpora.adapters.fields import Row, check_text, field, first_name, has, identifier, label, optional
-from corpora.records import ExamItem
+from corpora.records import LETTERS, ExamItem
 
 QUESTIONS = ("question", "Question", "qtext", "stem", "query", "sent1")
 OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings")
 ANSWERS = ("answer_idx", "answer_index", "answer", "Answer", "label", "ra", "correct_answer", "cop", "target", "gold")
-LETTERS = "ABCDEFGHIJ"
 LISTED = re.compile(r"(?:^|\n|\s{2,}|[;；])\s*[(（]?([A-J])[)）.、．:：]\s*|(?:^|\n)([A-J])\s+(?=\S)")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.config.layers import recipe_names
+from pipelines.bundled import recipe_names
 
 if TYPE_CHECKING:
     from pipelines.config import Recipe

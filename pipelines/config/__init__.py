@@ -4,6 +4,7 @@ A recipe names a base model and its stages in order. A stage reads the model or 
 stage's name.
 """
 
+from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config.data import (
     CleanStep,
     CurateStage,
@@ -20,7 +21,7 @@ from pipelines.config.data import (
 )
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.launch import Launch, Strategy
-from pipelines.config.layers import RECIPES, Layers, annotated, load_layers, recipe_names, recipe_path
+from pipelines.config.layers import Layers, annotated, load_layers, recipe_path
 from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
 from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
 from pipelines.config.preferences import (

@@ -16,16 +16,10 @@ from typing import Any
 
 import yaml
 
+from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config.parts import RecipeError, nearest
 
-RECIPES = Path(__file__).parents[1] / "recipes"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there, is ten times as fast
-
-
-def recipe_names() -> list[str]:
-    """Names of the bundled recipes, as ``nano`` or ``qwen3-8b/8x80gb-full``."""
-    paths = (path.relative_to(RECIPES).with_suffix("") for path in RECIPES.rglob("*.yaml"))
-    return sorted(path.as_posix() for path in paths if not any(part.startswith("_") for part in path.parts))
 
 
 def recipe_path(name: str, beside: Path = Path()) -> Path:

@@ -15,8 +15,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from corpora.errors import DataError
-from corpora.records import Dialogue, Document, ExamItem
-from evals.score import LETTERS
+from corpora.records import LETTERS, Dialogue, Document, ExamItem
 from pipelines.artifact import Draft
 from pipelines.config import RecipeError, Stage, SynthesiseStage, load_recipe
 from pipelines.journal import Journal
