@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,37 +48,45 @@ def _run(
     reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind, node=Node(node_rank, rendezvous))
 
 
-@app.command()
-def reproduce(
-    recipe: RecipeArgument = RECIPE,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+def _up_to(kind: str | None, given: Any = RECIPE) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Makes a command, by the decorated function's name and docstring, that runs a recipe up to its last stage of ``kind``.
+
+    ``given`` is the recipe when none is named; ``...`` where no bundled recipe has such a stage, and one has to be.
+    """
+
+    def register(described: Callable[[], None]) -> Callable[[], None]:
+        def command(
+            recipe: RecipeArgument = given,
+            run: RunOption = None,
+            data: DataOption = None,
+            launch: LaunchOption = None,
+            processes: ProcessesOption = None,
+            nodes: NodesOption = None,
+            node_rank: NodeRankOption = 0,
+            rendezvous: RendezvousOption = None,
+        ) -> None:
+            _run(recipe, run, data, kind, launch, processes, nodes, node_rank, rendezvous)
+
+        if given is ...:
+            command.__annotations__["recipe"] = OwnRecipeArgument
+        app.command(described.__name__, help=described.__doc__)(command)
+        return described
+
+    return register
+
+
+@_up_to(None)
+def reproduce() -> None:
     """Run every stage of a RECIPE, serve the result, ask it, and write the report.
 
     Finished stages are skipped; an interrupted one goes on from its last checkpoint.
 
     Examples: `osler reproduce` · `osler reproduce nano-real --data ~/datasets`
     """
-    _run(recipe, run, data, None, launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def cpt(
-    recipe: RecipeArgument = RECIPE,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("cpt")
+def cpt() -> None:
     """Continue pretraining: run RECIPE up to its last `cpt` stage.
 
     Next-token prediction on the stage's documents; `training:` in the recipe is transformers' TrainingArguments, field for field.
@@ -85,20 +94,10 @@ def cpt(
 
     Examples: `osler cpt` · `osler cpt my-recipe.yaml --run runs/try`
     """
-    _run(recipe, run, data, "cpt", launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def mlm(
-    recipe: RecipeArgument = "nano-encoder",
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("mlm", "nano-encoder")
+def mlm() -> None:
     """Pretrain an encoder on masked words: run RECIPE up to its last `mlm` stage.
 
     Whole words are masked, 15% of the tokens; `training:` is transformers' TrainingArguments. Loss and accuracy on held-out
@@ -106,27 +105,16 @@ def mlm(
 
     Examples: `osler mlm` · `osler mlm bert-base-medical --data ~/datasets`
     """
-    _run(recipe, run, data, "mlm", launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def sft(
-    recipe: RecipeArgument = RECIPE,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("sft")
+def sft() -> None:
     """Fine-tune on dialogues: run RECIPE up to its last `sft` stage.
 
     Loss counts on the assistant's tokens only; `training:` is TRL's SFTConfig, and `lora:` trains an adapter and merges it.
 
     Examples: `osler sft` · `osler sft my-recipe.yaml`
     """
-    _run(recipe, run, data, "sft", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()
@@ -141,17 +129,8 @@ def prefs(recipe: RecipeArgument = RECIPE, run: RunOption = None, data: DataOpti
     _run(recipe, run, data, "preferences")
 
 
-@app.command()
-def dpo(
-    recipe: RecipeArgument = RECIPE,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("dpo")
+def dpo() -> None:
     """Align with DPO: run RECIPE up to its last `dpo` stage.
 
     Trains on preference pairs with TRL's DPOTrainer; `training:` is its DPOConfig, and `lora:` is merged at the end. The variant is
@@ -159,20 +138,10 @@ def dpo(
 
     Examples: `osler dpo` · `osler dpo my-recipe.yaml`
     """
-    _run(recipe, run, data, "dpo", launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def grpo(
-    recipe: OwnRecipeArgument,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("grpo", ...)
+def grpo() -> None:
     """Reinforce answers that verifiers find right: run RECIPE up to its last `grpo` stage.
 
     TRL's GRPOTrainer samples groups of answers; `training:` is its GRPOConfig, `rewards:` names the verifiers with their weights.
@@ -182,20 +151,10 @@ def grpo(
 
     Example: `osler grpo my-recipe.yaml`
     """
-    _run(recipe, run, data, "grpo", launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def kto(
-    recipe: OwnRecipeArgument,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("kto", ...)
+def kto() -> None:
     """Align with KTO: run RECIPE up to its last `kto` stage.
 
     Learns from answers that are each known to be good or bad, with TRL's KTOTrainer; no pairs are needed, and a pair counts as one
@@ -205,20 +164,10 @@ def kto(
 
     Examples: `osler kto my-recipe.yaml` · `osler kto my-recipe.yaml --run runs/try`
     """
-    _run(recipe, run, data, "kto", launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def orpo(
-    recipe: OwnRecipeArgument,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("orpo", ...)
+def orpo() -> None:
     """Align with ORPO: run RECIPE up to its last `orpo` stage.
 
     Teaches the chosen answers and turns away from the rejected ones in one stage, without a reference model: it takes the place of
@@ -228,20 +177,10 @@ def orpo(
 
     Examples: `osler orpo my-recipe.yaml` · `osler orpo my-recipe.yaml --data ~/datasets`
     """
-    _run(recipe, run, data, "orpo", launch, processes, nodes, node_rank, rendezvous)
 
 
-@app.command()
-def reward(
-    recipe: OwnRecipeArgument,
-    run: RunOption = None,
-    data: DataOption = None,
-    launch: LaunchOption = None,
-    processes: ProcessesOption = None,
-    nodes: NodesOption = None,
-    node_rank: NodeRankOption = 0,
-    rendezvous: RendezvousOption = None,
-) -> None:
+@_up_to("reward", ...)
+def reward() -> None:
     """Train a reward model: run RECIPE up to its last `reward` stage.
 
     Learns from preference pairs to give an answer one number (Bradley-Terry), with TRL's RewardTrainer; `training:` is its
@@ -252,7 +191,6 @@ def reward(
 
     Examples: `osler reward my-recipe.yaml` · `osler reward my-recipe.yaml --data ~/datasets`
     """
-    _run(recipe, run, data, "reward", launch, processes, nodes, node_rank, rendezvous)
 
 
 @app.command()

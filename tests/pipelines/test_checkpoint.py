@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from corpora.records import Document
-from pipelines.artifact import Draft
 from pipelines.checkpoint import SEAL, is_whole, newest_whole, seal
 from pipelines.config import Corpus, CptStage
 from pipelines.cpt import cpt
 from pipelines.data import Sources
+from tests.pipelines.drafts import fresh
 
 
 def checkpoint(folder: Path, step: int) -> Path:
@@ -48,13 +48,6 @@ STAGE = CptStage(
         "warmup_steps": 1,
     },
 )
-
-
-def fresh(folder: Path) -> Draft:
-    folder.mkdir(parents=True)
-    made = Draft(folder)
-    made.checkpoints.mkdir()
-    return made
 
 
 class Stop(Exception):

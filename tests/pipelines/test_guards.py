@@ -17,7 +17,6 @@ from safetensors.torch import load_file
 from corpora.bundled.render import render
 from corpora.records import Dialogue
 from pipelines import training
-from pipelines.artifact import Draft
 from pipelines.checkpoint import CheckpointError, is_whole, newest_whole
 from pipelines.config import Corpus, CptStage, Recipe, SftStage, Spikes
 from pipelines.data import Sources
@@ -25,6 +24,7 @@ from pipelines.guards import RolledBack, TrainingError
 from pipelines.inputs import Inputs
 from pipelines.reproduce import run_stage
 from pipelines.sft import sft
+from tests.pipelines.drafts import fresh
 
 SHORT = {
     "max_steps": 8,
@@ -34,13 +34,6 @@ SHORT = {
     "learning_rate": 0.001,
     "logging_steps": 1,
 }
-
-
-def fresh(folder: Path) -> Draft:
-    folder.mkdir(parents=True)
-    made = Draft(folder)
-    made.checkpoints.mkdir()
-    return made
 
 
 def poisoned(path: Path, place: int, count: int = 40) -> SftStage:

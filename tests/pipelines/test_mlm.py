@@ -21,6 +21,7 @@ from pipelines.guards import where
 from pipelines.init import init, train_encoder_tokenizer
 from pipelines.masking import MaskedRows, chinese_words, draw, encoder_rows, word_starts
 from pipelines.mlm import masked_loss, mlm
+from tests.pipelines.drafts import fresh
 
 CHINESE = "糖尿病患者应监测血糖，二甲双胍是首选药物。Metformin 是一线用药。"
 DOCUMENTS = [record for record in render("bundled-documents") if isinstance(record, Document)][:60]
@@ -199,13 +200,6 @@ def test_the_loss_is_plain_cross_entropy_over_the_masked_positions(encoder: Path
     found = masked_loss(model, rows, batch_size=7)
     assert found["masked_tokens"] == count
     assert found["loss"] == pytest.approx(nats / count, abs=1e-3)
-
-
-def fresh(folder: Path) -> Draft:
-    folder.mkdir(parents=True)
-    made = Draft(folder)
-    made.checkpoints.mkdir()
-    return made
 
 
 class Stop(Exception):

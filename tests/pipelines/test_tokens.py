@@ -30,6 +30,7 @@ from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.reproduce import reproduce
 from pipelines.tokens import Windows, tokenize, windows
+from tests.pipelines.drafts import fresh
 
 ROOT = Path(__file__).parents[2]
 RECIPE = ROOT / "tests" / "recipes" / "tokens.yaml"
@@ -46,13 +47,6 @@ def _threads() -> None:
 def written(path: Path, texts: list[str]) -> Path:
     path.write_text("\n".join(json.dumps({"id": str(n), "text": text}) for n, text in enumerate(texts)))
     return path
-
-
-def fresh(folder: Path) -> Draft:
-    folder.mkdir(parents=True)
-    made = Draft(folder)
-    made.checkpoints.mkdir()
-    return made
 
 
 def artifact(folder: Path, corpus: Path, model: Path, shards: int = 4, **more) -> Artifact:
