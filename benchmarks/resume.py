@@ -266,7 +266,7 @@ def report(found: dict[str, Any]) -> str:
         "# Killed and gone on",
         "",
         f"{found['points_a_stage']} kills with SIGKILL of each stage, at random points, half of them aimed within a save; each run was then",
-        "started again and its weights compared with those of an untouched run. `python benchmarks/resume.py --points 200`",
+        f"started again and its weights compared with those of an untouched run. Made by `python benchmarks/resume.py --points {found['points_a_stage']}`.",
         "",
         "| stage | kills | hit within a save | before the first checkpoint | failed resumes | weights equal |",
         "| --- | --- | --- | --- | --- | --- |",

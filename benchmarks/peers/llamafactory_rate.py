@@ -1,4 +1,4 @@
-"""Tokens per second of LLaMA-Factory, measured in an environment of its own by ``osler bench train --llamafactory PYTHON``.
+"""Tokens per second of LLaMA-Factory, in an environment of its own.
 
 It imports nothing of Osler's and prints one line of JSON. LLaMA-Factory's settings are those of its own examples for full
 training and for LoRA DPO, but for what is given: model, data, rows in a batch, and the number format.
