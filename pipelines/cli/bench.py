@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from pipelines.cli.options import JsonOption, app, out
+from corpora.errors import OslerError
+from pipelines.cli.options import JsonOption, app, err, out
 
-bench = typer.Typer(help="Measure Osler beside a plain loop and the libraries' defaults.", no_args_is_help=True)
+bench = typer.Typer(
+    help="Measure Osler beside loops by hand, the libraries' defaults and a peer.", no_args_is_help=True
+)
 app.add_typer(bench, name="bench")
+
+STAGES = ("cpt", "sft", "dpo")
 
 
 @bench.command("train")
@@ -20,22 +26,40 @@ def bench_train(
         str, typer.Option("--model", "-m", help="A model's folder or `bundled:…`.")
     ] = "bundled:osler-nano-base",
     seconds: Annotated[float, typer.Option(help="Time for each measurement, after warming up.")] = 20.0,
+    stage: Annotated[list[str] | None, typer.Option(help="cpt, sft or dpo; repeatable. Default: all three.")] = None,
+    llamafactory: Annotated[
+        Path | None,
+        typer.Option(
+            help="The python of an environment that holds LLaMA-Factory, to measure it too: "
+            "`python3 -m venv lf && lf/bin/pip install llamafactory==0.9.5`, then `--llamafactory lf/bin/python`."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turn; the median is shown.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Tokens per second of each training stage beside a plain loop and TRL's defaults, in one run.
+    """Tokens per second of each training stage beside a plain and a compiled loop, TRL's defaults and LLaMA-Factory, in one run.
 
-    Examples: `osler bench train` · `osler bench train --seconds 60 --json`
+    Examples: `osler bench train` · `osler bench train --stage sft --llamafactory lf/bin/python --rounds 3 --json`
     """
     from pipelines.bench import bench_train as measure
     from pipelines.config import resolve_model
 
-    rows = measure(resolve_model(model), seconds)
+    stages = tuple(stage or STAGES)
+    for name in stages:
+        if name not in STAGES:
+            raise OslerError(f"--stage {name}: there are {', '.join(STAGES)}")
+    if llamafactory is not None and not llamafactory.is_file():
+        raise OslerError(f"--llamafactory {llamafactory}: no such file; give the python of its environment")
+    rows = measure(resolve_model(model), seconds, stages, llamafactory, rounds)
     if as_json:
         print(json.dumps(rows))
         return
     shown = Table(title="training speed on this machine")
-    for head in ("data", "how", "tokens/s", "beside the plain loop"):
+    for head in ("stage", "how", "tokens/s", "times as fast as"):
         shown.add_column(head)
     for row in rows:
-        shown.add_row(row["data"], row["how"], f"{row['tokens_per_second']:,.0f}", f"{row['ratio']:.2f}")
+        ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in row["beside"].items())
+        shown.add_row(row["stage"], row["how"], f"{row['tokens_per_second']:,.0f}", ratios)
     out.print(shown)
+    if llamafactory is None:
+        err.print("LLaMA-Factory was not measured: --llamafactory names the python of its environment (see --help)")

@@ -33,7 +33,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 }
 
 
-class Clock(TrainerCallback):
+class Clock(TrainerCallback):  # type: ignore[misc]
     """Counts the seconds and tokens of the steps after the warm-up, and stops when the time is up."""
 
     def __init__(self, seconds: float) -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     """Entry point."""
     given = json.loads(sys.argv[1])
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    from llamafactory.train.tuner import run_exp
+    from llamafactory.train.tuner import run_exp  # type: ignore[import-not-found]
 
     clock = Clock(given["seconds"])
     data = Path(given["data"])
@@ -70,11 +70,11 @@ def main() -> None:
             "dataset_dir": folder,
             "template": "chatml",
             "cutoff_len": given["length"],
-            "packing": given["packing"],
             "per_device_train_batch_size": given["batch"],
             "learning_rate": 1e-4,
             "max_steps": 100_000,
             "bf16": given["bf16"],
+            "use_cpu": not torch.cuda.is_available(),
             "output_dir": str(Path(folder) / "out"),
             "save_strategy": "no",
             "report_to": "none",

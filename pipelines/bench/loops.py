@@ -1,0 +1,90 @@
+"""Training loops without a trainer: what a careful person writes by hand, plain or compiled.
+
+A fused AdamW, rows of like length together, gradients clipped as the trainers clip them, bfloat16 autocast or float32.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.nn.utils import clip_grad_norm_
+
+WARM_UP = 3  # steps that are not counted
+COMPILED_WARM_UP = 10  # as many, where the first ones compile
+
+Batch = dict[str, torch.Tensor]
+Loss = Callable[[Any, Batch], torch.Tensor]
+Ids = tuple[list[int], list[int]]  # of a row: its tokens and its labels
+
+
+def next_token_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """Cross-entropy of the labelled tokens, by the model's own head."""
+    loss: torch.Tensor = model(**batch).loss
+    return loss
+
+
+def dpo_loss(model: Any, batch: Batch) -> torch.Tensor:
+    """DPO's loss (Rafailov et al. 2023, eq. 7) with the reference's log-probabilities taken as zero: its cost is not counted."""
+    labels = batch["labels"][:, 1:]
+    logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits[:, :-1]
+    log_probs = -functional.cross_entropy(logits.float().transpose(1, 2), labels, ignore_index=-100, reduction="none")
+    chosen, rejected = log_probs.sum(dim=1).chunk(2)
+    return -functional.logsigmoid(0.1 * (chosen - rejected)).mean()
+
+
+def loop_rate(
+    model: Any, batches: Iterator[Batch], seconds: float, bf16: bool, loss_of: Loss, compiled: bool = False
+) -> float:
+    """Tokens that are not padding, per second, after the warm-up."""
+    model.train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
+    device = parameters[0].device
+    run = torch.compile(model) if compiled else model
+    warm_up = COMPILED_WARM_UP if compiled else WARM_UP
+    tokens, started = 0, 0.0
+    for step, batch in enumerate(batches):
+        if step == warm_up:
+            tokens, started = 0, time.perf_counter()
+        batch = {name: values.to(device) for name, values in batch.items()}
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+            loss = loss_of(run, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        tokens += int(batch["attention_mask"].sum())
+        if step > warm_up and time.perf_counter() - started > seconds:
+            break
+    return tokens / (time.perf_counter() - started)
+
+
+def sorted_batches(rows: list[Ids], size: int) -> list[list[Ids]]:
+    """Batches of ``size`` rows of like length; what is left over is dropped."""
+    rows = sorted(rows, key=lambda row: len(row[0]))
+    return [rows[start : start + size] for start in range(0, len(rows) - size + 1, size)]
+
+
+def sorted_pairs(pairs: list[tuple[Ids, Ids]], size: int) -> list[list[Ids]]:
+    """Batches of ``size`` chosen rows followed by their rejected ones."""
+    pairs = sorted(pairs, key=lambda two: len(two[0][0]))
+    groups = [pairs[start : start + size] for start in range(0, len(pairs) - size + 1, size)]
+    return [[*(two[0] for two in group), *(two[1] for two in group)] for group in groups]
+
+
+def endless(batches: list[list[Ids]], pad: int, seed: int = 0) -> Iterator[Batch]:
+    """The batches in an order drawn by ``seed``, again and again, padded on the right to the longest row."""
+    order = torch.randperm(len(batches), generator=torch.Generator().manual_seed(seed)).tolist()
+    for place in itertools.cycle(order):
+        batch = batches[place]
+        width = max(len(ids) for ids, _ in batch)
+        yield {
+            "input_ids": torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch]),
+            "labels": torch.tensor([labels + [-100] * (width - len(labels)) for _, labels in batch]),
+            "attention_mask": torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in batch]),
+        }

@@ -1,0 +1,127 @@
+"""The rate of Osler's own stages, run as a recipe runs them, and of TRL's trainers with TRL's defaults."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import datasets
+import torch
+from transformers import PrinterCallback, TrainerCallback
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from pipelines import training
+from pipelines.adapters import lora_config
+from pipelines.artifact import Draft
+from pipelines.bench.loops import COMPILED_WARM_UP, WARM_UP
+from pipelines.config import Lora
+
+Row = dict[str, Any]
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]
+    """Counts the seconds and tokens of the steps after the warm-up, and stops when the time is up."""
+
+    def __init__(self, seconds: float, warm_up: int) -> None:
+        self.seconds, self.warm_up = seconds, warm_up
+        self.started = self.tokens = 0.0
+        self.rate = 0.0  # tokens that are not padding, per second
+        self.first_loss: float | None = None
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Stops when the time is up."""
+        if state.global_step == self.warm_up:
+            self.started, self.tokens = time.perf_counter(), float(state.num_input_tokens_seen)
+        elif state.global_step > self.warm_up:
+            passed = time.perf_counter() - self.started
+            self.rate = (float(state.num_input_tokens_seen) - self.tokens) / passed
+            control.should_training_stop = passed > self.seconds
+
+
+@dataclass
+class Reference:
+    """What DPO's reference took before the first step, where its log-probabilities are computed once."""
+
+    seconds: float = 0.0
+    pairs: int = 0
+
+
+@contextmanager
+def clocked(clock: Clock) -> Iterator[None]:
+    """A stage that runs inside the block is stopped by ``clock``; all else is as a recipe has it."""
+    run = training.run
+
+    def with_clock(trainer: Any, *rest: Any, **settings: Any) -> Any:
+        trainer.add_callback(clock)
+        return run(trainer, *rest, **settings)
+
+    with patch.object(training, "run", with_clock):
+        yield
+
+
+@contextmanager
+def reference_timed(found: Reference) -> Iterator[None]:
+    """Times the pass of DPO's reference over the pairs."""
+    precompute = DPOTrainer._precompute_ref_logps
+
+    def timed(self: Any, dataset: Any, *rest: Any) -> Any:
+        started = time.perf_counter()
+        result = precompute(self, dataset, *rest)
+        found.seconds += time.perf_counter() - started
+        found.pairs += len(dataset)
+        return result
+
+    with patch.object(DPOTrainer, "_precompute_ref_logps", timed):
+        yield
+
+
+def stage_rate(run_stage: Callable[[Draft], None], seconds: float, compiled: bool = False) -> float:
+    """Tokens per second of one of Osler's stages; ``run_stage`` is given the draft that it writes to."""
+    clock = Clock(seconds, COMPILED_WARM_UP if compiled else WARM_UP)
+    with tempfile.TemporaryDirectory() as folder, clocked(clock):
+        draft = Draft(Path(folder) / "stage")
+        draft.folder.mkdir()
+        run_stage(draft)
+    return clock.rate
+
+
+def trl_rate(kind: str, model_path: str, rows: list[Row], seconds: float) -> float:
+    """Tokens per second of TRL's trainer as it comes: its own defaults but for where it writes and when it stops.
+
+    DPO trains the same adapter as Osler's stage, so that the two differ by settings alone.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        settings: Row = {
+            "output_dir": folder,
+            "report_to": [],
+            "disable_tqdm": True,
+            "max_steps": 100_000,
+            "save_strategy": "no",
+            "use_cpu": not torch.cuda.is_available(),
+            "include_num_input_tokens_seen": "non_padding",
+        }
+        trainer: Any
+        data = datasets.Dataset.from_list(rows)
+        tokenizer = training.load_tokenizer(model_path)
+        if kind == "dpo":
+            trainer = DPOTrainer(
+                model=model_path,
+                args=DPOConfig(**settings),
+                train_dataset=data,
+                processing_class=tokenizer,
+                peft_config=lora_config(Lora()),
+            )
+        else:
+            args = SFTConfig(**settings, assistant_only_loss=kind == "sft")
+            trainer = SFTTrainer(model=model_path, args=args, train_dataset=data, processing_class=tokenizer)
+        clock = Clock(seconds, WARM_UP)
+        trainer.remove_callback(PrinterCallback)  # it prints to where the figures go
+        trainer.add_callback(clock)
+        trainer.train()
+        return clock.rate
