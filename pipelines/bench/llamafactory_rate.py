@@ -20,7 +20,13 @@ from transformers import TrainerCallback
 WARM_UP = 3  # steps
 
 # How a file's rows are laid out, in the words of LLaMA-Factory's dataset_info.json.
-TAGS = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "system_tag": "system",
+}
 LAYOUTS: dict[str, dict[str, Any]] = {
     "pt": {"columns": {"prompt": "text"}},
     "sft": {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": TAGS},
@@ -49,6 +55,11 @@ class Clock(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = passed > self.seconds
 
 
+def laid_out(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its chosen and rejected answers as one message each, which LLaMA-Factory wants, and not as lists of one."""
+    return {**row, **{side: row[side][0] for side in ("chosen", "rejected") if side in row}}
+
+
 def main() -> None:
     """Entry point."""
     given = json.loads(sys.argv[1])
@@ -60,7 +71,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         layout = {"file_name": data.name, **LAYOUTS[given["stage"]]}
         (Path(folder) / "dataset_info.json").write_text(json.dumps({"bench": layout}))
-        (Path(folder) / data.name).symlink_to(data)
+        (Path(folder) / data.name).write_text(
+            "".join(json.dumps(laid_out(json.loads(line))) + "\n" for line in data.read_text().splitlines())
+        )
         args = {
             "model_name_or_path": given["model"],
             "stage": given["stage"],
