@@ -188,7 +188,9 @@ def ways(bench: Bench, kind: str, llamafactory: Path | None) -> dict[str, Callab
     found[f"osler {kind}"] = lambda: _osler(bench, kind, False)
     if training.can_compile():
         found[f"osler {kind}, compiled"] = lambda: _osler(bench, kind, True)
-    found["TRL defaults"] = lambda: trl_rate(kind, bench.model, bench.rows(kind), bench.seconds)
+    found["TRL defaults"] = lambda: trl_rate(
+        kind, bench.model, bench.rows(kind), bench.seconds, Lora() if kind == "dpo" else None
+    )
     if llamafactory is not None:
         found["LLaMA-Factory, bf16"] = lambda: _llamafactory(bench, kind, llamafactory, True)
         if not has_gpu():

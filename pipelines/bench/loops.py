@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 WARM_UP = 3  # steps that are not counted
-COMPILED_WARM_UP = 10  # as many, where the first ones compile
+COMPILED_WARM_UP = 25  # as many, where the first ones compile for lengths that are new
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[Any, Batch], torch.Tensor]

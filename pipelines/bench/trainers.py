@@ -91,10 +91,10 @@ def stage_rate(run_stage: Callable[[Draft], None], seconds: float, compiled: boo
     return clock.rate
 
 
-def trl_rate(kind: str, model_path: str, rows: list[Row], seconds: float) -> float:
+def trl_rate(kind: str, model_path: str, rows: list[Row], seconds: float, lora: Lora | None = None) -> float:
     """Tokens per second of TRL's trainer as it comes: its own defaults but for where it writes and when it stops.
 
-    DPO trains the same adapter as Osler's stage, so that the two differ by settings alone.
+    ``lora`` is the adapter that Osler's stage trains, so that the two differ by settings alone.
     """
     with tempfile.TemporaryDirectory() as folder:
         settings: Row = {
@@ -106,20 +106,21 @@ def trl_rate(kind: str, model_path: str, rows: list[Row], seconds: float) -> flo
             "use_cpu": not torch.cuda.is_available(),
             "include_num_input_tokens_seen": "non_padding",
         }
-        trainer: Any
+        made: Any
+        args: Any
         data = datasets.Dataset.from_list(rows)
         tokenizer = training.load_tokenizer(model_path)
         if kind == "dpo":
-            trainer = DPOTrainer(
-                model=model_path,
-                args=DPOConfig(**settings),
-                train_dataset=data,
-                processing_class=tokenizer,
-                peft_config=lora_config(Lora()),
-            )
+            made, args = DPOTrainer, DPOConfig(**settings)
         else:
-            args = SFTConfig(**settings, assistant_only_loss=kind == "sft")
-            trainer = SFTTrainer(model=model_path, args=args, train_dataset=data, processing_class=tokenizer)
+            made, args = SFTTrainer, SFTConfig(**settings, assistant_only_loss=kind == "sft")
+        trainer = made(
+            model=model_path,
+            args=args,
+            train_dataset=data,
+            processing_class=tokenizer,
+            peft_config=lora_config(lora),
+        )
         clock = Clock(seconds, WARM_UP)
         trainer.remove_callback(PrinterCallback)  # it prints to where the figures go
         trainer.add_callback(clock)
