@@ -15,7 +15,7 @@ from pipelines.config import Asking, RecipeError
 from pipelines.journal import Journal
 from pipelines.synthesis_estimate import Estimate, token_counter
 from pipelines.teacher import Spent, Teacher, TeacherError
-from serving.server import serving
+from serving.server import on_every_gpu, serving
 
 W = TypeVar("W")
 Line = dict[str, Any]
@@ -76,7 +76,7 @@ def own_flags(model: str, largest: int, seed: int, given: dict[str, Any]) -> dic
     """Flags of our own vLLM: room for the largest request, as far as the model has it."""
     config = Path(model) / "config.json"
     room = json.loads(config.read_text()).get("max_position_embeddings", largest) if config.is_file() else largest
-    return {"max-model-len": min(largest + 8, room), "seed": seed, **given}
+    return {"max-model-len": min(largest + 8, room), "seed": seed, **on_every_gpu(given)}
 
 
 def ask_all(

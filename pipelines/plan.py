@@ -430,11 +430,19 @@ def _for_vllm(where: Devices) -> int:
     return int(where.usable * VLLM_SHARE) if where.kind == "gpu" else where.usable
 
 
-def _serving(shape: Shape, tokens: int, where: Devices) -> tuple[Memory, int]:
-    """The memory that vLLM takes, and how many sequences of ``tokens`` tokens fit into its cache at once, AT_ONCE at most."""
+# Bytes of a weight in vLLM's memory under its own `quantization` flag: 8 bits, and 4 bits with the scales of blocks of 64.
+QUANTIZED = {"fp8": 1.0, "bitsandbytes": 0.5625}
+
+
+def _serving(shape: Shape, tokens: int, where: Devices, flags: dict[str, Any]) -> tuple[Memory, int]:
+    """The memory that vLLM takes of each device under its own ``flags``, and how many sequences of ``tokens`` tokens it works on at once.
+
+    They are as many as fit into its cache, AT_ONCE at most.
+    """
     width = 2 if where.kind == "gpu" or fast_bfloat16() else 4
-    weights = width * shape.parameters
-    one = kv_cache_bytes(shape, tokens, width)
+    shards = int(flags.get("tensor-parallel-size", 1)) * int(flags.get("pipeline-parallel-size", 1))
+    weights = int(QUANTIZED.get(str(flags.get("quantization")), width) * shape.parameters / shards)
+    one = kv_cache_bytes(shape, tokens, width) // shards
     if where.kind == "cpu":
         cache = VLLM_CPU_CACHE
         parts = {"weights": weights, "KV cache": cache, "framework": VLLM_CPU_BYTES + libraries()}
@@ -464,13 +472,27 @@ def plan_sampling(recipe: Recipe, name: str, where: Devices, workload: Workload)
         sequences = work.rows * (stage.samples if stage.kind == "preferences" else 1)
         prompt = work.tokens / max(1.0, work.rows)
         notes = [*work.notes, f"{name}: at most, all of max_tokens"]
-    needed, at_once = _serving(shape, round(prompt) + longest, where)
+    flags = stage.teacher.vllm if stage.kind == "synthesise" else stage.vllm
+    needed, at_once = _serving(shape, round(prompt) + longest, where, flags)
     usable = _for_vllm(where)
     found = StagePlan(name, stage.kind, shape.name, shape.parameters, 0, needed, usable=usable, notes=notes)
-    if not found.fits and where.kind == "gpu":  # each GPU has a whole model of its own
+    if not found.fits and where.kind == "gpu":
         others = sorted((devices(f"{where.count}x{kind}") for kind in table()), key=lambda other: other.usable)
-        larger = [one for one in others if _serving(shape, round(prompt) + longest, one)[0].peak <= _for_vllm(one)]
+        larger = [
+            one for one in others if _serving(shape, round(prompt) + longest, one, flags)[0].peak <= _for_vllm(one)
+        ]
         found.remedies = [f"--gpus {larger[0].label}"] if larger else []
+        for size in (2, 4, 8):
+            cut = {**flags, "tensor-parallel-size": size}
+            if size <= where.count and _serving(shape, round(prompt) + longest, where, cut)[0].peak <= usable:
+                found.remedies.insert(0, f"`vllm: {{tensor-parallel-size: {size}}}` in the {name} stage")
+                break
+        else:
+            if (
+                _serving(shape, round(prompt) + longest, where, {**flags, "quantization": "bitsandbytes"})[0].peak
+                <= usable
+            ):
+                found.remedies.insert(0, f"`vllm: {{quantization: bitsandbytes}}` in the {name} stage")
     found.tokens = sequences * longest
     found.flops = sequences * (prompt + longest) * forward_flops(shape, prompt + longest)
     found.hours = generation_hours(shape, sequences, prompt, longest, at_once, where)

@@ -25,7 +25,7 @@ from pipelines.preferences_report import Answers, write_preferences_report
 from pipelines.questions import Asked, asked_of, of_dialogue, of_item
 from pipelines.scorers import score
 from serving.sampling import Sample, sample
-from serving.server import serving
+from serving.server import on_every_gpu, serving
 
 LAYOUT = Rewards(rewards={"right_option": 1.0})  # how items are put where the scorer does not say it
 
@@ -58,7 +58,8 @@ def _sampled(
             for one in asked
         ]
         longest = max(len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts)
-        with serving(model_path, flags={"max-model-len": longest + stage.max_tokens + 8, "seed": seed}) as server:
+        flags = {"max-model-len": longest + stage.max_tokens + 8, "seed": seed, **on_every_gpu(stage.vllm)}
+        with serving(model_path, flags=flags) as server:
             samples = sample(
                 server,
                 prompts,

@@ -15,14 +15,15 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import ReplayStage
 from serving.sampling import sample
-from serving.server import serving
+from serving.server import on_every_gpu, serving
 
 
 def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) -> None:
     """Writes ``records.jsonl`` of sampled documents to ``draft``."""
     tokenizer = training.load_tokenizer(model_path)
     start = tokenizer.bos_token or tokenizer.eos_token
-    with serving(model_path, flags={"max-model-len": stage.max_tokens + 8, "seed": seed}) as server:
+    flags = {"max-model-len": stage.max_tokens + 8, "seed": seed, **on_every_gpu(stage.vllm)}
+    with serving(model_path, flags=flags) as server:
         samples = sample(
             server,
             [start] * stage.documents,

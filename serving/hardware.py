@@ -18,18 +18,19 @@ def has_gpu() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def fast_bfloat16() -> bool:
-    """Whether bfloat16 is faster than float32 here: on a GPU, or on a processor that multiplies it faster.
+def gpus() -> int:
+    """How many GPUs torch sees."""
+    return int(torch.cuda.device_count()) if has_gpu() else 0
 
-    Those are the ones with matrix units (AMX: training was 2.7 times as fast), and AMD's with AVX-512's bfloat16 instructions (Zen 4 and
-    later: 199 beside 105 GFLOP/s on two cores of EPYC Genoa, training 1.6 times as fast). Intel's with those instructions and no AMX
-    multiply float32 faster: 250 beside 170 GFLOP/s on two cores of Emerald Rapids with AMX hidden by the hypervisor.
+
+def fast_bfloat16() -> bool:
+    """Whether bfloat16 is faster than float32 here: on a GPU, or on a processor with matrix units for it (AMX).
+
+    With AMX, bfloat16 training was 2.7 times as fast. A processor with AVX-512's bfloat16 instructions alone may go either way: Emerald
+    Rapids with AMX hidden by the hypervisor multiplies float32 faster (250 beside 170 GFLOP/s on two cores), EPYC Genoa bfloat16 (199
+    beside 105), and still took longer there over the small steps of recipe ``nano``. A recipe can say ``bf16: true`` where it is faster.
     """
-    if has_gpu():
-        return True
-    known = torch.cpu.get_capabilities()
-    by_amd = str(known.get("cpu_name", "")).startswith("AMD")
-    return bool(known.get("amx_bf16", False) or (by_amd and known.get("avx512_bf16", False)))
+    return has_gpu() or bool(torch.cpu.get_capabilities().get("amx_bf16", False))
 
 
 def inference_dtype() -> torch.dtype:

@@ -26,11 +26,12 @@ import psutil
 from rich.console import Console
 
 from corpora.errors import OslerError
-from serving.hardware import fast_bfloat16, has_gpu, peak_memory_gib
+from serving.hardware import fast_bfloat16, gpus, has_gpu, peak_memory_gib
 
 MODEL_NAME = "osler"  # what clients call the served model
 START_SECONDS = 600  # a large model may take minutes to load
-PARALLEL = {"tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"}  # flags that need several workers
+PARALLEL_COPIES = "data-parallel-size"
+PARALLEL = {"tensor-parallel-size", "pipeline-parallel-size", PARALLEL_COPIES}  # flags that need several workers
 LEAST_MEMORY_GIB = 2.0  # vLLM itself, beside the weights, on a processor
 
 console = Console(stderr=True, highlight=False)
@@ -119,6 +120,15 @@ def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[
         elif value not in (False, None):
             words += [f"--{key}", str(value)]
     return words
+
+
+def on_every_gpu(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags with as many copies of the model as this machine's GPUs hold, each cut as the flags say; unchanged without a second GPU."""
+    if PARALLEL_COPIES in flags:
+        return dict(flags)
+    each = int(flags.get("tensor-parallel-size", 1)) * int(flags.get("pipeline-parallel-size", 1))
+    copies = gpus() // each
+    return {**flags, PARALLEL_COPIES: copies} if copies > 1 else dict(flags)
 
 
 def environment() -> dict[str, str]:

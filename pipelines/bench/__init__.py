@@ -8,6 +8,7 @@ reference's pass over the pairs, shared over ``EPOCHS`` epochs of training.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import statistics
@@ -121,15 +122,21 @@ def _loops(bench: Bench, kind: str) -> dict[str, Callable[[], float]]:
             model(), endless(batches, int(tokenizer.pad_token_id)), bench.seconds, bf16, loss, compiled
         )
 
-    formats = {"bf16": True} if fast_bfloat16() else {"bf16": True, "fp32": False}
+    formats = number_formats()
     found = {f"plain loop, {name}": rate(bf16, False) for name, bf16 in formats.items()}
     if training.can_compile():
         found |= {f"compiled loop, {name}": rate(bf16, True) for name, bf16 in formats.items()}
     return found
 
 
-def _osler(bench: Bench, kind: str, compiled: bool) -> float:
+def number_formats() -> dict[str, bool]:
+    """Number formats that are worth trying here, by name: whether each is bfloat16."""
+    return {"bf16": True} if fast_bfloat16() else {"bf16": True, "fp32": False}
+
+
+def _osler(bench: Bench, kind: str, bf16: bool, compiled: bool) -> float:
     settings: Row = {
+        "bf16": bf16,
         "max_steps": 100_000,
         "per_device_train_batch_size": BATCH // 2 if kind == "dpo" else BATCH,
         "save_strategy": "no",
@@ -185,9 +192,10 @@ def _llamafactory(bench: Bench, kind: str, python: Path, bf16: bool) -> float:
 def ways(bench: Bench, kind: str, llamafactory: Path | None) -> dict[str, Callable[[], float]]:
     """All that is measured for a stage, by name, in order."""
     found = _loops(bench, kind)
-    found[f"osler {kind}"] = lambda: _osler(bench, kind, False)
-    if training.can_compile():
-        found[f"osler {kind}, compiled"] = lambda: _osler(bench, kind, True)
+    for name, bf16 in number_formats().items():
+        for compiled in (False, True) if training.can_compile() else (False,):
+            how = f"osler {kind}, {name}{', compiled' if compiled else ''}"
+            found[how] = functools.partial(_osler, bench, kind, bf16, compiled)
     found["TRL defaults"] = lambda: trl_rate(
         kind, bench.model, bench.rows(kind), bench.seconds, Lora() if kind == "dpo" else None
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -106,3 +106,4 @@ class ReplayStage(Block):
     max_tokens: int = Field(ge=8)  # of each document
     temperature: float = 1.0
     top_p: float = 1.0
+    vllm: dict[str, Any] = {}  # flags of the vLLM that samples, as ``tensor-parallel-size: 4``

@@ -78,6 +78,7 @@ class PreferencesStage(Block):
     temperature: float = 1.0
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = 128
+    vllm: dict[str, Any] = {}  # flags of the vLLM that samples, as ``tensor-parallel-size: 4``
     scorer: Scorer = FactsScorer(by="facts")
     pairing: Pairing = Pairing()
     min_margin: float = Field(default=0.2, ge=0)  # least difference of score between the answers of a pair

@@ -170,7 +170,13 @@ def test_a_published_recipe_trains_on_the_cards_that_its_name_says(path: Path):
 def test_what_vllm_cannot_hold_on_one_card_is_said_with_the_card_that_can():
     stage = {"kind": "preferences", "model": "base", "prompts": {"name": "bundled-prompts", "limit": 10}}
     recipe = recipe_of("Qwen/Qwen2.5-72B", stage)
-    assert "--gpus 8xB200" in plan(recipe, devices("8xH100"), sample=50).stages[0].verdict
+    assert "--gpus 8xB200" in plan(recipe, devices("8xH100"), sample=50).stages[0].remedies
+    assert "tensor-parallel-size: 2" in plan(recipe, devices("8xH100"), sample=50).stages[0].verdict
+    cut = recipe_of("Qwen/Qwen2.5-72B", {**stage, "vllm": {"tensor-parallel-size": 4}})
+    assert plan(cut, devices("8xH100"), sample=50).stages[0].fits
+    rounded = recipe_of("Qwen/Qwen2.5-72B", {**stage, "vllm": {"quantization": "bitsandbytes"}})
+    assert plan(rounded, devices("1xH100"), sample=50).stages[0].fits
+    assert "quantization: bitsandbytes" in plan(recipe, devices("1xH100"), sample=50).stages[0].verdict
     assert plan(recipe, devices("8xB200"), sample=50).stages[0].fits
 
 

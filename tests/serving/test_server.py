@@ -9,7 +9,7 @@ import pytest
 
 from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
 from serving.sampling import sample
-from serving.server import Server, ServerError, command, free_port, serving
+from serving.server import Server, ServerError, command, free_port, on_every_gpu, serving
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +106,19 @@ def test_history_is_bounded():
 def test_a_free_port_is_free():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", free_port()))
+
+
+@pytest.mark.parametrize(
+    ("gpus", "flags", "copies"),
+    [
+        (0, {}, None),
+        (1, {}, None),
+        (8, {}, 8),
+        (8, {"tensor-parallel-size": 4}, 2),
+        (8, {"tensor-parallel-size": 4, "pipeline-parallel-size": 2}, None),
+        (8, {"data-parallel-size": 3}, 3),
+    ],
+)
+def test_sampling_uses_every_gpu(monkeypatch: pytest.MonkeyPatch, gpus: int, flags: dict[str, int], copies: int | None):
+    monkeypatch.setattr("serving.server.gpus", lambda: gpus)
+    assert on_every_gpu(flags) == {**flags, **({"data-parallel-size": copies} if copies else {})}
