@@ -32,10 +32,12 @@ class Hit:
 
     @property
     def first(self) -> int:
-        return min(*self.tokens, *self.context) if self.tokens and self.context else (self.tokens or self.context)[0]
+        """Its first token."""
+        return min([*self.tokens, *self.context])
 
     @property
     def end(self) -> int:
+        """Past its last token."""
         return max([*self.tokens, *self.context]) + 1
 
 
@@ -55,7 +57,9 @@ def load_rules(path: Path = RULES) -> dict[str, list[Expression]]:
                 for part in term.parts:
                     for name in part:
                         if name not in lexicon.names:
-                            raise DataError(f"{path}: '{emergency}' uses the concept '{name}', which no lexicon defines")
+                            raise DataError(
+                                f"{path}: '{emergency}' uses the concept '{name}', which no lexicon defines"
+                            )
     return found
 
 

@@ -8,7 +8,18 @@ from serving.triage.text import Text, is_chinese
 
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _NUMBERS: dict[str, float] = {word: float(value) for value, word in enumerate(_WORDS.split())}
-_NUMBERS |= {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "hundred": 100, "dozen": 12, "couple": 2, "few": 3, "several": 5}
+_NUMBERS |= {
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "hundred": 100,
+    "dozen": 12,
+    "couple": 2,
+    "few": 3,
+    "several": 5,
+}
 _DIGITS = {"零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "几": 3}
 _SHORT = frozenset({"a", "an", "half"})
 
@@ -69,7 +80,19 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
             continue
         value, end = found
         after = end
-        while after < len(tokens) and tokens[after] in {"-", "个", "full", "more", "or", "°", "多", "whole", "of", "paracetamol", "ibuprofen"}:
+        while after < len(tokens) and tokens[after] in {
+            "-",
+            "个",
+            "full",
+            "more",
+            "or",
+            "°",
+            "多",
+            "whole",
+            "of",
+            "paracetamol",
+            "ibuprofen",
+        }:
             after += 1
         unit = tokens[after] if after < len(tokens) else ""
         fever_unit = unit in {"c", "f", "度", "degrees", "degree", "celsius", "fahrenheit"} or _about(
@@ -90,9 +113,14 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
             yield "n_hours", start, after + 1
         if unit in _PILLS and value >= 8:
             yield "n_many_pills", start, after + 1
-        if 50 <= value < 92 and _about(tokens, {"sats", "saturation", "spo2", "oxygen", "oximeter", "spo", "氧", "o2"}, start, end, 5):
+        if 50 <= value < 92 and _about(
+            tokens, {"sats", "saturation", "spo2", "oxygen", "oximeter", "spo", "氧", "o2"}, start, end, 5
+        ):
             yield "n_low_oxygen", start, end
-        if _about(tokens, {"sugar", "sugars", "glucose", "glucometer", "bg", "bgl", "血糖", "糖"}, start, end, 5) and unit not in _PILLS:
+        if (
+            _about(tokens, {"sugar", "sugars", "glucose", "glucometer", "bg", "bgl", "血糖", "糖"}, start, end, 5)
+            and unit not in _PILLS
+        ):
             if 0.5 <= value < 3.6 or 20 <= value < 62:
                 yield "n_low_sugar", start, end
             if 15 <= value < 20 or 25 <= value < 50 or 270 <= value < 1500:

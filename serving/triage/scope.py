@@ -52,7 +52,9 @@ def _denials(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> l
             if token in ends and token > end:
                 break
             if word == "," and (
-                (chinese and not whole) or (token + 1 in restarts) or (token + 1 < len(text) and text.tokens[token + 1] in "-")
+                (chinese and not whole)
+                or (token + 1 in restarts)
+                or (token + 1 < len(text) and text.tokens[token + 1] in "-")
             ):
                 break
             denied[token].append(start)
@@ -91,11 +93,14 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
         past_sentences.add(sentence)
         if sentence in now:
             reached = {text.clauses[start]}
-            if not any(
-                text.clauses[token] in reached and token < start - 5 for token in range(first[sentence], start)
-            ) and text.clauses[start] + 1 not in clause_now:
+            if (
+                not any(text.clauses[token] in reached and token < start - 5 for token in range(first[sentence], start))
+                and text.clauses[start] + 1 not in clause_now
+            ):
                 reached.add(text.clauses[start] + 1)
-            tokens: Iterable[int] = (t for t in range(first[sentence], last[sentence] + 1) if text.clauses[t] in reached)
+            tokens: Iterable[int] = (
+                t for t in range(first[sentence], last[sentence] + 1) if text.clauses[t] in reached
+            )
             now_tokens = [s for s, _ in cues.get("_now", []) if text.sentences[s] == sentence and s > start]
             tokens = [t for t in tokens if not now_tokens or t < now_tokens[0]]
         else:
