@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from serving.triage.text import Text, read
 RULES = Path(__file__).parent / "rules.yaml"
 NEAR = 7.0  # words between two parts of one sign: "pain that I've had in the middle of my chest"
 TOGETHER = 60.0  # words between two signs of one emergency
+AROUND = 12.0  # words around a sign in which its excuse may stand
 NEIGHBOURS = 4  # of each occurrence that are tried, so that a text of one word said a thousand times stays quick
 
 
@@ -85,6 +87,19 @@ class _Reading:
             spans.setdefault(concept, []).append((start, end))
         cues = {name: found for name, found in spans.items() if name.startswith("_")}
         signs = {name: found for name, found in spans.items() if not name.startswith("_")}
+        denials = {start for start, _ in cues.get("_no", [])}
+        longest: dict[int, int] = {}
+        for start, end in itertools.chain.from_iterable(signs.values()):
+            longest[start] = max(longest.get(start, 0), end)
+        # In "no breathing difficulty" the words "no breathing" are no sign: a longer one begins after the "no".
+        signs = {
+            concept: [
+                (start, end)
+                for start, end in found
+                if not (start in denials and any(longest.get(later, 0) > end for later in range(start + 1, end)))
+            ]
+            for concept, found in signs.items()
+        }
         covering = [span for found in signs.values() for span in found if span[1] - span[0] > 1]
         self.scopes: Scopes = scopes(text, cues, covering)
         for concept, found in signs.items():
@@ -146,11 +161,9 @@ class _Reading:
         """The places where the combination holds."""
         found: list[Hit] | None = None
         for term in expression:
-            hits = self._term(term, concept, stated or term.absent)
             if term.absent:
-                if hits:
-                    return []
                 continue
+            hits = self._term(term, concept, stated)
             if not hits:
                 return []
             if found is None:
@@ -170,7 +183,24 @@ class _Reading:
             found = joined
             if not found:
                 return []
+        for term in expression:
+            if term.absent and found:
+                found = self._without(found, self._term(term, concept, True))
         return found or []
+
+    def _without(self, found: list[Hit], excuses: list[Hit]) -> list[Hit]:
+        """Those of ``found`` with no excuse in their sentences or close by; one in another part of a long message excuses nothing."""
+        positions, sentences = self.text.positions, self.text.sentences
+        kept = []
+        for hit in found[:200]:
+            own = {sentences[token] for token in (*hit.tokens, *hit.context)}
+            start, end = positions[hit.first], positions[hit.end - 1]
+            if not any(
+                sentences[excuse.first] in own or start - AROUND < positions[excuse.first] < end + AROUND
+                for excuse in excuses
+            ):
+                kept.append(hit)
+        return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ _MINUTES = {"minute", "minutes", "min", "mins", "分"}
 _HOURS = {"hour", "hours", "hrs", "小时", "钟"}
 _PILLS = {"tablet", "tablets", "pill", "pills", "capsule", "capsules", "片", "粒", "颗", "tabs", "caplets"}
 _OLD = {"old", "大", "baby", "infant", "newborn", "son", "daughter", "girl", "boy", "宝", "婴", "娃", "孩"}
+_SINCE = {"in", "since", "from", "of", "back", "late", "early"}
+PAST = "_past"  # a year says of its clause what "ten years ago" says
 _PREGNANT = {"pregnant", "gestation", "along", "pregnancy", "gestational", "孕", "怀", "胎"}
 
 # Thresholds: fever 38.0 °C (NICE NG143); an infant under 3 months (NICE NG143); a fit of 5 minutes (NICE NG217); a saturation below 92% (SIGN 158);
@@ -79,6 +81,8 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
         if found is None or (start and _value(tokens, start - 1) and is_chinese(tokens[start])):
             continue
         value, end = found
+        if 1900 <= value <= 2100 and start and (tokens[start - 1] in _SINCE or tokens[end : end + 1] == ["年"]):
+            yield PAST, start, end
         after = end
         while after < len(tokens) and tokens[after] in {
             "-",

@@ -119,5 +119,5 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
             for token in range(first[sentence], last[sentence] + 1):
                 supposed[token] = True
     pet = bool(cues.get("_pet")) and not cues.get("_pet_not")
-    elsewhere = pet or (any(cues.get(name) for name in TEXT_WIDE) and not strong)
+    elsewhere = pet or (any(cues.get(name) for name in TEXT_WIDE) and not cues.get("_help"))
     return Scopes(_denials(text, cues, covering), past, supposed, elsewhere)

@@ -12,6 +12,8 @@ from corpora.errors import DataError
 _DICTIONARY = "symspellpy/frequency_dictionary_en_82_765.txt"
 # A short word has too many neighbours; a long one may have two slips (weezzing, paracetomal).
 SHORTEST, SHORTEST_WITH_TWO = 5, 8
+# Of a trillion words of the web: what is rarer than this is more often a slip (chocking) than meant.
+RARE = 20_000
 _DRAWN_OUT = re.compile(r"(.)\1{2,}")
 
 
@@ -25,7 +27,8 @@ def english_words() -> frozenset[str]:
     for file in metadata.files("symspellpy") or []:
         if str(file) == _DICTIONARY:
             lines = str(file.locate().read_text(encoding="utf-8-sig")).splitlines()  # type: ignore[attr-defined]
-            return frozenset(line.split()[0] for line in lines if line)
+            counted = (line.split() for line in lines if line)
+            return frozenset(word for word, count in counted if int(count) >= RARE or len(word) < SHORTEST)
     raise DataError(f"{_DICTIONARY}: not found; install symspellpy again")
 
 
@@ -46,6 +49,15 @@ class Speller:
     def _is_word(self, word: str) -> bool:
         return word in self._known or word in self._english
 
+    def _swapped(self, word: str) -> str:
+        """A known word of four letters, where two neighbours changed places (pian, nmub)."""
+        if len(word) == SHORTEST - 1:
+            for at in range(len(word) - 1):
+                other = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+                if other in self._known:
+                    return other
+        return word
+
     def _mend(self, word: str) -> list[str]:
         from symspellpy import Verbosity
 
@@ -55,7 +67,7 @@ class Speller:
             if shorter != word and self._is_word(shorter):
                 return [shorter]
         if len(word) < SHORTEST:
-            return [word]
+            return [self._swapped(word)]
         distance = 2 if len(word) >= SHORTEST_WITH_TWO else 1
         near = self._index.lookup(word, Verbosity.TOP, max_edit_distance=distance)
         if near and (near[0].distance == 1 or near[0].term[0] == word[0]):

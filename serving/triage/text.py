@@ -13,6 +13,8 @@ from serving.triage.spelling import Speller
 WORD_LENGTH, CHARACTER_LENGTH, MARK_LENGTH = 1.0, 0.5, 0.5
 SENTENCE_MARKS = frozenset(".!?。\n…")
 CLAUSE_MARKS = frozenset(",;:()-—")
+# Words after which "'s" is "is" or "has" and belongs to wordings of the lexicon ("he's having a fit").
+_CONTRACTED = frozenset("he she it that what there who how where here let everyone nobody".split())
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)*|[\u3400-\u9fff]|\n|[^\w\s]")
 _LOCATED = {"’": "'", "‘": "'", "`": "'", "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "！": "!", "？": "?"}
 
@@ -53,6 +55,12 @@ def is_chinese(token: str) -> bool:
     return len(token) == 1 and "\u3400" <= token <= "\u9fff"
 
 
+def _bare(word: str) -> str:
+    """The word without apostrophes: "can't" as cant, "he's" as hes, but "dad's" as dad."""
+    stem, _, ending = word.rpartition("'")
+    return stem.replace("'", "") if ending == "s" and stem not in _CONTRACTED else word.replace("'", "")
+
+
 def read(text: str, speller: Speller) -> Text:
     """Normalises (width, case, apostrophes, traditional to simplified characters), splits, and mends misspelt words."""
     plain = "".join(map(_normal, text))
@@ -61,9 +69,9 @@ def read(text: str, speller: Speller) -> Text:
     position = 0.0
     for match in _TOKEN.finditer(plain):
         raw = match.group()
-        words = [raw.replace("'", "")] if raw[0].isalpha() or raw[0].isdigit() else [raw]
+        words = [raw]
         if len(raw) > 1 and raw[0].isascii() and raw[0].isalpha():
-            words = speller.mend(words[0])
+            words = speller.mend(_bare(raw))
         for word in words:
             found.tokens.append(word)
             found.spans.append(match.span())
