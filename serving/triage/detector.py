@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from corpora.errors import DataError
-from serving.triage.lexicon import Expression, Lexicon, Term, load_lexicon, parse
+from serving.triage.lexicon import Expression, Lexicon, Term, load_lexicon, parse, used
 from serving.triage.numbers import MEASURED, measure
 from serving.triage.scope import Scopes, Span, scopes
 from serving.triage.spelling import Speller
@@ -19,6 +19,7 @@ from serving.triage.text import Text, read
 
 RULES = Path(__file__).parent / "rules.yaml"
 NEAR = 7.0  # words between two parts of one sign: "pain that I've had in the middle of my chest"
+TIGHT = 4.0  # words between two parts of one phrase: "can't really get her to wake"
 TOGETHER = 60.0  # words between two signs of one emergency
 AROUND = 12.0  # words around a sign in which its excuse may stand
 NEIGHBOURS = 4  # of each occurrence that are tried, so that a text of one word said a thousand times stays quick
@@ -54,14 +55,8 @@ def load_rules(path: Path = RULES) -> dict[str, list[Expression]]:
     raw: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
     found = {emergency: [parse(line) for line in lines] for emergency, lines in raw.items()}
     for emergency, expressions in found.items():
-        for expression in expressions:
-            for term in expression:
-                for part in term.parts:
-                    for name in part:
-                        if name not in lexicon.names:
-                            raise DataError(
-                                f"{path}: '{emergency}' uses the concept '{name}', which no lexicon defines"
-                            )
+        if missing := used(expressions) - lexicon.names:
+            raise DataError(f"{path}: '{emergency}' uses the concept '{min(missing)}', which no lexicon defines")
     return found
 
 
@@ -87,7 +82,7 @@ class _Reading:
             spans.setdefault(concept, []).append((start, end))
         cues = {name: found for name, found in spans.items() if name.startswith("_")}
         signs = {name: found for name, found in spans.items() if not name.startswith("_")}
-        denials = {start for start, _ in cues.get("_no", [])}
+        denials = dict(cues.get("_no", []))
         longest: dict[int, int] = {}
         for start, end in itertools.chain.from_iterable(signs.values()):
             longest[start] = max(longest.get(start, 0), end)
@@ -96,7 +91,7 @@ class _Reading:
             concept: [
                 (start, end)
                 for start, end in found
-                if not (start in denials and any(longest.get(later, 0) > end for later in range(start + 1, end)))
+                if not (denials.get(start, end) < end < longest.get(denials.get(start, end), 0))
             ]
             for concept, found in signs.items()
         }
@@ -129,7 +124,7 @@ class _Reading:
             not hit.tokens and all(supposed[token] for token in hit.context)
         )
 
-    def _near(self, one: list[Hit], other: list[Hit], concept: str) -> list[Hit]:
+    def _near(self, one: list[Hit], other: list[Hit], concept: str, ordered: bool) -> list[Hit]:
         positions, sentences = self.text.positions, self.text.sentences
         other = sorted(other, key=lambda hit: hit.first)
         starts = [hit.first for hit in other]
@@ -138,6 +133,8 @@ class _Reading:
             at = bisect.bisect_left(starts, hit.first)
             for neighbour in other[max(0, at - NEIGHBOURS) : at + NEIGHBOURS]:
                 left, right = sorted((hit, neighbour), key=lambda item: item.first)
+                if ordered and (left is not hit or self._apart(left, right)):
+                    continue
                 if sentences[left.first] != sentences[right.first]:
                     continue
                 if positions[right.first] - positions[left.end - 1] > NEAR:
@@ -147,13 +144,19 @@ class _Reading:
                 found.append(Hit(concept, tokens, context))
         return found[:200]
 
+    def _apart(self, left: Hit, right: Hit) -> bool:
+        """Whether two parts of a phrase overlap, stand in two clauses, or are too far from one another."""
+        text = self.text
+        gap = text.positions[right.first] - text.positions[left.end - 1]
+        return right.first < left.end or text.clauses[left.end - 1] != text.clauses[right.first] or gap > TIGHT
+
     def _term(self, term: Term, concept: str, stated: bool) -> list[Hit]:
         found: list[Hit] | None = None
         for part in term.parts:
             hits = [hit for name in part for hit in self.hits.get(name, [])]
             if not hits:
                 return []
-            found = hits if found is None else self._near(found, hits, concept)
+            found = hits if found is None else self._near(found, hits, concept, term.ordered)
         found = found or []
         return [hit for hit in found if self._stated(hit)] if stated else found
 

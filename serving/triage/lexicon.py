@@ -4,6 +4,7 @@ A concept is a list of wordings in English (``en``) and Chinese (``zh``), of com
 ``a/b`` stands for either word, ``word?`` for a word that may be left out, and ``word*`` for every word that begins so. A combination reads
 
 ``a|b + c``  one of the first next to the other, in either order, within a sentence and within seven words
+``a > b``    the first before the second, within a clause and within four words
 ``a & b``    both in the text, within sixty words
 ``a & !b``   the first where the second is not in the text
 
@@ -14,7 +15,9 @@ from __future__ import annotations
 
 import bisect
 import functools
+import graphlib
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +37,7 @@ class Term:
     """Concepts next to one another, each a choice of names; or, ``absent``, what must not be in the text."""
 
     parts: tuple[tuple[str, ...], ...]
+    ordered: bool = False
     absent: bool = False
 
 
@@ -47,9 +51,9 @@ def parse(expression: str) -> Expression:
         text = text.strip()
         absent = text.startswith("!")
         parts = tuple(
-            tuple(name.strip() for name in part.split("|")) for part in text.removeprefix("!").strip().split("+")
+            tuple(name.strip() for name in part.split("|")) for part in re.split("[+>]", text.removeprefix("!"))
         )
-        terms.append(Term(parts, absent))
+        terms.append(Term(parts, ">" in text, absent))
     return tuple(terms)
 
 
@@ -61,7 +65,7 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Wordings in a trie over tokens, and the combinations in an order in which each uses earlier ones only."""
+    """Wordings in a trie over tokens, and the combinations, each after those that it uses."""
 
     root: _Node
     combined: dict[str, list[Expression]]
@@ -121,6 +125,23 @@ def _add(root: _Node, tokens: tuple[str, ...], concept: str) -> None:
         node.concepts.append(concept)
 
 
+def used(expressions: list[Expression]) -> set[str]:
+    """The concepts that the combinations name."""
+    return {name for expression in expressions for term in expression for part in term.parts for name in part}
+
+
+def _in_order(combined: dict[str, list[Expression]], known: set[str], folder: Path) -> dict[str, list[Expression]]:
+    graph = {}
+    for name, expressions in combined.items():
+        if missing := used(expressions) - known:
+            raise DataError(f"{folder}: '{name}' uses the concept '{min(missing)}', which no file defines")
+        graph[name] = used(expressions) & combined.keys()
+    try:
+        return {name: combined[name] for name in graphlib.TopologicalSorter(graph).static_order()}
+    except graphlib.CycleError as error:
+        raise DataError(f"{folder}: concepts use one another in a circle: {' -> '.join(error.args[1])}") from error
+
+
 @functools.cache
 def load_lexicon(folder: Path = FOLDER, measured: frozenset[str] = frozenset()) -> Lexicon:
     """Reads every file of ``folder`` in the order of their names.
@@ -130,7 +151,7 @@ def load_lexicon(folder: Path = FOLDER, measured: frozenset[str] = frozenset()) 
         measured: Names of the concepts that are read from numbers, which combinations may use.
 
     Raises:
-        DataError: a file does not parse, a concept occurs twice, or a combination names a concept that does not come before it.
+        DataError: a file does not parse, a concept occurs twice, or a combination names a concept that is not there, or itself.
     """
     root = _Node()
     combined: dict[str, list[Expression]] = {}
@@ -149,15 +170,11 @@ def load_lexicon(folder: Path = FOLDER, measured: frozenset[str] = frozenset()) 
                 for tokens in wordings(str(pattern)):
                     _add(root, tokens, name)
                     vocabulary.update(token for token in tokens if token.isascii())
-            expressions = [parse(expression) for expression in entry.get("any", [])]
-            for used in itertools.chain.from_iterable(
-                part for expression in expressions for term in expression for part in term.parts
-            ):
-                if used not in known:
-                    raise DataError(f"{path}: '{name}' uses the concept '{used}', which no line above defines")
-            if expressions:
-                combined[name] = expressions
+            if entry.get("any"):
+                combined[name] = [parse(expression) for expression in entry["any"]]
             if entry.get("context"):
                 context.add(name)
             known.add(name)
-    return Lexicon(root, combined, frozenset(context), frozenset(vocabulary), frozenset(known))
+    return Lexicon(
+        root, _in_order(combined, known, folder), frozenset(context), frozenset(vocabulary), frozenset(known)
+    )

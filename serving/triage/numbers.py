@@ -32,6 +32,54 @@ _PILLS = {"tablet", "tablets", "pill", "pills", "capsule", "capsules", "片", "�
 _OLD = {"old", "大", "baby", "infant", "newborn", "son", "daughter", "girl", "boy", "宝", "婴", "娃", "孩"}
 _SINCE = {"in", "since", "from", "of", "back", "late", "early"}
 PAST = "_past"  # a year says of its clause what "ten years ago" says
+_NO_AGE = {
+    "ago",
+    "for",
+    "since",
+    "last",
+    "every",
+    "前",
+    "后",
+    "了",
+    "in",
+    "烧",
+    "咳",
+    "next",
+    "past",
+    "within",
+    "after",
+}
+_OTHER_UNITS = {
+    "kg",
+    "%",
+    "percent",
+    "kilos",
+    "pounds",
+    "lbs",
+    "miles",
+    "km",
+    "cm",
+    "mg",
+    "ml",
+    "g",
+    "weeks",
+    "mm",
+    "mmol",
+    "million",
+    "billion",
+    "years",
+    "x",
+    "inches",
+    "公斤",
+    "斤",
+    "元",
+    "万",
+    "块",
+    "厘",
+    "毫",
+    "周",
+    "/",
+}
 _PREGNANT = {"pregnant", "gestation", "along", "pregnancy", "gestational", "孕", "怀", "胎"}
 
 # Thresholds: fever 38.0 °C (NICE NG143); an infant under 3 months (NICE NG143); a fit of 5 minutes (NICE NG217); a saturation below 92% (SIGN 158);
@@ -102,12 +150,18 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
         fever_unit = unit in {"c", "f", "度", "degrees", "degree", "celsius", "fahrenheit"} or _about(
             tokens, {"temp", "temperature", "fever", "烧", "温", "thermometer"}, start, end, 5
         )
-        if fever_unit and (38.0 <= value <= 43 or 100.4 <= value <= 109):
+        next_number = tokens[after + 1 : after + 2]
+        decimal = "." in tokens[start] and unit not in _OTHER_UNITS
+        if unit == "度" and 38 <= value < 42 and next_number and _value(tokens, after + 1):
+            decimal = True
+        if (fever_unit or decimal) and (38.0 <= value <= 43 or 100.4 <= value <= 109):
             yield "n_fever", start, end
         days = value if unit in _DAYS else value * 7 if unit in _WEEKS else value * 30 if unit in _MONTHS else None
         if days is not None:
             around = tokens[after + 1 : after + 4]
-            if days < 91 and any(token in _OLD for token in around) and "ago" not in around:
+            before = tokens[max(0, start - 5) : start]
+            young = any(token in _OLD for token in around) or any(token in _OLD - {"old", "大"} for token in before)
+            if days < 91 and young and not _NO_AGE.intersection(around) and not _NO_AGE.intersection(before):
                 yield "n_young_infant", start, after + 1
             if unit not in _DAYS and days >= 20 * 7 and _about(tokens, _PREGNANT, start, after, 4):
                 yield "n_pregnant", start, after + 1

@@ -14,7 +14,7 @@ WORD_LENGTH, CHARACTER_LENGTH, MARK_LENGTH = 1.0, 0.5, 0.5
 SENTENCE_MARKS = frozenset(".!?。\n…")
 CLAUSE_MARKS = frozenset(",;:()-—")
 # Words after which "'s" is "is" or "has" and belongs to wordings of the lexicon ("he's having a fit").
-_CONTRACTED = frozenset("he she it that what there who how where here let everyone nobody".split())
+_CONTRACTED = frozenset(["he", "she", "it", "that", "what", "there", "who", "how", "where", "here", "let", "everyone", "nobody"])
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+(?:'[a-z]+)*|[\u3400-\u9fff]|\n|[^\w\s]")
 _LOCATED = {"’": "'", "‘": "'", "`": "'", "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "！": "!", "？": "?"}
 
