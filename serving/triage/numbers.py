@@ -28,6 +28,7 @@ _WEEKS = {"week", "weeks", "wk", "wks", "周", "星"}
 _MONTHS = {"month", "months", "mo", "mos", "月"}
 _MINUTES = {"minute", "minutes", "min", "mins", "分"}
 _HOURS = {"hour", "hours", "hrs", "小时", "钟"}
+_DRUGS = {"paracetamol", "tylenol", "panadol", "ibuprofen", "aspirin", "acetaminophen", "500s", "sleeping", "xanax", "valium", "codeine", "nurofen", "advil", "paracetamols", "tylenols"}
 _PILLS = {"tablet", "tablets", "pill", "pills", "capsule", "capsules", "片", "粒", "颗", "tabs", "caplets"}
 _OLD = {"old", "大", "baby", "infant", "newborn", "son", "daughter", "girl", "boy", "宝", "婴", "娃", "孩"}
 _SINCE = {"in", "since", "from", "of", "back", "late", "early"}
@@ -85,7 +86,7 @@ _PREGNANT = {"pregnant", "gestation", "along", "pregnancy", "gestational", "孕"
 # Thresholds: fever 38.0 °C (NICE NG143); an infant under 3 months (NICE NG143); a fit of 5 minutes (NICE NG217); a saturation below 92% (SIGN 158);
 # glucose below 4.0 mmol/L (NICE NG17) and above 11 mmol/L with ketones (Joint British Diabetes Societies 2023), the same in mg/dL.
 MEASURED = frozenset(
-    {"n_fever", "n_young_infant", "n_minutes", "n_hours", "n_many_pills", "n_pregnant", "n_low_oxygen", "n_low_sugar", "n_high_sugar", "n_high_pressure", "n_low_pressure", "n_fast_pulse"}
+    {"n_fever", "n_young_infant", "n_minutes", "n_hours", "n_many_pills", "n_pregnant", "n_low_oxygen", "n_low_sugar", "n_high_sugar", "n_high_pressure", "n_low_pressure", "n_fast_pulse", "n_weeks", "n_ketones"}
 )  # fmt: skip
 
 
@@ -163,13 +164,15 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
             young = any(token in _OLD for token in around) or any(token in _OLD - {"old", "大"} for token in before)
             if days < 91 and young and not _NO_AGE.intersection(around) and not _NO_AGE.intersection(before):
                 yield "n_young_infant", start, after + 1
+            if unit in _WEEKS and 20 <= value <= 42 and "old" not in around and not _NO_AGE.intersection(around[:1]):
+                yield "n_weeks", start, after + 1
             if unit not in _DAYS and days >= 20 * 7 and _about(tokens, _PREGNANT, start, after, 4):
                 yield "n_pregnant", start, after + 1
         if unit in _MINUTES and value >= 5 and unit != "月":
             yield "n_minutes", start, after + 1
         if unit in _HOURS or (unit == "小" and tokens[after + 1 : after + 2] == ["时"]):
             yield "n_hours", start, after + 1
-        if unit in _PILLS and value >= 8:
+        if unit in _PILLS | _DRUGS and 8 <= value < 400:
             yield "n_many_pills", start, after + 1
         if 50 <= value < 92 and _about(
             tokens, {"sats", "saturation", "spo2", "oxygen", "oximeter", "spo", "氧", "o2"}, start, end, 5
@@ -181,13 +184,15 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
         ):
             if 0.5 <= value < 3.6 or 20 <= value < 62:
                 yield "n_low_sugar", start, end
-            if 15 <= value < 20 or 25 <= value < 50 or 270 <= value < 1500:
+            if 15 <= value < 50 or 270 <= value < 1500:
                 yield "n_high_sugar", start, end
+        if 1.5 <= value < 20 and _about(tokens, {"ketones", "ketone", "酮"}, start, end, 4):
+            yield "n_ketones", start, end
         if unit == "/" and after + 1 < len(tokens):
             lower = _value(tokens, after + 1)
             if lower and value >= 170 and 90 <= lower[0] <= 180:
                 yield "n_high_pressure", start, lower[1]
             if lower and 40 <= value <= 85 and 15 <= lower[0] <= 60:
                 yield "n_low_pressure", start, lower[1]
-        if 140 <= value <= 260 and _about(tokens, {"pulse", "bpm", "rate", "心"}, start, end, 4):
+        if 120 <= value <= 260 and _about(tokens, {"pulse", "bpm", "rate", "心"}, start, end, 4):
             yield "n_fast_pulse", start, end
