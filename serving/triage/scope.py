@@ -86,27 +86,19 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
     for token, sentence in enumerate(text.sentences):
         first.setdefault(sentence, token)
         last[sentence] = token
-    clause_now = {text.clauses[start] for start, _ in cues.get("_now", [])}
+    today: dict[int, list[int]] = {}
+    for start, _ in sorted([*cues.get("_now", []), *cues.get("_present", [])]):
+        today.setdefault(text.sentences[start], []).append(start)
     past_sentences: set[int] = set()
-    for start, _ in cues.get("_past", []):
+    for start, end in cues.get("_past", []):
         sentence = text.sentences[start]
         past_sentences.add(sentence)
-        if sentence in now:
-            reached = {text.clauses[start]}
-            if (
-                not any(text.clauses[token] in reached and token < start - 5 for token in range(first[sentence], start))
-                and text.clauses[start] + 1 not in clause_now
-            ):
-                reached.add(text.clauses[start] + 1)
-            tokens: Iterable[int] = (
-                t for t in range(first[sentence], last[sentence] + 1) if text.clauses[t] in reached
-            )
-            now_tokens = [s for s, _ in cues.get("_now", []) if text.sentences[s] == sentence and s > start]
-            tokens = [t for t in tokens if not now_tokens or t < now_tokens[0]]
-        else:
-            tokens = range(first[sentence], last[sentence] + 1)
-        for token in tokens:
-            past[token] = True
+        # Back over its clause, or the whole sentence where nothing in it is of today; on until something is.
+        begin, stop = first[sentence], last[sentence] + 1
+        if sentence in today:
+            begin = max(begin, next(t for t in range(start + 1) if text.clauses[t] == text.clauses[start]))
+            stop = next((token for token in today[sentence] if token >= end), stop)
+        past[begin:stop] = [True] * (stop - begin)
     present = _sentences_with(text, cues.get("_present", [])) | now
     verbs = _sentences_with(text, cues.get("_pastverb", []))
     for sentence in sorted(first):
@@ -118,6 +110,12 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
         for sentence in _sentences_with(text, cues.get(name, [])) - strong:
             for token in range(first[sentence], last[sentence] + 1):
                 supposed[token] = True
+    someone = _sentences_with(text, cues.get("_someone", []))
+    for sentence in _sentences_with(text, cues.get("_teach_weak", [])) - strong - someone:
+        supposed[first[sentence] : last[sentence] + 1] = [True] * (last[sentence] + 1 - first[sentence])
+    if cues.get("_story_weak") and not cues.get("_relative"):
+        for sentence in range(text.sentences[-1] + 1):
+            supposed[first[sentence] : last[sentence] + 1] = [True] * (last[sentence] + 1 - first[sentence])
     pet = bool(cues.get("_pet")) and not cues.get("_pet_not")
     elsewhere = pet or (any(cues.get(name) for name in TEXT_WIDE) and not cues.get("_help"))
     return Scopes(_denials(text, cues, covering), past, supposed, elsewhere)
