@@ -113,7 +113,7 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
     someone = _sentences_with(text, cues.get("_someone", []))
     for sentence in _sentences_with(text, cues.get("_teach_weak", [])) - strong - someone:
         supposed[first[sentence] : last[sentence] + 1] = [True] * (last[sentence] + 1 - first[sentence])
-    if cues.get("_story_weak") and not cues.get("_relative"):
+    if cues.get("_story_weak") and not cues.get("_relative") and not cues.get("_now_strong"):
         for sentence in range(text.sentences[-1] + 1):
             supposed[first[sentence] : last[sentence] + 1] = [True] * (last[sentence] + 1 - first[sentence])
     pet = bool(cues.get("_pet")) and not cues.get("_pet_not")
