@@ -22,6 +22,7 @@ NEAR = 7.0  # words between two parts of one sign: "pain that I've had in the mi
 TIGHT = 4.0  # words between two parts of one phrase: "can't really get her to wake"
 TOGETHER = 60.0  # words between two signs of one emergency
 AROUND = 12.0  # words around a sign in which its excuse may stand
+ENOUGH = 200  # occurrences of one sign: a longer text holds more only where it repeats itself
 NEIGHBOURS = 4  # of each occurrence that are tried, so that a text of one word said a thousand times stays quick
 
 
@@ -142,7 +143,9 @@ class _Reading:
                 tokens = tuple(sorted({*hit.tokens, *neighbour.tokens}))
                 context = tuple(sorted({*hit.context, *neighbour.context} - set(tokens)))
                 found.append(Hit(concept, tokens, context))
-        return found[:200]
+            if len(found) >= ENOUGH:
+                break
+        return found
 
     def _apart(self, left: Hit, right: Hit) -> bool:
         """Whether two parts of a phrase overlap, stand in two clauses, or are too far from one another."""
@@ -176,7 +179,7 @@ class _Reading:
             starts = sorted(hits, key=lambda hit: hit.first)
             keys = [positions[hit.first] for hit in starts]
             joined = []
-            for hit in found[:200]:
+            for hit in found[:ENOUGH]:
                 here = positions[hit.first]
                 for at in range(bisect.bisect_left(keys, here - TOGETHER), bisect.bisect_right(keys, here + TOGETHER)):
                     tokens = tuple(sorted({*hit.tokens, *starts[at].tokens}))
@@ -195,7 +198,7 @@ class _Reading:
         """Those of ``found`` with no excuse in their sentences or close by; one in another part of a long message excuses nothing."""
         positions, sentences = self.text.positions, self.text.sentences
         kept = []
-        for hit in found[:200]:
+        for hit in found[:ENOUGH]:
             own = {sentences[token] for token in (*hit.tokens, *hit.context)}
             start, end = positions[hit.first], positions[hit.end - 1]
             if not any(

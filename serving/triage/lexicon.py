@@ -30,6 +30,8 @@ from serving.triage.spelling import english_words
 from serving.triage.text import is_chinese
 
 FOLDER = Path(__file__).parent / "lexicon"
+# The same language as SafeLoader, several times as fast, where PyYAML was built with libyaml.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ def load_lexicon(folder: Path = FOLDER, measured: frozenset[str] = frozenset()) 
     known: set[str] = set(measured)
     for path in sorted(folder.glob("*.yaml")):
         try:
-            raw: dict[str, dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+            raw: dict[str, dict[str, Any]] = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
         except yaml.YAMLError as error:
             raise DataError(f"{path}: not valid YAML: {error}") from error
         for name, entry in raw.items():

@@ -28,7 +28,23 @@ _WEEKS = {"week", "weeks", "wk", "wks", "周", "星"}
 _MONTHS = {"month", "months", "mo", "mos", "月"}
 _MINUTES = {"minute", "minutes", "min", "mins", "分"}
 _HOURS = {"hour", "hours", "hrs", "小时", "钟"}
-_DRUGS = {"paracetamol", "tylenol", "panadol", "ibuprofen", "aspirin", "acetaminophen", "500s", "sleeping", "xanax", "valium", "codeine", "nurofen", "advil", "paracetamols", "tylenols"}
+_DRUGS = {
+    "paracetamol",
+    "tylenol",
+    "panadol",
+    "ibuprofen",
+    "aspirin",
+    "acetaminophen",
+    "500s",
+    "sleeping",
+    "xanax",
+    "valium",
+    "codeine",
+    "nurofen",
+    "advil",
+    "paracetamols",
+    "tylenols",
+}
 _PILLS = {"tablet", "tablets", "pill", "pills", "capsule", "capsules", "片", "粒", "颗", "tabs", "caplets"}
 _OLD = {"old", "大", "baby", "infant", "newborn", "son", "daughter", "girl", "boy", "宝", "婴", "娃", "孩"}
 _SINCE = {"in", "since", "from", "of", "back", "late", "early"}

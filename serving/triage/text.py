@@ -14,7 +14,9 @@ WORD_LENGTH, CHARACTER_LENGTH, MARK_LENGTH = 1.0, 0.5, 0.5
 SENTENCE_MARKS = frozenset(".!?。\n…")
 CLAUSE_MARKS = frozenset(",;:()-—")
 # Words after which "'s" is "is" or "has" and belongs to wordings of the lexicon ("he's having a fit").
-_CONTRACTED = frozenset(["he", "she", "it", "that", "what", "there", "who", "how", "where", "here", "let", "everyone", "nobody"])
+_CONTRACTED = frozenset(
+    ["he", "she", "it", "that", "what", "there", "who", "how", "where", "here", "let", "everyone", "nobody"]
+)
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[a-z]+\d[a-z0-9]*|[a-z]+(?:'[a-z]+)*|[\u3400-\u9fff]|\n|[^\w\s]")
 _LOCATED = {"’": "'", "‘": "'", "`": "'", "，": ",", "；": ";", "：": ":", "（": "(", "）": ")", "！": "!", "？": "?"}
 
@@ -69,7 +71,11 @@ def read(text: str, speller: Speller) -> Text:
     position = 0.0
     for match in _TOKEN.finditer(plain):
         raw = match.group()
-        if raw == "-" and plain[match.start() - 1 : match.start()].isalnum() and plain[match.end() : match.end() + 1].isalnum():
+        if (
+            raw == "-"
+            and plain[match.start() - 1 : match.start()].isalnum()
+            and plain[match.end() : match.end() + 1].isalnum()
+        ):
             continue  # "one-sided" is two words
         words = [raw]
         if len(raw) > 1 and raw[0].isascii() and raw[0].isalpha():
