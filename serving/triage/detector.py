@@ -15,7 +15,7 @@ from serving.triage.lexicon import Expression, Lexicon, Term, load_lexicon, pars
 from serving.triage.numbers import MEASURED, measure
 from serving.triage.scope import Scopes, Span, scopes
 from serving.triage.spelling import Speller
-from serving.triage.text import Text, read
+from serving.triage.text import Text, is_chinese, read
 
 RULES = Path(__file__).parent / "rules.yaml"
 NEAR = 7.0  # words between two parts of one sign: "pain that I've had in the middle of my chest"
@@ -92,7 +92,10 @@ class _Reading:
             concept: [
                 (start, end)
                 for start, end in found
-                if not (denials.get(start, end) < end < longest.get(denials.get(start, end), 0))
+                if not (
+                    denials.get(start, end) < end < longest.get(denials.get(start, end), 0)
+                    and (text.tokens[start] == "no" or is_chinese(text.tokens[start]))
+                )
             ]
             for concept, found in signs.items()
         }

@@ -78,7 +78,10 @@ def test_what_is_denied_past_or_taught_is_no_emergency(text: str, emergency: boo
 
 def test_a_sign_in_a_long_message_is_found():
     filler = "The weather is fine and we had tea with the neighbours. "
-    assert triage(filler * 50 + "By the way, my throat is closing up after I ate peanuts. " + filler * 50).category == "anaphylaxis"
+    assert (
+        triage(filler * 50 + "By the way, my throat is closing up after I ate peanuts. " + filler * 50).category
+        == "anaphylaxis"
+    )
 
 
 def test_answer_is_in_the_language_of_the_text():
@@ -139,7 +142,22 @@ def test_no_text_breaks_it():
         pieces = chance.choice(words)
         cut = chance.randint(0, len(pieces))
         assert isinstance(triage(pieces[:cut] + noise + pieces[cut:]), Finding)
-    for text in ("", " ", "\n", "。", "-", "'", "1/", "½ year old", "²", "٣ weeks old baby fever", "\x00", "\ud800", "十", "100/"):
+    for text in (
+        "",
+        " ",
+        "\n",
+        "。",
+        "-",
+        "'",
+        "1/",
+        "½ year old",
+        "²",
+        "٣ weeks old baby fever",
+        "\x00",
+        "\ud800",
+        "十",
+        "100/",
+    ):
         assert isinstance(triage(text), Finding)
 
 
