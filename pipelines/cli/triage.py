@@ -1,0 +1,44 @@
+"""The command triage: red flags in a text, without a model."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from corpora.errors import OslerError
+from pipelines.cli.options import JsonOption, app
+
+
+@app.command()
+def triage(
+    text: Annotated[
+        str | None, typer.Argument(help="What the person writes. Default: standard input, one text a line.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether TEXT, English or Chinese, tells of an emergency, and what to do first. No model is asked.
+
+    Examples: `osler triage "Dad's face is drooping and he slurs"` · `osler triage --json < texts.txt`
+    """
+    from serving.triage import banner
+    from serving.triage import triage as find
+
+    if text is None and sys.stdin.isatty():
+        raise OslerError("no text: give it as an argument, or one a line on standard input")
+    for line in [text] if text is not None else sys.stdin:
+        if not as_json and not line.strip():
+            continue
+        finding = find(line.rstrip("\n"))
+        if as_json:
+            answer = json.dumps(finding.as_dict(), ensure_ascii=False)
+        else:
+            answer = banner(finding) or (
+                "没有发现急症信号。这不能替代医生。"
+                if finding.language == "zh"
+                else "No emergency found. This does not replace a doctor."
+            )
+        sys.stdout.write(answer + "\n")
+        sys.stdout.flush()

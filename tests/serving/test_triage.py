@@ -1,0 +1,202 @@
+"""Red flags are found in words that no rule was made for, and harmless texts that speak of the same things are left alone."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from corpora.bundled.knowledge import load_knowledge
+from corpora.errors import DataError
+from pipelines.cli import app
+from serving.triage import Finding, banner, triage
+from serving.triage.catalogue import advice
+from serving.triage.detector import detect, load_rules
+from serving.triage.lexicon import load_lexicon
+
+VIGNETTES = Path(__file__).parent / "triage_vignettes"
+EMERGENCIES = ("direct", "paraphrased", "fresh_emergencies", "second_fresh_emergencies", "third_fresh_emergencies")
+LOOKALIKES = ("lookalikes", "fresh_lookalikes", "second_fresh_lookalikes", "third_fresh_lookalikes")
+
+
+def rows(name: str) -> list[list[str]]:
+    return [line.split("\t") for line in (VIGNETTES / f"{name}.tsv").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize(("name", "floor"), [("direct", 0.99), *((name, 0.95) for name in EMERGENCIES[1:])])
+def test_emergencies_are_found(name: str, floor: float):
+    missed = [text for _, _, text in rows(name) if not triage(text).emergency]
+    assert len(missed) <= (1 - floor) * len(rows(name)), missed
+
+
+@pytest.mark.parametrize("name", LOOKALIKES)
+def test_lookalikes_are_left_alone(name: str):
+    found = [text for _, text in rows(name) if triage(text).emergency]
+    assert len(found) <= 0.05 * len(rows(name)), found
+
+
+def test_sets_are_as_large_as_said_and_share_no_text():
+    texts = [row[-1] for name in (*EMERGENCIES, *LOOKALIKES) for row in rows(name)]
+    assert len(set(texts)) == len(texts)
+    assert sum(len(rows(name)) for name in EMERGENCIES) >= 300
+    assert sum(len(rows(name)) for name in LOOKALIKES) >= 300
+    assert {category for name in EMERGENCIES for category, _, _ in rows(name)} <= advice().keys()
+
+
+@pytest.mark.parametrize(
+    ("text", "emergency"),
+    [
+        ("I have crushing chest pain", True),
+        ("I have no crushing chest pain", False),
+        ("No fever, but crushing chest pain", True),
+        ("Ten years ago I had crushing chest pain", False),
+        ("Ten years ago I had a heart attack and now I have crushing chest pain", True),
+        ("What are the signs of a stroke? My mum's face just dropped", True),
+        ("What are the signs of a stroke?", False),
+        ("What should I do, my dad's face is drooping", True),
+        ("What should I do if someone has a stroke?", False),
+        ("He was training for a marathon and collapsed, he won't wake up", True),
+        ("My dog had a seizure", False),
+        ("My dog bit my son and the blood won't stop", True),
+        ("My novel's hero has a stroke on page ten", False),
+        ("没有胸痛", False),
+        ("没有发烧，但是胸口剧痛出冷汗", True),
+        ("十年前得过心梗", False),
+        ("我爸突然嘴歪了", True),
+        ("胸口劇痛，喘不過氣", True),
+        ("ＣＨＥＳＴ　ＰＡＩＮ and sweating", True),
+        ("i have chestpain and im swetting", True),
+    ],
+)
+def test_what_is_denied_past_or_taught_is_no_emergency(text: str, emergency: bool):
+    assert triage(text).emergency is emergency
+
+
+def test_a_sign_in_a_long_message_is_found():
+    filler = "The weather is fine and we had tea with the neighbours. "
+    assert (
+        triage(filler * 50 + "By the way, my throat is closing up after I ate peanuts. " + filler * 50).category
+        == "anaphylaxis"
+    )
+
+
+def test_answer_is_in_the_language_of_the_text():
+    english, chinese = triage("I took 40 paracetamol tablets"), triage("我吃了四十片对乙酰氨基酚")
+    assert english.category == chinese.category == "paracetamol-overdose"
+    assert "emergency department" in (english.first or "")
+    assert "急诊" in (chinese.first or "")
+    assert "120" in (triage("他晕倒了没有呼吸").first or "")
+    assert "local emergency number" in (triage("He collapsed and is not breathing").first or "")
+
+
+def test_suicidal_words_get_kindness_and_no_number_of_one_country():
+    finding = triage("I want to kill myself")
+    assert finding.category == "thoughts-of-suicide"
+    assert "you matter" in (finding.first or "")
+    assert "crisis line" in (finding.first or "")
+    assert not any(character.isdigit() for character in finding.first or "")
+
+
+def test_finding_shows_the_words_that_it_rests_on():
+    text = "Since lunch my chest is crushing and I sweat"
+    finding = triage(text)
+    assert finding.matches
+    assert all(text[match.start : match.end] == match.text for match in finding.matches)
+    assert "chest" in " ".join(match.text for match in finding.matches)
+
+
+def test_banner_names_the_guideline_and_is_empty_without_an_emergency():
+    assert banner(triage("hello")) == ""
+    finding = triage("I vomit blood")
+    assert finding.source is not None
+    assert finding.source.title in banner(finding)
+    assert (finding.first or "-") in banner(finding)
+
+
+def test_every_emergency_has_rules_and_words_in_both_languages():
+    assert load_rules().keys() == advice().keys()
+    assert {entry.id for entry in load_knowledge().emergencies} <= advice().keys()
+    for known in advice().values():
+        assert known.sources[0].title
+        assert known.first["en"].startswith(("Call", "Go", "Thank"))
+        assert any("\u4e00" <= character <= "\u9fff" for character in known.first["zh"])
+
+
+def test_signs_of_the_bundled_emergencies_are_mostly_known():
+    signs = [sign for entry in load_knowledge().emergencies for sign in entry.signs]
+    found = [sign for sign in signs if detect(sign)]
+    assert len(found) >= 0.85 * len(signs), [sign for sign in signs if sign not in found]
+
+
+def test_no_text_breaks_it():
+    chance = random.Random(7)
+    words = [row[-1] for name in ("direct", "lookalikes") for row in rows(name)]
+    alphabets = [(32, 126), (0, 0x2FF), (0x4E00, 0x9FFF), (0x1F300, 0x1FAFF), (0, 0xD7FF)]
+    for _ in range(400):
+        low, high = chance.choice(alphabets)
+        noise = "".join(chr(chance.randint(low, high)) for _ in range(chance.randint(0, 60)))
+        pieces = chance.choice(words)
+        cut = chance.randint(0, len(pieces))
+        assert isinstance(triage(pieces[:cut] + noise + pieces[cut:]), Finding)
+    for text in (
+        "",
+        " ",
+        "\n",
+        "。",
+        "-",
+        "'",
+        "1/",
+        "½ year old",
+        "²",
+        "٣ weeks old baby fever",
+        "\x00",
+        "\ud800",
+        "十",
+        "100/",
+    ):
+        assert isinstance(triage(text), Finding)
+
+
+def test_speed():
+    texts = [row[-1] for row in rows("direct")]
+    triage(texts[0])
+    start = time.process_time()
+    for text in texts:
+        triage(text)
+    assert (time.process_time() - start) / len(texts) < 0.005
+    for long in ("not chest pain " * 7000, "胸口痛" * 11_000, " ".join(texts * 20)[:100_000]):
+        start = time.process_time()
+        triage(long)
+        assert time.process_time() - start < 1.5
+
+
+def test_import_is_light():
+    code = "import sys, serving.triage as t; t.triage('chest pain'); print('torch' in sys.modules or 'transformers' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout.strip() == "False"
+
+
+def test_lexicon_names_its_faults(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("one: {en: [x]}\ntwo: {any: [one + three]}\n")
+    with pytest.raises(DataError, match="'two' uses the concept 'three'"):
+        load_lexicon(tmp_path)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.yaml").write_text("one: {any: [two]}\ntwo: {any: [one]}\n")
+    with pytest.raises(DataError, match="circle"):
+        load_lexicon(tmp_path / "b")
+
+
+def test_command_prints_one_object_a_line():
+    answer = CliRunner().invoke(app, ["triage", "--json"], input="My face is drooping\nhello\n\n我不想活了\n")
+    assert answer.exit_code == 0, answer.output
+    objects = [json.loads(line) for line in answer.output.splitlines()]
+    assert [found["emergency"] for found in objects] == [True, False, False, True]
+    assert objects[0].keys() == {"emergency", "category", "first", "source"}
+    assert objects[0]["source"].keys() == {"title", "body", "year", "url"}
+    assert objects[1]["category"] is None
+    answer = CliRunner().invoke(app, ["triage", "He is choking and turning blue"])
+    assert "POSSIBLE EMERGENCY" in answer.output
