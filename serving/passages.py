@@ -7,7 +7,6 @@ bundled facts is one entry in words, and its span is the entry in its YAML file.
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 import re

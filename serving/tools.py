@@ -99,6 +99,24 @@ def _medicine(name: str) -> Medicine | None:
     return next((one for one in _knowledge().medicines if plain in map(_plain, [one.name, *one.aliases])), None)
 
 
+def known_medicines(text: str) -> list[str]:
+    """Names of the facts' medicines, and of the substances that their interactions name, in ``text``, in its order."""
+    low = text.lower()
+    names = {
+        name.lower()
+        for one in _knowledge().medicines
+        for name in [one.name, *one.aliases, *(pair.agent for pair in one.interactions)]
+    }
+    hits = [
+        (mark.start(), name)
+        for name in names
+        for mark in [re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", low)]
+        if mark
+    ]
+    # A name inside another ("amitriptyline overdose") does not count beside it.
+    return [name for _, name in sorted(hits) if not any(name != other and name in other for _, other in hits)]
+
+
 def check_interactions(medicines: list[str]) -> InteractionCheck:
     """Every pair of ``medicines`` that the facts of either name, by the other's name or class."""
     known = [(name, _medicine(name)) for name in dict.fromkeys(medicines)]

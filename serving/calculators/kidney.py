@@ -7,7 +7,17 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from serving.calculators.base import Calculator, Inputs, Outcome, Reference, band
-from serving.calculators.units import AdultAge, Creatinine, CreatinineUnit, Sex, Sodium, Weight, WeightUnit
+from serving.calculators.units import (
+    AdultAge,
+    Creatinine,
+    CreatinineUnit,
+    Sex,
+    Sodium,
+    UrineCreatinine,
+    UrineCreatinineUnit,
+    Weight,
+    WeightUnit,
+)
 
 INKER = Reference(
     authors="Inker LA, Eneanya ND, Coresh J, et al",
@@ -106,14 +116,13 @@ class FenaInputs(Inputs):
     ]
     creatinine: Creatinine
     creatinine_unit: CreatinineUnit
-    urine_creatinine: Annotated[
-        float, Field(gt=0, le=60000, description="Creatinine in urine, in creatinine_unit as well")
-    ]
+    urine_creatinine: UrineCreatinine
+    urine_creatinine_unit: UrineCreatinineUnit
 
 
 def fena(given: FenaInputs) -> Outcome:
-    """100 x (urine sodium x serum creatinine) / (serum sodium x urine creatinine); units of the two creatinines cancel out."""
-    value = 100 * given.urine_sodium * given.creatinine / (given.sodium * given.urine_creatinine)
+    """100 x (urine sodium x serum creatinine) / (serum sodium x urine creatinine)."""
+    value = 100 * given.urine_sodium * given.amount("creatinine") / (given.sodium * given.amount("urine_creatinine"))
     return Outcome(
         value=round(value, 2),
         interpretation="Below 1%: favours a prerenal cause (Miller 1978)."

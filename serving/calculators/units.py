@@ -74,6 +74,7 @@ def tidy_unit(text: Any) -> Any:
 
 
 CREATININE = Measure("creatinine in serum", {"mg/dL": 1.0, "umol/L": 1 / 88.4}, 0.1, 25)
+URINE_CREATININE = Measure("creatinine in urine", {"mg/dL": 1.0, "mmol/L": 1000 / 88.4, "umol/L": 1 / 88.4}, 1, 1000)
 UREA = Measure("urea in mmol/L, or urea nitrogen (BUN) in mg/dL", {"mmol/L": 1.0, "mg/dL": 1 / 2.8}, 0.3, 100)
 GLUCOSE = Measure("glucose in plasma", {"mg/dL": 1.0, "mmol/L": 18.016}, 10, 2500)
 BILIRUBIN = Measure("total bilirubin in serum", {"mg/dL": 1.0, "umol/L": 1 / 17.104}, 0.05, 80)
@@ -123,6 +124,10 @@ SPELLINGS = {unit.lower(): unit for measure in CONVERTIBLE.values() for unit in 
 _Tidy = BeforeValidator(tidy_unit)
 Creatinine = Annotated[float, CREATININE, CREATININE.amount()]
 CreatinineUnit = Annotated[Literal["mg/dL", "umol/L"], _Tidy, Field(description="Unit of the creatinine")]
+UrineCreatinine = Annotated[float, URINE_CREATININE, URINE_CREATININE.amount()]
+UrineCreatinineUnit = Annotated[
+    Literal["mg/dL", "mmol/L", "umol/L"], _Tidy, Field(description="Unit of the creatinine in urine")
+]
 Urea = Annotated[float, UREA, UREA.amount()]
 UreaUnit = Annotated[Literal["mmol/L", "mg/dL"], _Tidy, Field(description="mmol/L of urea, or mg/dL of urea nitrogen")]
 Glucose = Annotated[float, GLUCOSE, GLUCOSE.amount()]
