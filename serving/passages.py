@@ -226,12 +226,12 @@ def _rows(path: Path, name: str) -> Iterator[Passage]:
 
 
 def _pages(path: Path, name: str) -> Iterator[Passage]:
-    if importlib.util.find_spec("pypdf") is None:
+    try:
+        import pypdf
+    except ImportError as error:
         raise DataError(
             f"{path}: reading a PDF needs pypdf; run `pip install pypdf`, or take the PDFs out of the folder"
-        )
-    import pypdf
-
+        ) from error
     try:
         pages = [page.extract_text() for page in pypdf.PdfReader(path).pages]
     except Exception as error:  # pypdf raises many kinds on a broken file
