@@ -160,6 +160,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
                     fault = self._incomplete(answer)
                 except FAULTS as error:
                     fault = self._fault(error, step)
+                if fault is not None:
+                    fault.begun = answer is not None and bool(answer.text)
             step = _next(turn, answer, fault)
 
     async def _astream(
@@ -186,6 +188,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
                     fault = self._incomplete(answer)
                 except FAULTS as error:
                     fault = self._fault(error, step)
+                if fault is not None:
+                    fault.begun = answer is not None and bool(answer.text)
             step = _next(turn, answer, fault)
 
     def _incomplete(self, answer: AIMessageChunk | None) -> AssistantError | None:

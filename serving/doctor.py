@@ -7,6 +7,7 @@ then the model with passages and tools, then the sources.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,13 @@ PASSAGES_INTRO = (
 
 
 class AssistantError(OslerError):
-    """The model cannot be reached, refused the request, or broke off."""
+    """The model cannot be reached, refused the request, or broke off.
+
+    Attributes:
+        begun: part of the answer had already been said.
+    """
+
+    begun = False
 
 
 class ToolsRefused(AssistantError):
@@ -118,15 +125,13 @@ class Turn:
         try:
             yield from self._answer(messages, question)
         except AssistantError as error:
-            begun = self.used.pop("begun", False)
-            routed = None if begun or self.mode == "none" else route(messages)  # rules need no model
+            routed = None if error.begun or self.mode == "none" else route(messages)  # rules need no model
             if flag is None and routed is None:
                 raise
             self.used["error"] = str(error)
             if routed is not None:
                 yield from self._routed(routed)
-            yield Say(f"\n{BROKEN if begun else UNREACHABLE}")
-        self.used.pop("begun", None)
+            yield Say(f"\n{BROKEN if error.begun else UNREACHABLE}")
         yield Done(self.used)
 
     def _answer(self, messages: Sequence[BaseMessage], question: str) -> Generator[Step, Any, None]:
@@ -172,18 +177,14 @@ class Turn:
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
             said += str(answer.text)
-            self.used["begun"] = bool(said)
-            calls = [*answer.tool_calls]
-            if not calls and not answer.invalid_tool_calls:
+            calls = _calls(answer)
+            if not calls:
                 break
-            # A call whose arguments are not JSON goes back to the model with that word, as its other faults do.
-            calls += [
-                ToolCall(name=bad.get("name") or "unknown", args={}, id=bad.get("id") or f"bad-{at}", type="tool_call")
-                for at, bad in enumerate(answer.invalid_tool_calls)
-            ]
-            talk.append(AIMessage(content=answer.content, tool_calls=calls))
-            for call in calls:
-                result: ToolMessage = yield Call(call)
+            talk.append(AIMessage(content=answer.content, tool_calls=[call for call, _ in calls]))
+            for call, fault in calls:
+                result: ToolMessage = (
+                    ToolMessage(fault, tool_call_id=str(call["id"]), status="error") if fault else (yield Call(call))
+                )
                 self._note(call["name"], call["args"], result)
                 talk.append(ToolMessage(neutral(str(result.text)), tool_call_id=str(call["id"]), status=result.status))
         if not said.strip():
@@ -206,6 +207,24 @@ class Turn:
                 # The list of sources was for the person.
                 kept.append(AIMessage(neutral(re.split(rf"\n\n(?:{SOURCES}|{re.escape(FOUND)})", str(turn.text))[0])))
         return kept[-2 * self.exchanges :] if self.exchanges else []
+
+
+def _calls(answer: AIMessageChunk) -> list[tuple[ToolCall, str]]:
+    """The tool calls, each with what is wrong with its arguments, if anything.
+
+    Read from the text that the model wrote: LangChain completes broken JSON, and would make ``{"age": 5`` an age of 5.
+    """
+    found: list[tuple[ToolCall, str]] = []
+    for at, piece in enumerate(answer.tool_call_chunks):
+        name, identifier = piece["name"] or "unknown", piece["id"] or f"call-{at}"
+        try:
+            arguments, fault = json.loads(piece["args"] or "{}"), ""
+        except json.JSONDecodeError as error:
+            arguments, fault = {}, f"Not called: the arguments are not JSON ({error})."
+        if not isinstance(arguments, dict):
+            arguments, fault = {}, "Not called: the arguments are not a JSON object."
+        found.append((ToolCall(name=name, args=arguments, id=identifier, type="tool_call"), fault))
+    return found or [(call, "") for call in answer.tool_calls]
 
 
 def _shown(value: Any) -> str:

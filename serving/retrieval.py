@@ -29,6 +29,7 @@ from serving.passages import Passage, bundled_passages, read_documents
 PASSAGES = 4  # given to the model by default
 KEPT_SCORE = 0.35  # of the best passage's score; below it a passage shares little but common words with the question
 TITLE_WEIGHT = 4.0  # a heading names what its passage is about
+CANDIDATES = 20  # that BM25 hands on to be ranked by title
 # Words of questions, which say nothing of what is asked.
 STOP_WORDS = frozenset(
     [
@@ -155,9 +156,19 @@ class PassageIndex(BaseRetriever):
         with self._lock:
             rows = self._database.execute(
                 "SELECT rowid, -bm25(pieces, ?, 1.0) AS score FROM pieces WHERE pieces MATCH ? ORDER BY score DESC, rowid LIMIT ?",
-                (TITLE_WEIGHT, asked, k or self.k),
+                (TITLE_WEIGHT, asked, CANDIDATES),
             ).fetchall()
-        return [self.passages[number] for number, score in rows if score >= KEPT_SCORE * rows[0][1]]
+        # BM25 knows the length of the whole passage, not of its title: "Asthma" must stand before "Severe asthma attack".
+        ranked = sorted(
+            ((score * (1 + self._titled(number, words)), number) for number, score in rows),
+            key=lambda hit: (-hit[0], hit[1]),
+        )
+        return [self.passages[number] for score, number in ranked[: k or self.k] if score >= KEPT_SCORE * ranked[0][0]]
+
+    def _titled(self, number: int, words: list[str]) -> float:
+        """Share of the title's words that the query holds."""
+        title = [word for word in terms(self.passages[number].heading or "") if word not in STOP_WORDS]
+        return sum(word in words for word in title) / len(title) if title else 0.0
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
         return [passage.document() for passage in self.search(query)]

@@ -104,7 +104,8 @@ def test_the_models_tool_call_is_run_and_its_result_goes_back() -> None:
     ("call", "word"),
     [
         (("egfr", '{"age": 50}'), "missing: sex"),
-        (("egfr", '{"age": 5'), "missing: age"),
+        (("egfr", '{"age": 5'), "not JSON"),
+        (("egfr", "[50]"), "not a JSON object"),
         (("cure", "{}"), "There is no tool cure"),
     ],
 )
