@@ -127,7 +127,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
 
     def _turn(self, given: LanguageModelInput) -> Generator[Step, Any, None]:
         mode: Literal["model", "router", "none"] = "model" if self.tool_calls == "auto" else self.tool_calls
-        turn = Turn(self.system, mode, self.triage_check, self.retriever is not None, self.exchanges)
+        tools = frozenset(self.tools)
+        turn = Turn(self.system, mode, self.triage_check, tools, self.retriever is not None, self.exchanges)
         return turn.run(as_messages(given))
 
     def _bound(self, tools: bool) -> Runnable[LanguageModelInput, AIMessage]:

@@ -101,12 +101,14 @@ class Turn:
         mode: who calls the tools: the model, the router of rules, or nobody.
         triage: the red-flag check.
         retrieves: whether passages are looked for.
+        tools: names of the tools that there are.
         exchanges: earlier exchanges that the model reads.
     """
 
     system: str
     mode: Literal["model", "router", "none"]
     triage: Callable[[str], RedFlag | None]
+    tools: frozenset[str] = frozenset()
     retrieves: bool = True
     exchanges: int = 6
     used: dict[str, Any] = field(default_factory=dict)
@@ -125,7 +127,7 @@ class Turn:
         try:
             yield from self._answer(messages, question)
         except AssistantError as error:
-            routed = None if error.begun or self.mode == "none" else route(messages)  # rules need no model
+            routed = None if error.begun or self.mode == "none" else self._route(messages)  # rules need no model
             if flag is None and routed is None:
                 raise
             self.used["error"] = str(error)
@@ -135,7 +137,7 @@ class Turn:
         yield Done(self.used)
 
     def _answer(self, messages: Sequence[BaseMessage], question: str) -> Generator[Step, Any, None]:
-        routed = route(messages) if self.mode == "router" else None
+        routed = self._route(messages) if self.mode == "router" else None
         if routed is not None:
             yield from self._routed(routed)
             return
@@ -153,6 +155,10 @@ class Turn:
                 "system messages are not taken from a conversation; give them as DoctorAssistant(system=...)"
             )
         return str(messages[-1].text)
+
+    def _route(self, messages: Sequence[BaseMessage]) -> Route | None:
+        found = route(messages)
+        return found if found is not None and found.tool.replace("-", "_") in self.tools else None
 
     def _routed(self, routed: Route) -> Generator[Step, Any, None]:
         if routed.question:

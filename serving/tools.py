@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.bundled.knowledge import Knowledge, Medicine, load_knowledge
 from serving.calculators import calculator_tools
@@ -160,6 +160,13 @@ class InteractionInput(BaseModel):
     ]
 
 
+def _refusal(error: Any) -> str:
+    """What is wrong with a call, for the model that made it."""
+    problems = error.errors() if isinstance(error, ValidationError) else []
+    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in problems)
+    return f"Not done. {told or error}"
+
+
 def _tool(name: str, function: Callable[..., Any], inputs: type[BaseModel], description: str) -> StructuredTool:
     def run(**values: Any) -> tuple[str, Any]:
         result = function(**values)
@@ -171,7 +178,7 @@ def _tool(name: str, function: Callable[..., Any], inputs: type[BaseModel], desc
         description=description,
         args_schema=inputs,
         response_format="content_and_artifact",
-        handle_validation_error=True,
+        handle_validation_error=_refusal,
     )
 
 

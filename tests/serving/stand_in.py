@@ -106,6 +106,22 @@ def stand_in(*replies: Reply) -> Iterator[StandIn]:
             }
         )
 
+    @app.post("/v1/completions")
+    async def continued(request: Request) -> Response:
+        state.requests.append(await request.json())
+        choice = {"index": 0, "text": "".join(state.replies[0].pieces), "finish_reason": "stop", "logprobs": None}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        return JSONResponse(
+            {
+                "id": "1",
+                "object": "text_completion",
+                "created": 1,
+                "model": "osler",
+                "choices": [choice],
+                "usage": usage,
+            }
+        )
+
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

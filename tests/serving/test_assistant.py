@@ -145,6 +145,12 @@ def test_the_router_asks_for_what_is_missing_over_several_turns_and_never_guesse
     assert "69 mL/min/1.73 m2" in answered.text
 
 
+def test_the_router_keeps_to_the_tools_that_it_was_given() -> None:
+    with stand_in(Reply(("No tool.",))) as server:
+        assistant = doctor(server.url, tool_calls="router", retriever=False, tools=[])
+        assert assistant.invoke("MAP for BP 120/80").text == "No tool."
+
+
 def test_an_emergency_comes_before_the_answer() -> None:
     with stand_in(Reply(("Chest pain has many causes.",))) as server:
         pieces = list(doctor(server.url, triage=chest_pain, retriever=False).stream("I have crushing chest pain"))
