@@ -106,7 +106,7 @@ class HasBledInputs(Inputs):
     bleeding: Annotated[bool, Field(description="Earlier major bleeding or predisposition to it, as anaemia")]
     labile_inr: Annotated[bool, Field(description="Unstable or high INRs: less than 60% of time in range")]
     drugs: Annotated[bool, Field(description="Antiplatelet or non-steroidal anti-inflammatory medicines")]
-    alcohol: Annotated[bool, Field(description="8 or more drinks a week")]
+    alcohol: Annotated[bool, Field(description="Alcohol in excess, usually read as 8 or more drinks a week")]
 
 
 def has_bled(given: HasBledInputs) -> Outcome:

@@ -42,10 +42,11 @@ RAUTAHARJU = Reference(
     year=2009,
     doi="10.1016/j.jacc.2008.12.014",
 )
-MEANEY = Reference(
-    authors="Meaney E, Alva F, Moguel R, et al",
-    title="Formula and nomogram for the sphygmomanometric calculation of the mean arterial pressure",
-    published="Heart 84:64",
+SESSO = Reference(
+    authors="Sesso HD, Stampfer MJ, Rosner B, et al",
+    title="Systolic and diastolic blood pressure, pulse pressure, and mean arterial pressure as predictors of cardiovascular disease "
+    "risk in men",
+    published="Hypertension 36:801-807",
     year=2000,
 )
 SSC = Reference(
@@ -136,7 +137,8 @@ CALCULATORS: tuple[Calculator[Any], ...] = (
         compute=mean_arterial_pressure,
         unit="mmHg",
         formula="diastolic + (systolic - diastolic) / 3.",
-        sources=(MEANEY, SSC),
-        is_not="Not a measured mean; it strays in fast or irregular rhythms.",
+        sources=(SESSO, SSC),
+        is_not="Not a measured mean: it strays in fast or irregular rhythms, and other shares of the pulse pressure than a third "
+        "have been proposed.",
     ),
 )

@@ -60,6 +60,12 @@ MATTHEWS = Reference(
     year=1985,
     doi="10.1007/BF00280883",
 )
+VOLUND = Reference(
+    authors="Vølund A",
+    title="Conversion of insulin units to SI units",
+    published="Am J Clin Nutr 58:714-715",
+    year=1993,
+)
 SI = Reference(
     authors="Young DS",
     title="Implementation of SI units for clinical laboratory data",
@@ -224,7 +230,7 @@ CALCULATORS: tuple[Calculator[Any], ...] = (
         compute=homa_ir,
         unit="",
         formula="insulin (uU/mL) x glucose (mmol/L) / 22.5, fasting; 1 uU/mL = 6 pmol/L.",
-        sources=(MATTHEWS,),
+        sources=(MATTHEWS, VOLUND),
         is_not="Not for people on insulin, and not a diagnosis of diabetes.",
     ),
     Calculator(
