@@ -106,9 +106,28 @@ WORKED: list[tuple[str, dict[str, Any], float | str]] = [
     ),  # x 0.85
     (
         "fena",
-        {"sodium": 140, "urine_sodium": 20, "creatinine": 2, "creatinine_unit": MG, "urine_creatinine": 100},
+        {
+            "sodium": 140,
+            "urine_sodium": 20,
+            "creatinine": 2,
+            "creatinine_unit": MG,
+            "urine_creatinine": 100,
+            "urine_creatinine_unit": MG,
+        },
         0.29,
     ),  # 4000/14000
+    (
+        "fena",
+        {
+            "sodium": 140,
+            "urine_sodium": 20,
+            "creatinine": 176.8,
+            "creatinine_unit": UMOL,
+            "urine_creatinine": 8.84,
+            "urine_creatinine_unit": "mmol/L",
+        },
+        0.29,
+    ),  # the same urine and blood in SI
     ("meld-3", NORMAL_LIVER | {"sex": "male", "albumin": 3.5, "albumin_unit": "g/dL"}, 6),  # every logarithm 0
     ("meld-3", NORMAL_LIVER | {"sex": "female", "albumin": 35, "albumin_unit": "g/L"}, 7),  # 6 + 1.33
     # ln 2 = 0.69315: 3.161 + 5.74 - 1.164 + 6.301 + 7.722 + 1.85 - 1.268 + 6 = 28.34
