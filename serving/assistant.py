@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import httpx
@@ -82,7 +83,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
 
     Args:
         model: the address of an OpenAI-compatible server, or a chat model.
-        documents: folders of your own to cite beside the bundled facts.
+        documents: a folder of your own, or several, to cite beside the bundled facts.
         retriever: another retriever, as a vector database's; replaces both. False: no passages.
         tools: what may be called; default all of ``serving.tools``.
         tool_calls: ``model`` where the server has tool calling; ``router`` for rules that find a calculator and its inputs in the
@@ -100,7 +101,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         self,
         model: str | BaseChatModel,
         *,
-        documents: Sequence[str] = (),
+        documents: str | Path | Sequence[str | Path] = (),
         retriever: BaseRetriever | Literal[False] | None = None,
         tools: Sequence[BaseTool] | None = None,
         tool_calls: Literal["auto", "model", "router", "none"] = "auto",
@@ -115,7 +116,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             else model
         )
         if retriever is None:
-            retriever = passage_index(documents)
+            retriever = passage_index([documents] if isinstance(documents, str | Path) else documents)
         self.retriever = retriever or None
         self.tools = {one.name: one for one in (assistant_tools() if tools is None else tools)}
         self.tool_calls = tool_calls

@@ -10,11 +10,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 TRIAGE = "serving.triage"
-# Marks that chat templates give a meaning to: ChatML and Llama 3 (<|...|>), Llama 2 and Mistral ([INST], <<SYS>>, <s>), tool calls
-# and thoughts of Qwen and others.
+# Marks that chat templates give a meaning to: ChatML and Llama 3 (<|...|>), DeepSeek (the same with wide bars), Llama 2 and Mistral
+# ([INST], <<SYS>>, <s>), Gemma (<start_of_turn>), GLM ([gMASK]), Baichuan (<reserved_106>), and the tool calls and thoughts of several.
 MARKS = re.compile(
-    r"<(?=\|)|(?<=\|)>|<(?=/?(?:s|tool_call|tool_response|tools|think)>)|<(?=<?/?SYS>)|\[(?=/?(?:INST|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS)\])"
-    r"|<(?=(?:start|end)_of_turn>)|<(?=(?:bos|eos|pad|unk)>)",
+    r"<(?=[|｜])|(?<=[|｜])>"
+    r"|<(?=/?(?:s|think|tools?|tool_calls?|tool_response|function_calls?|sop|bos|eos|pad|unk|mask|image)>)|<(?=<?/?SYS>)"
+    r"|<(?=(?:start|end)_of_(?:turn|image)>|reserved_\d+>|unused\d+>|extra_id_\d+>|fim_\w+>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|g?MASK|CLS|SEP)\])",
     re.IGNORECASE,
 )
 

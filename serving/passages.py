@@ -227,7 +227,7 @@ def _rows(path: Path, name: str) -> Iterator[Passage]:
 
 def _pages(path: Path, name: str) -> Iterator[Passage]:
     try:
-        import pypdf
+        import pypdf  # type: ignore[import-not-found]
     except ImportError as error:
         raise DataError(
             f"{path}: reading a PDF needs pypdf; run `pip install pypdf`, or take the PDFs out of the folder"

@@ -281,6 +281,7 @@ def test_template_marks_in_a_text_are_no_tokens_of_the_template(base_model: Path
     assert special & set(tokenizer.encode(ATTACK))
     assert not special & set(tokenizer.encode(neutral(ATTACK)))
     assert neutral("[INST] <<SYS>> <tool_call> <s>") == "[ INST] < < SYS>> < tool_call> < s>"
+    assert neutral("<｜User｜> <start_of_turn> [gMASK]") == "< ｜User｜ > < start_of_turn> [ gMASK]"
     assert neutral("BP < 120 and a > b, [1] |x|") == "BP < 120 and a > b, [1] |x|"
 
 
@@ -288,7 +289,7 @@ def test_neither_question_nor_passage_nor_history_nor_tool_can_speak_the_templat
     (tmp_path / "asthma.md").write_text(f"# Asthma\n\nAsthma advice. {ATTACK}")
     call = Reply(calls=(("look_up", json.dumps({"query": ATTACK})),))
     with stand_in(call, Reply(("No.",))) as server:
-        assistant = doctor(server.url, documents=[str(tmp_path)])
+        assistant = doctor(server.url, documents=tmp_path)
         assistant.invoke(
             [HumanMessage(f"Hi {ATTACK}"), AIMessage(f"Hello {ATTACK}"), HumanMessage(f"Asthma? {ATTACK}")]
         )
