@@ -58,8 +58,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "verbal": ("verbal", "v"),
     "motor": ("motor", "m"),
     "heart_failure": ("heart failure", "chf", "心衰", "心力衰竭"),
-    "hypertension": ("hypertension", "high blood pressure", "高血压"),
-    "diabetes": ("diabetes", "diabetic", "糖尿病"),
+    "hypertension": ("hypertension", "high blood pressure", "htn", "高血压"),
+    "diabetes": ("diabetes", "diabetic", "dm", "糖尿病"),
     "stroke": ("stroke", "tia", "卒中", "中风"),
     "vascular_disease": (
         "vascular disease",
@@ -99,6 +99,11 @@ OTHERS_NO = re.compile(
 )
 NUMBER = r"(-?\d+(?:[.,]\d+)?)"
 UNIT = r"\s*([%°]?[A-Za-zµμ]*(?:/[A-Za-z]+)?)"
+# Between two values of one input: "0.9 mg/dL last year, 1.6 mg/dL now". Which is meant is not ours to guess.
+THEN = (
+    r"[\s,(]+(?:(?:last|this|previous(?:ly)?|earlier|years?|months?|weeks?|days?|ago|now|and|or|then|to|yesterday|today|before|later|in|was|is|it|on|"
+    r"\d{4})\b[\s,():]*)*"
+)
 ASK = "To work out {title}, I still need: "
 
 
@@ -144,10 +149,13 @@ def _number(name: str, text: str, measure: Measure | None, description: str = ""
         # Not part of a longer name, as the creatinine in "urine creatinine".
         longer = [one for ones in WORDS.values() for one in ones if one != word and one.endswith(f" {word}")]
         guard = "".join(f"(?<!{re.escape(one[: -len(word)])})" for one in longer)
-        filler = r"(?:\s*(?:is|was|of|at|level|value|score|=|:|：|为|是|,)\s*){0,3}\s*"
+        filler = r"(?:\s*(?:is|was|of|at|level|value|score|came back|comes back|measures|=|:|：|为|是|,)\s*){0,3}\s*"
         hit = _last(guard + _named(word) + filler + NUMBER + UNIT, text)
         if hit:
             unit = tidy_unit(hit.group(2)) if hit.group(2) else None
+            second = re.match(THEN + NUMBER + UNIT, text[hit.end() :], re.IGNORECASE)
+            if second and (tidy_unit(second.group(2)) in measure.factors if measure else not second.group(2)):
+                return None
             if measure is None and unit and "/" in unit and unit.lower() not in description.lower():
                 return None  # a number in another unit than the formula's
             return hit.group(1).replace(",", "."), unit if measure and unit in measure.factors else None
@@ -173,7 +181,7 @@ def _yes_or_no(name: str, text: str) -> bool | None:
     begins = max((mark.end() for mark in CLAUSE.finditer(text, 0, hit.start())), default=0)
     ends = next((mark.start() for mark in CLAUSE.finditer(text, hit.end())), len(text))
     before = text[begins : hit.start()]
-    denied = DENIED.search(before)
+    denied = next(iter(reversed(list(DENIED.finditer(before)))), None)
     if denied is None:
         return True
     if not re.search(r"[,，]|\band\b", before[denied.end() :]):
@@ -190,7 +198,7 @@ def extract(one: Calculator[Any], text: str) -> dict[str, Any]:
         measure = measure_of(info)
         if name == "age":
             # "for 30 years" says how long, not how old.
-            old = _last(r"(\d{1,3})[-\s]*(?:(?:years?|yrs?)[-\s]*old|yo\b|y/o|岁)", text)
+            old = _last(r"(\d{1,3})[-\s]*(?:(?:years?|yrs?)[-\s]*old|yo?\b|y/o|岁)", text)
             aged = _number(name, text, None)
             if old or aged:
                 found[name] = old.group(1) if old else aged[0] if aged else ""

@@ -32,6 +32,8 @@ SAID: list[tuple[str, str, float | str]] = [
         8,
     ),
     ("Winters formula, bicarbonate 12", "winters", 26),
+    ("CHADS-VASc, male, 70y, DM and HTN; never had a stroke, no heart failure, no vascular disease", "cha2ds2-vasc", 3),
+    ("His creatinine came back 0.9 mg/dL: eGFR of a 60 yo man?", "egfr", 98),
 ]
 
 
@@ -51,6 +53,10 @@ OPEN: list[tuple[str, set[str]]] = [
         {"hypertension", "heart_failure", "stroke", "vascular_disease"},
     ),  # may be had or not
     ("anion gap: sodium 140 mg/dL, cl 104, hco3 24", {"sodium"}),  # not the formula's unit
+    (
+        "eGFR woman 50 years old, creatinine rose from 0.9 mg/dL to 1.6 mg/dL",
+        {"creatinine", "creatinine_unit"},
+    ),  # which?
     ("corrected calcium: calcium 2.0, albumin 40 g/L", {"calcium_unit"}),
 ]
 
