@@ -11,14 +11,14 @@ from typing import Any
 
 from langchain_core.tools import StructuredTool
 
-from serving.calculators import acute, body, chemistry, clots, heart, kidney, liver, metabolic
+from serving.calculators import acute, body, chemistry, clots, gases, heart, infection, kidney, liver, metabolic
 from serving.calculators.base import Calculator, CalculatorError, Result
 
 __all__ = ["CALCULATORS", "Calculator", "CalculatorError", "Result", "calculate", "calculator", "calculator_tools"]
 
 CALCULATORS: dict[str, Calculator[Any]] = {
     one.name: one
-    for group in (kidney, liver, clots, acute, heart, chemistry, metabolic, body)
+    for group in (kidney, liver, clots, acute, infection, heart, chemistry, gases, metabolic, body)
     for one in group.CALCULATORS
 }
 
