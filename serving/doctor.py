@@ -29,7 +29,7 @@ from serving.passages import Passage
 from serving.router import Route, route
 
 ROUNDS = 4  # of tool calls in one turn, after which the model must answer
-UNREACHABLE = "The language model cannot be reached, so this is all that can be said now."
+UNREACHABLE = "The language model cannot be reached or gives no answer, so this is all that can be said now."
 BROKEN = "The answer broke off here and is not complete."
 CUT = "[The answer was cut at its length limit.]"
 SOURCES, FOUND = "Sources:", "Passages found (the answer cites none of them):"
@@ -112,6 +112,7 @@ class Turn:
     retrieves: bool = True
     exchanges: int = 6
     used: dict[str, Any] = field(default_factory=dict)
+    said: bool = False  # whether the model has said anything
 
     def run(self, messages: Sequence[BaseMessage]) -> Generator[Step, Any, None]:
         """The steps of the answer to the last of ``messages``.
@@ -127,13 +128,14 @@ class Turn:
         try:
             yield from self._answer(messages, question)
         except AssistantError as error:
-            routed = None if error.begun or self.mode == "none" else self._route(messages)  # rules need no model
+            begun = error.begun or self.said
+            routed = None if begun or self.mode == "none" else self._route(messages)  # rules need no model
             if flag is None and routed is None:
                 raise
             self.used["error"] = str(error)
             if routed is not None:
                 yield from self._routed(routed)
-            yield Say(f"\n{BROKEN if error.begun else UNREACHABLE}")
+            yield Say(f"\n{BROKEN if begun else UNREACHABLE}")
         yield Done(self.used)
 
     def _answer(self, messages: Sequence[BaseMessage], question: str) -> Generator[Step, Any, None]:
@@ -183,6 +185,7 @@ class Turn:
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
             said += str(answer.text)
+            self.said = self.said or bool(said)
             calls = _calls(answer)
             if not calls:
                 break

@@ -192,6 +192,13 @@ def test_a_model_that_fails_is_never_shown_as_a_complete_answer(reply: Reply, wo
     assert urgent.text.endswith(BROKEN if "Take two" in urgent.text else UNREACHABLE)
 
 
+def test_a_failure_after_a_tool_call_leaves_no_half_answer_without_a_word() -> None:
+    first = Reply(("Let me see. ",), calls=(("egfr", json.dumps(EGFR)),))
+    with stand_in(first, Reply(status=500, error="boom")) as server:
+        urgent = doctor(server.url, retriever=False, triage=chest_pain).invoke("I have crushing chest pain")
+    assert urgent.text.endswith(f"Let me see. \n{BROKEN}")
+
+
 def test_an_answer_cut_at_its_limit_says_so() -> None:
     with stand_in(Reply(("Asthma is",), finish="length")) as server:
         assert doctor(server.url, retriever=False).invoke("What is asthma?").text == f"Asthma is {CUT}"
