@@ -1,0 +1,242 @@
+"""Infection and sepsis: qSOFA, SOFA, CURB-65, McIsaac."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from serving.calculators.base import Calculator, Inputs, Outcome, Reference, scored
+from serving.calculators.units import (
+    AdultAge,
+    Bilirubin,
+    BilirubinUnit,
+    Creatinine,
+    CreatinineUnit,
+    Diastolic,
+    GasPressure,
+    GasPressureUnit,
+    RespiratoryRate,
+    Systolic,
+    Temperature,
+    TemperatureUnit,
+    Urea,
+    UreaUnit,
+)
+
+SEPSIS3 = Reference(
+    authors="Singer M, Deutschman CS, Seymour CW, et al",
+    title="The Third International Consensus Definitions for Sepsis and Septic Shock (Sepsis-3)",
+    published="JAMA 315:801-810",
+    year=2016,
+    doi="10.1001/jama.2016.0287",
+)
+VINCENT = Reference(
+    authors="Vincent JL, Moreno R, Takala J, et al",
+    title="The SOFA (Sepsis-related Organ Failure Assessment) score to describe organ dysfunction/failure",
+    published="Intensive Care Med 22:707-710",
+    year=1996,
+    doi="10.1007/BF01709751",
+)
+LIM = Reference(
+    authors="Lim WS, van der Eerden MM, Laing R, et al",
+    title="Defining community acquired pneumonia severity on presentation to hospital: an international derivation and validation study",
+    published="Thorax 58:377-382",
+    year=2003,
+    doi="10.1136/thorax.58.5.377",
+)
+MCISAAC = Reference(
+    authors="McIsaac WJ, White D, Tannenbaum D, Low DE",
+    title="A clinical score to reduce unnecessary antibiotic use in patients with sore throat",
+    published="CMAJ 158:75-83",
+    year=1998,
+)
+CENTOR = Reference(
+    authors="Centor RM, Witherspoon JM, Dalton HP, et al",
+    title="The diagnosis of strep throat in adults in the emergency room",
+    published="Med Decis Making 1:239-246",
+    year=1981,
+)
+
+
+class QsofaInputs(Inputs):
+    """What qSOFA takes."""
+
+    age: AdultAge
+    respiratory_rate: RespiratoryRate
+    systolic: Systolic
+    altered_mentation: Annotated[bool, Field(description="Confused or drowsy: Glasgow Coma Scale below 15")]
+
+
+def qsofa(given: QsofaInputs) -> Outcome:
+    """One point each: respiratory rate 22 or over, systolic pressure 100 or less, altered mentation."""
+    total, parts = scored(
+        {
+            "respiratory rate 22 or over": (given.respiratory_rate >= 22, 1),
+            "systolic 100 or less": (given.systolic <= 100, 1),
+            "altered mentation": (given.altered_mentation, 1),
+        }
+    )
+    return Outcome(
+        value=total,
+        interpretation="2 or more: with a suspected infection, a poor outcome typical of sepsis is more likely; look for organ dysfunction."
+        if total >= 2
+        else "Below 2. This does not exclude sepsis.",
+        parts=parts,
+    )
+
+
+class SofaInputs(Inputs):
+    """What SOFA takes: the worst value of each within 24 hours."""
+
+    age: AdultAge
+    pao2: GasPressure
+    pao2_unit: GasPressureUnit
+    fio2: Annotated[float, Field(ge=0.21, le=1, description="Inspired oxygen as a fraction, 0.21 to 1")]
+    ventilated: Annotated[bool, Field(description="Respiratory support")]
+    platelets: Annotated[float, Field(ge=0, le=2000, description="Platelets, 10^9/L")]
+    bilirubin: Bilirubin
+    bilirubin_unit: BilirubinUnit
+    circulation: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=4,
+            description="Points of the circulation as the publication gives them: 0 mean pressure 70 mmHg or more; 1 below 70; "
+            "2 dobutamine or dopamine up to 5 ug/kg/min; 3 dopamine above 5, or (nor)adrenaline up to 0.1; 4 dopamine above 15, or "
+            "(nor)adrenaline above 0.1",
+        ),
+    ]
+    glasgow: Annotated[int, Field(ge=3, le=15, description="Glasgow Coma Scale")]
+    creatinine: Creatinine
+    creatinine_unit: CreatinineUnit
+    urine: Annotated[float, Field(ge=0, le=15000, description="Urine in 24 hours, mL")]
+
+
+def sofa(given: SofaInputs) -> Outcome:
+    """Table 3 of Vincent 1996."""
+    ratio = given.amount("pao2") / given.fio2
+    breathing = 4 - sum(ratio >= limit for limit in (100, 200, 300, 400))
+    kidney = sum(given.amount("creatinine") >= limit for limit in (1.2, 2, 3.5, 5))
+    points = {
+        "breathing": breathing if given.ventilated else min(breathing, 2),
+        "platelets": sum(given.platelets < limit for limit in (150, 100, 50, 20)),
+        "liver": sum(given.amount("bilirubin") >= limit for limit in (1.2, 2, 6, 12)),
+        "circulation": given.circulation,
+        "brain": sum(given.glasgow < limit for limit in (15, 13, 10, 6)),
+        "kidney": max(kidney, 4 if given.urine < 200 else 3 if given.urine < 500 else 0),
+    }
+    return Outcome(
+        value=float(sum(points.values())),
+        interpretation="From 0 to 24. Sepsis-3: a rise of 2 or more from the person's baseline, with infection, is sepsis.",
+        parts={name: float(part) for name, part in points.items()},
+    )
+
+
+class Curb65Inputs(Inputs):
+    """What CURB-65 takes."""
+
+    age: AdultAge
+    confusion: Annotated[bool, Field(description="New confusion")]
+    urea: Urea
+    urea_unit: UreaUnit
+    respiratory_rate: RespiratoryRate
+    systolic: Systolic
+    diastolic: Diastolic
+
+
+def curb65(given: Curb65Inputs) -> Outcome:
+    """One point each: confusion, urea above 7 mmol/L, rate 30 or over, low pressure, age 65 or over."""
+    total, parts = scored(
+        {
+            "confusion": (given.confusion, 1),
+            "urea above 7 mmol/L": (round(given.amount("urea"), 2) > 7, 1),
+            "respiratory rate 30 or over": (given.respiratory_rate >= 30, 1),
+            "systolic below 90 or diastolic 60 or less": (given.systolic < 90 or given.diastolic <= 60, 1),
+            "age 65 or over": (given.age >= 65, 1),
+        }
+    )
+    group = "low (0 or 1): 1.5%" if total <= 1 else "intermediate (2): 9.2%" if total == 2 else "high (3 or more): 22%"
+    return Outcome(value=total, interpretation=f"Mortality within 30 days in the publication, {group}.", parts=parts)
+
+
+class McIsaacInputs(Inputs):
+    """What the McIsaac score takes."""
+
+    age: Annotated[int, Field(ge=3, le=120, description="Age in years; 3 or over")]
+    temperature: Temperature
+    temperature_unit: TemperatureUnit
+    cough: Annotated[bool, Field(description="Has a cough")]
+    tender_nodes: Annotated[bool, Field(description="Tender lymph nodes at the front of the neck")]
+    tonsils: Annotated[bool, Field(description="Swollen tonsils, or pus on them")]
+
+
+def mcisaac(given: McIsaacInputs) -> Outcome:
+    """Centor's four signs, plus one under 15 years, minus one from 45; McIsaac counts -1 as 0 and 5 as 4."""
+    total, parts = scored(
+        {
+            "temperature above 38 C": (round(given.amount("temperature"), 1) > 38, 1),
+            "no cough": (not given.cough, 1),
+            "tender nodes": (given.tender_nodes, 1),
+            "tonsils": (given.tonsils, 1),
+            "age under 15": (given.age < 15, 1),
+            "age 45 or over": (given.age >= 45, -1),
+        }
+    )
+    value = min(max(total, 0.0), 4.0)
+    risk = ("2 to 3%", "4 to 6%", "10 to 12%", "27 to 28%", "38 to 63%")[int(value)]
+    step = "no throat culture" if value <= 1 else "a throat culture"
+    return Outcome(
+        value=value,
+        interpretation=f"Chance of group A streptococcus in the publication: {risk}, for which it advises {step}.",
+        parts=parts,
+    )
+
+
+CALCULATORS: tuple[Calculator[Any], ...] = (
+    Calculator(
+        name="qsofa",
+        title="qSOFA",
+        aliases=("quick sofa", "q-sofa"),
+        inputs=QsofaInputs,
+        compute=qsofa,
+        unit="of 3",
+        formula="1 point each: respiratory rate 22 or over, systolic pressure 100 mmHg or less, altered mentation.",
+        sources=(SEPSIS3,),
+        is_not="Not a test that excludes sepsis, and not a sole screening tool; not for children.",
+    ),
+    Calculator(
+        name="sofa",
+        title="SOFA",
+        aliases=("sofa score", "organ failure assessment"),
+        inputs=SofaInputs,
+        compute=sofa,
+        unit="of 24",
+        formula="0 to 4 points each for breathing, platelets, liver, circulation, brain and kidney.",
+        sources=(VINCENT, SEPSIS3),
+        is_not="Not a forecast for one person; not for children.",
+    ),
+    Calculator(
+        name="curb-65",
+        title="CURB-65",
+        aliases=("curb65", "curb 65"),
+        inputs=Curb65Inputs,
+        compute=curb65,
+        unit="of 5",
+        formula="1 point each: confusion, urea above 7 mmol/L, respiratory rate 30 or over, systolic below 90 or diastolic 60 or less, "
+        "age 65 or over.",
+        sources=(LIM,),
+        is_not="Not a diagnosis of pneumonia, and no substitute for judgement on oxygen, other illness and home.",
+    ),
+    Calculator(
+        name="mcisaac",
+        title="McIsaac score (modified Centor)",
+        aliases=("centor", "strep score", "mcisaac score"),
+        inputs=McIsaacInputs,
+        compute=mcisaac,
+        unit="points",
+        formula="1 each: above 38 C, no cough, tender nodes, tonsils; +1 under 15 years, -1 from 45; at least 0, at most 4.",
+        sources=(MCISAAC, CENTOR),
+        is_not="Not for children under 3, for epidemics, or for someone who cannot swallow or breathe well, who needs care now.",
+    ),
+)

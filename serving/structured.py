@@ -1,0 +1,118 @@
+"""Structured answers: the triage of a person's message, and any other schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+import httpx
+import openai
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
+from langchain_core.prompt_values import PromptValue
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from pydantic import BaseModel, ConfigDict, Field
+
+from serving.doctor import AssistantError
+from serving.guard import RedFlag, neutral
+
+TRIAGE_TASK = (
+    "Sort the message by urgency. Name only red flags that it states, ask what is still needed to judge, and say what to do next. No "
+    "diagnosis and no doses."
+)
+# What a client of a server that is down, stalls, or sends nonsense raises.
+FAULTS = (openai.OpenAIError, httpx.HTTPError, OSError, ValueError, TypeError, KeyError)
+
+
+class Triage(BaseModel):
+    """How urgent a person's message is, and what comes next."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    urgency: Literal["emergency", "urgent", "soon", "routine", "self-care"] = Field(
+        description="emergency: now, by the emergency number; urgent: today; soon: within days; routine: an ordinary appointment; "
+        "self-care: at home"
+    )
+    red_flags: list[str] = Field(
+        max_length=8, description="Warning signs that the message states; empty when there are none"
+    )
+    questions: list[str] = Field(max_length=5, description="What to ask the person next")
+    what_to_do: list[str] = Field(
+        min_length=1, max_length=5, description="What the person should do, the first thing first"
+    )
+
+
+def as_messages(given: LanguageModelInput) -> list[BaseMessage]:
+    """What a chat model takes, as messages."""
+    if isinstance(given, str):
+        return [HumanMessage(given)]
+    return given.to_messages() if isinstance(given, PromptValue) else convert_to_messages(given)
+
+
+def structured(
+    model: BaseChatModel,
+    schema: type[BaseModel] | dict[str, Any],
+    method: str,
+    system: str,
+    check: Callable[[str], RedFlag | None],
+    explain: Callable[[Exception], AssistantError],
+) -> Runnable[LanguageModelInput, Any]:
+    """A runnable that answers with ``schema``.
+
+    Args:
+        model: what answers.
+        schema: a Pydantic model, or a JSON schema.
+        method: how the model is held to it, as in ``ChatOpenAI.with_structured_output``.
+        system: the system message.
+        check: the red-flag check, which outranks the model where ``schema`` is ``Triage``.
+        explain: turns a client's error into one that a person can act on.
+    """
+    inner = model.with_structured_output(schema, method=method)
+    triages = isinstance(schema, type) and issubclass(schema, Triage)
+    task = f"{system} {TRIAGE_TASK}" if triages else system
+
+    def prepared(given: LanguageModelInput) -> tuple[list[BaseMessage], RedFlag | None]:
+        turns = as_messages(given)
+        if not turns or any(isinstance(one, SystemMessage) for one in turns):
+            raise AssistantError("give the person's messages alone; the system message is DoctorAssistant(system=...)")
+        flag = check(str(turns[-1].text)) if triages else None
+        return [
+            SystemMessage(task),
+            *(one.model_copy(update={"content": neutral(str(one.text))}) for one in turns),
+        ], flag
+
+    def finish(result: Any, flag: RedFlag | None, error: Exception | None) -> Any:
+        if flag is not None:
+            return _urgent(result if isinstance(result, Triage) else None, flag, cast(type[Triage], schema))
+        if error is not None:
+            raise explain(error)
+        if result is None:
+            raise AssistantError("the model's answer does not fit the schema")
+        return result
+
+    def run(given: LanguageModelInput, config: RunnableConfig) -> Any:
+        turns, flag = prepared(given)
+        try:
+            result, fault = inner.invoke(turns, config), None
+        except FAULTS as error:
+            result, fault = None, error
+        return finish(result, flag, fault)
+
+    async def arun(given: LanguageModelInput, config: RunnableConfig) -> Any:
+        turns, flag = prepared(given)
+        try:
+            result, fault = await inner.ainvoke(turns, config), None
+        except FAULTS as error:
+            result, fault = None, error
+        return finish(result, flag, fault)
+
+    return RunnableLambda(run, afunc=arun, name="StructuredDoctor")
+
+
+def _urgent(said: Triage | None, flag: RedFlag, schema: type[Triage]) -> Triage:
+    """The model's triage, if it gave one, under the red flag that rules found."""
+    values = said.model_dump() if said is not None else {"red_flags": [], "questions": [], "what_to_do": []}
+    flags = [flag.category, *(one for one in values["red_flags"] if one != flag.category)]
+    return schema.model_validate(
+        values | {"urgency": "emergency", "red_flags": flags[:8], "what_to_do": [flag.first, *values["what_to_do"]][:5]}
+    )

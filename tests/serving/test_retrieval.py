@@ -1,0 +1,145 @@
+"""Passages are found, and each says where it stands so that a reader can go there."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
+
+from corpora.bundled.knowledge import KNOWLEDGE_DIR, load_knowledge
+from corpora.errors import DataError
+from serving.passages import PASSAGE_CHARACTERS, Passage, bundled_passages, read_documents
+from serving.retrieval import RetrievalError, passage_index, terms, vector_store
+
+GUIDE = """# Ward guide
+
+Opening words on the ward.
+
+## Fever
+
+Check the temperature every four hours.
+Call the doctor above 39.
+
+## 咳嗽
+
+咳嗽超过三周的病人应当拍胸片。
+"""
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Path:
+    folder = tmp_path / "ward"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "guide.md").write_text(GUIDE, encoding="utf-8")
+    (folder / "deep" / "long.txt").write_bytes(("\ufeff" + "Zebras live far away. " * 300).encode())
+    (folder / "phones.csv").write_text('who,phone\n"Dr Quill, ""ENT""",11\n\n"Pharmacy\nnight",22\n', encoding="utf-8")
+    (folder / "notes.jsonl").write_text(json.dumps({"note": "Oximeter is in drawer seven"}) + "\n", encoding="utf-8")
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    return folder
+
+
+def test_a_passage_is_the_slice_of_the_file_that_its_citation_names(ward: Path) -> None:
+    passages = read_documents(ward)
+    for one in passages:
+        whole = (ward / one.file).read_bytes().decode("utf-8").removeprefix("\ufeff")
+        assert one.line == whole.count("\n", 0, one.start) + 1
+        assert len(one.text) <= PASSAGE_CHARACTERS
+        if not one.file.endswith(".csv"):
+            assert whole[one.start : one.end] == one.text
+    zebras = "".join(one.text for one in passages if one.file == "deep/long.txt")
+    assert zebras == ("Zebras live far away. " * 300).strip()
+
+
+def test_headings_rows_and_lines_are_cited(ward: Path) -> None:
+    index = passage_index([ward], bundled=False)
+    assert index.search("How often is fever measured?")[0].place() == 'guide.md, "Fever", line 5'
+    assert index.search("咳嗽三周怎么办")[0].place() == 'guide.md, "咳嗽", line 10'
+    assert index.search("phone of Quill")[0].place() == 'phones.csv, "Dr Quill, "ENT"", line 2'
+    assert index.search("pharmacy at night")[0].text == "who: Pharmacy\nnight; phone: 22"
+    assert index.search("Where is the oximeter?")[0].place() == "notes.jsonl, line 1"
+
+
+def test_nothing_is_found_where_no_word_matches(ward: Path) -> None:
+    index = passage_index([ward], bundled=False)
+    assert index.search("quantum chromodynamics") == []
+    assert index.search("what is the of") == []
+    assert index.search('"; DROP TABLE pieces; -- NEAR( * ^') == []
+
+
+def test_every_entry_of_the_bundled_facts_is_found_by_its_name_and_points_into_its_file() -> None:
+    knowledge = load_knowledge()
+    kinds = (knowledge.conditions, knowledge.medicines, knowledge.laboratory_tests, knowledge.emergencies)
+    assert len(bundled_passages()) == sum(map(len, kinds))
+    index = passage_index()
+    for one in bundled_passages():
+        entry = (KNOWLEDGE_DIR / one.file.removeprefix("knowledge/")).read_text(encoding="utf-8")[one.start : one.end]
+        assert one.heading is not None
+        assert f"name: {one.heading}" in entry.replace("'", "")
+        assert entry.count("- id:") == 1
+        assert one.sources
+        assert index.search(f"What is {one.heading.lower()}?")[0].heading == one.heading
+
+
+def test_it_is_a_langchain_retriever_that_threads_may_share() -> None:
+    index = passage_index()
+    document = index.invoke("asthma")[0]
+    assert Passage.from_document(document).heading == "Asthma"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: index.search("asthma")[0].heading, range(64)))
+    assert set(found) == {"Asthma"}
+
+
+def test_chinese_is_indexed_by_pairs_of_characters() -> None:
+    assert terms("高血压 HbA1c, 7.5%") == ["高血", "血压", "hba1c", "7", "5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.txt", b"caf\xe9", "a.txt: byte 3 is not UTF-8"),
+        ("a.jsonl", b'{"a": 1}\n{"b"\n', "a.jsonl, line 2: not JSON"),
+        ("a.png", b"x", "no text found here"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_remedy(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_documents(tmp_path)
+    assert words in str(caught.value)
+
+
+def test_a_pdf_is_cited_by_its_page_or_asks_for_the_package(tmp_path: Path) -> None:
+    from matplotlib.backends.backend_pdf import PdfPages
+    from matplotlib.figure import Figure
+
+    with PdfPages(tmp_path / "a.pdf") as pages:
+        for words in ("First page on gout", "Second page on scurvy"):
+            figure = Figure()
+            figure.text(0.1, 0.5, words)
+            pages.savefig(figure)
+    try:
+        import pypdf  # noqa: F401
+    except ImportError:
+        with pytest.raises(DataError, match="needs pypdf; run `pip install pypdf`"):
+            read_documents(tmp_path)
+        return
+    assert passage_index([tmp_path], bundled=False).search("scurvy")[0].place() == "a.pdf, page 2"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://localhost:6333/medicine", "not a vector database known here"),
+        ("qdrant+http://localhost:6333", "name the host and the collection"),
+        ("qdrant+http://127.0.0.1:9/medicine", "pip install langchain-qdrant|did not answer"),
+        ("chroma+http://127.0.0.1:9/medicine", "pip install langchain-chroma|did not answer"),
+    ],
+)
+def test_a_vector_database_that_cannot_be_used_says_what_to_do(url: str, words: str) -> None:
+    with pytest.raises(RetrievalError, match=words):
+        vector_store(url, DeterministicFakeEmbedding(size=8))
