@@ -9,15 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from corpora.adapters.fields import Row, check_text, field, first_name, has, identifier, label, optional
 from corpora.records import LETTERS, ExamItem
 
-QUESTIONS = ("question", "Question", "qtext", "stem", "query", "sent1")
-OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings")
-ANSWERS = ("answer_idx", "answer_index", "answer", "Answer", "label", "ra", "correct_answer", "cop", "target", "gold")
+QUESTIONS = (
+    "question",
+    "Question",
+    "qtext",
+    "stem",
+    "query",
+    "sent1",
+    "question_text",
+    "question_stem",
+    "题目",
+    "问题",
+)
+OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings", "选项")
+ANSWERS = (
+    "answer_idx", "answer_index", "answer_letter", "answerKey", "answer", "Answer", "label", "ra", "correct_answer", "correct_option",
+    "correct_index", "correct", "cop", "target", "gold", "answer_key", "答案", "正确答案",
+)  # fmt: skip
 LISTED = re.compile(r"(?:^|\n|\s{2,}|[;；])\s*[(（]?([A-J])[)）.、．:：]\s*|(?:^|\n)([A-J])\s+(?=\S)")
 
 
@@ -36,7 +50,7 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
         numbers = [str(n) for n in range(10) if f"ending{n}" in row]
         return list(LETTERS[: len(numbers)]), _texts([row[f"ending{n}"] for n in numbers])
     for letters in ("abcdefghij", LETTERS):
-        for start in ("op", "option_", ""):
+        for start in ("op", "option_", "option", "choice_", "choice", ""):
             if has(row, f"{start}{letters[0]}", f"{start}{letters[1]}"):
                 found = [letter for letter in letters if row.get(f"{start}{letter}") not in (None, "")]
                 return [letter.upper() for letter in found], _texts([row[f"{start}{letter}"] for letter in found])
@@ -241,15 +255,20 @@ def one_based(row: Row, dataset: str) -> ExamItem:
     return _item(row, dataset, None, 1)
 
 
-def is_multiple_choice(row: Row) -> bool:
-    """Whether the row has a question, options in any usual form, and an answer."""
-    if first_name(row, QUESTIONS) is None or first_name(row, ANSWERS) is None:
-        return False
+def has_options(row: Row) -> bool:
+    """Whether the row has options in any usual form."""
     try:
         _options(row)
     except (KeyError, ValueError, TypeError, AttributeError):
         return False
     return True
+
+
+def is_multiple_choice(row: Row) -> bool:
+    """Whether the row has a question, options in any usual form, and an answer."""
+    if first_name(row, QUESTIONS) is None or first_name(row, ANSWERS) is None:
+        return False
+    return has_options(row)
 
 
 def multiple_choice(row: Row, dataset: str) -> ExamItem:
@@ -259,3 +278,31 @@ def multiple_choice(row: Row, dataset: str) -> ExamItem:
     place, or the option's text.
     """
     return _item(row, dataset)
+
+
+def multiple_choice_1(row: Row, dataset: str) -> ExamItem:
+    """As ``multiple_choice``, with places counted from 1."""
+    return _item(row, dataset, None, 1)
+
+
+def first_place(rows: Iterable[Row]) -> int | None:
+    """From what the answers are counted, where they are numbers: 0 or 1, as all rows together tell; None where they tell nothing.
+
+    A 0 among them says 0, and the number of options says 1. Where the answers are no numbers, or the options have numbers of
+    their own, it is 0.
+    """
+    numbers = False
+    for row in rows:
+        name = first_name(row, [one for one in ANSWERS if row.get(one) not in (None, "")])
+        if name is None or not has_options(row):
+            continue
+        marks, texts = _options(row)
+        value = row[name]
+        if isinstance(value, bool) or not str(value).strip().isdigit() or str(value).strip() in (*marks, *texts):
+            continue
+        if has(row, "ending0") or int(value) == 0:
+            return 0
+        if int(value) == len(texts):
+            return 1
+        numbers = True
+    return None if numbers else 0

@@ -1,0 +1,59 @@
+"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.score``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from corpora.errors import OslerError
+from evals.engines import cut
+from evals.generate import greedy_answers
+from evals.score import continuation_log_probs
+
+
+class TransformersEngine:
+    """A loaded model and its tokenizer."""
+
+    name = "transformers"
+    chunk = 512
+
+    def __init__(self, model: Any, tokenizer: Any, id: str, fingerprint: str, batch_tokens: int = 8192) -> None:
+        """An engine.
+
+        Args:
+            model: a causal language model.
+            tokenizer: its tokenizer.
+            id: what the user calls it.
+            fingerprint: of its files.
+            batch_tokens: tokens computed at once, padding included.
+        """
+        self.model, self.tokenizer, self.id, self.fingerprint = model.eval(), tokenizer, id, fingerprint
+        self.batch_tokens = batch_tokens
+        self.settings = (
+            f"transformers {transformers.__version__}, torch {torch.__version__}, {model.dtype} on {model.device.type}, "
+            f"{batch_tokens} tokens at once"
+        )
+
+    def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """As ``Engine.log_probs``."""
+        return continuation_log_probs(self.model, self.tokenizer, pairs, self.batch_tokens, "options")
+
+    def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
+        """As ``Engine.generate``."""
+        texts = greedy_answers(
+            self.model, self.tokenizer, prompts, max_tokens, label="answers", stop=stop, keep_marks=True
+        )
+        return [cut(text, stop) for text in texts]
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """As ``Engine.render``.
+
+        Raises:
+            OslerError: the model has no chat template.
+        """
+        if self.tokenizer.chat_template is None:
+            raise OslerError(f"{self.id}: the model has no chat template; ask it with --no-chat")
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -1,0 +1,391 @@
+"""Runs tasks on an engine, and writes for each a folder with every item's answer.
+
+``OUT/TASK/items.jsonl`` has an object for each item in the task's order, ``task.json`` how they were asked and by whom,
+``rotations.json`` and ``blank.json`` what the same items gave in another form, and ``OUT/results.json`` a summary of all tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import itertools
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from corpora.errors import DataError, OslerError
+from corpora.importing import writing
+from corpora.records import ExamItem
+from evals.engines import Engine
+from evals.finished import Finished, key_of
+from evals.items import Source, examples_of, items_of, provenance
+from evals.prompts import Prompter
+from evals.score import normalised
+from evals.stats import wilson
+from evals.tasks import Task
+from evals.thinking import without_thinking
+from evals.variants import blanked, original_place, rotated
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the tasks of a run are asked."""
+
+    chat: bool = False
+    num_fewshot: int | None = None  # None: the task's own
+    scoring: str | None = None  # likelihood or generative; None: the task's own
+    max_tokens: int | None = None  # of a freely written answer; None: the task's own
+    rotations: bool = False
+    blank: bool = False
+
+
+def adjusted(task: Task, options: Options) -> Task:
+    """The task as the command line asks it.
+
+    Raises:
+        DataError: the task cannot be asked so.
+    """
+    changed: dict[str, Any] = {}
+    if options.num_fewshot is not None:
+        changed["num_fewshot"] = options.num_fewshot
+    if options.max_tokens is not None:
+        changed["max_tokens"] = options.max_tokens
+    if options.scoring is not None and not task.graded_by_a_judge:
+        if options.scoring == "likelihood" and task.several:
+            raise DataError(
+                f"task '{task.name}': several options may be right at once, which the likelihoods of single letters cannot tell; "
+                "it is scored generative"
+            )
+        changed["scoring"] = options.scoring
+    return task.model_copy(update=changed)
+
+
+def why_not(task: Task) -> str | None:
+    """Why a task cannot be scored by options alone; None where it can."""
+    if task.scoring == "rubric":
+        return f"task '{task.name}' is graded by rubric, which needs a judge model; nothing was asked"
+    if task.scoring == "similarity":
+        return f"task '{task.name}' has open answers, which are graded against references; nothing was asked"
+    return None
+
+
+def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished) -> Row:
+    """Asks every item of ``task``, writes its folder, and returns the task's summary.
+
+    All rows are read once before the first is asked, so that a bad one is told at once.
+
+    Raises:
+        DataError: the data are not there or cannot be used.
+        OslerError: the task cannot be scored here.
+    """
+    refused = why_not(task)
+    if refused is not None:
+        raise OslerError(refused)
+    free = task.scoring == "generative"
+    count = sum(1 for _ in items_of(task, source))
+    examples = examples_of(task, source, task.num_fewshot)
+    prompter = Prompter(task, engine.render if options.chat else None, examples, free)
+    asked = _Asked(engine, prompter, finished)
+    folder.mkdir(parents=True, exist_ok=True)
+    chance, first = 0.0, ""
+    with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
+        for item, answer in asked.answers(items_of(task, source)):
+            first = first or prompter.prompt(item)
+            chance += _chance(item)
+            stream.write(json.dumps(row_of(item, answer, task), ensure_ascii=False) + "\n")
+            bar.update()
+    origin = provenance(task, source)
+    about = {
+        "task": task.name,
+        "title": task.title,
+        "version": task.version,
+        "language": task.language,
+        "metric": task.metric,
+        "scoring": task.scoring,
+        "normalise": task.normalise,
+        "num_fewshot": task.num_fewshot,
+        "chat_template": options.chat,
+        "prompt_example": first,
+        "source": task.source,
+        "licence": task.data_licence,
+        "data": {"file": origin.file, "sha256": origin.sha256},
+        "n": count,
+        "published_n": task.data.published,
+        "limit": source.limit,
+        "chance": chance / count,
+        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
+        "settings": engine.settings,
+        "osler": _osler_version(),
+        "seconds": asked.seconds,
+    }
+    _write(folder / "task.json", about)
+    if options.rotations:
+        _rotations(task, asked, source, folder)
+    if options.blank:
+        _blank(task, engine, prompter, source, folder, finished)
+    return summary_of(folder)
+
+
+def summary_of(folder: Path) -> Row:
+    """The summary of a task's folder, with what its rotations and its blanked questions gave."""
+    found = _summarise(folder)
+    for name in ("rotations", "blank"):
+        if (folder / f"{name}.json").is_file():
+            found[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
+    """Writes ``results.json`` and returns what is in it."""
+    found: Row = {
+        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
+        "suite": suite,
+        "tasks": tasks,
+        "skipped": skipped,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    _write(out / "results.json", found)
+    return found
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a model gave for one item: each option's score, or its text."""
+
+    scores: list[float] | None = None
+    text: str | None = None
+
+
+class _Asked:
+    """An engine that is asked by one prompter, chunk by chunk, and not twice for what it has finished."""
+
+    def __init__(self, engine: Engine, prompter: Prompter, finished: Finished) -> None:
+        self.engine, self.prompter, self.finished = engine, prompter, finished
+        self.seconds = 0.0  # of computing, in this and in earlier runs
+
+    def answers(self, items: Iterable[ExamItem]) -> Iterator[tuple[ExamItem, Given]]:
+        """Each item with what was given for it; no more than a chunk of them is in memory."""
+        items = iter(items)
+        while chunk := list(itertools.islice(items, self.engine.chunk)):
+            yield from zip(chunk, self._chunk(chunk), strict=True)
+
+    def _chunk(self, items: Sequence[ExamItem]) -> list[Given]:
+        task, free = self.prompter.task, self.prompter.free
+        prompts = [self.prompter.prompt(item) for item in items]
+        wanted = [[] if free else self.prompter.continuations(item) for item in items]
+        how = (
+            [task.scoring, task.normalise, str(task.max_tokens), *task.stop] if free else [task.scoring, task.normalise]
+        )
+        key = key_of(
+            [
+                self.engine.name,
+                self.engine.fingerprint,
+                self.engine.settings,
+                task.name,
+                str(task.version),
+                json.dumps(how),
+                *prompts,
+                json.dumps(wanted),
+            ]
+        )
+        kept = self.finished.get(key)
+        if kept is None:
+            started = time.perf_counter()
+            found: list[Any] = [*self._written(prompts)] if free else [*self._scored(prompts, wanted)]
+            seconds = time.perf_counter() - started
+            self.finished.put(key, found, seconds)
+        else:
+            found, seconds = kept
+        self.seconds += seconds
+        return [Given(text=one) if free else Given(scores=one) for one in found]
+
+    def _written(self, prompts: list[str]) -> list[str]:
+        task = self.prompter.task
+        stop = task.stop if self.prompter.render is None else []
+        return self.engine.generate(prompts, task.max_tokens, stop)
+
+    def _scored(self, prompts: list[str], wanted: list[list[str]]) -> list[list[float]]:
+        pairs = [(prompt, one) for prompt, options in zip(prompts, wanted, strict=True) for one in options]
+        values = iter(
+            normalised(
+                self.engine.log_probs(pairs),
+                pairs,
+                self.prompter.task.normalise,
+                self.prompter.without_question(),
+                self.engine.log_probs,
+            )
+        )
+        return [[next(values) for _ in options] for options in wanted]
+
+
+def choice_of(given: Given, item: ExamItem, task: Task) -> list[int] | None:
+    """The options that the model chose; None where nothing could be read from its text.
+
+    Raises:
+        OslerError: a text has to be read, and the extraction of answers is not part of this installation.
+    """
+    if given.scores is not None:
+        return [max(range(len(given.scores)), key=given.scores.__getitem__)]
+    try:
+        extract = importlib.import_module("evals.extraction").extract_choices
+    except ModuleNotFoundError as error:
+        raise OslerError("generative scoring reads answers by evals/extraction.py, which is not installed") from error
+    answer = without_thinking(given.text or "")
+    chosen: list[int] | None = extract(answer, item.options, several=task.several, language=task.language)
+    return chosen
+
+
+def row_of(item: ExamItem, given: Given, task: Task) -> Row:
+    """The line of ``items.jsonl`` for one item."""
+    chosen = choice_of(given, item, task)
+    right = chosen is not None and sorted(chosen) == sorted(item.answers)
+    return {
+        "id": item.id,
+        "cluster": _cluster(item),
+        "subject": str(item.meta["subject"]) if item.meta.get("subject") else None,
+        "question": f"{item.context}\n\n{item.question}" if item.context else item.question,
+        "options": item.options,
+        "gold": sorted(item.answers),
+        "chosen": chosen,
+        "right": right,
+        "score": 1.0 if right else 0.0,
+        "scores": given.scores,
+        "text": given.text,
+        "key_error": item.id in task.key_errors,
+    }
+
+
+def _cluster(item: ExamItem) -> str | None:
+    """A name that items on the same passage share."""
+    if item.context:
+        return hashlib.sha256(item.context.encode()).hexdigest()[:12]
+    return str(item.meta["cluster"]) if item.meta.get("cluster") else None
+
+
+def _chance(item: ExamItem) -> float:
+    """The share of right answers of one who guesses: one of the options, or, where several are right, one of their sets."""
+    return 1 / len(item.options) if len(item.answers) == 1 else 1 / (2 ** len(item.options) - 1)
+
+
+def _rotations(task: Task, asked: _Asked, source: Source, folder: Path) -> None:
+    """Writes how the answers change when the options change places.
+
+    An item counts in each of its own rotations. ``flip_rate`` is the share of items for which not every rotation has the same answer,
+    ``worst_case`` the share that is right in all of them.
+    """
+    if task.answers == "texts":
+        _write(
+            folder / "rotations.json",
+            {"skipped": "the options are not listed in the prompt, so their order is not seen"},
+        )
+        return
+    most = max(len(item.options) for item in items_of(task, source))
+    chosen: list[list[list[int] | None]] = []
+    right: list[list[bool]] = []
+    for by in range(most):
+        places = [place for place, item in enumerate(items_of(task, source)) if by < len(item.options)]
+        turned = (rotated(item, by) for item in items_of(task, source) if by < len(item.options))
+        for place, (item, given) in zip(places, asked.answers(turned), strict=True):
+            if by == 0:
+                chosen.append([])
+                right.append([])
+            found = choice_of(given, item, task)
+            count = len(item.options)
+            chosen[place].append(None if found is None else sorted(original_place(one, by, count) for one in found))
+            right[place].append(found is not None and sorted(found) == sorted(item.answers))
+    with writing(folder / "rotations.jsonl") as stream:
+        for item, its_chosen, its_right in zip(items_of(task, source), chosen, right, strict=True):
+            stream.write(
+                json.dumps({"id": item.id, "chosen": its_chosen, "right": its_right}, ensure_ascii=False) + "\n"
+            )
+    n = len(chosen)
+    flips = sum(any(one != its[0] for one in its) for its in chosen)
+    worst = sum(all(its) for its in right)
+    by_rotation = [[its[by] for its in right if by < len(its)] for by in range(most)]
+    _write(
+        folder / "rotations.json",
+        {
+            "n": n,
+            "rotations": most,
+            "accuracy": sum(sum(its) / len(its) for its in right) / n,
+            "by_rotation": [sum(its) / len(its) for its in by_rotation],
+            "flip_rate": _share(flips, n),
+            "worst_case": _share(worst, n),
+        },
+    )
+
+
+def _blank(task: Task, engine: Engine, prompter: Prompter, source: Source, folder: Path, finished: Finished) -> None:
+    """Writes how often the right option is chosen when the question is not shown."""
+    unseen = replace(prompter, examples=[blanked(one) for one in prompter.examples])
+    asked = _Asked(engine, unseen, finished)
+    n = right = 0
+    with writing(folder / "blank.jsonl") as stream:
+        for item, given in asked.answers(blanked(item) for item in items_of(task, source)):
+            chosen = choice_of(given, item, task)
+            is_right = chosen is not None and sorted(chosen) == sorted(item.answers)
+            n, right = n + 1, right + is_right
+            stream.write(json.dumps({"id": item.id, "chosen": chosen, "right": is_right}, ensure_ascii=False) + "\n")
+    _write(folder / "blank.json", _share(right, n))
+
+
+def _share(count: int, n: int) -> Row:
+    low, high = wilson(count, n)
+    return {"n": n, "share": count / n, "low": low, "high": high}
+
+
+def _summarise(folder: Path) -> Row:
+    """The summary by ``evals.summary``, or n, accuracy and Wilson's interval where it is not installed."""
+    try:
+        summarise = importlib.import_module("evals.summary").summarise
+    except ModuleNotFoundError:
+        return _plain_summary(folder)
+    found: Row = summarise(folder)
+    return found
+
+
+def _plain_summary(folder: Path) -> Row:
+    n = right = unparsed = key_errors = 0
+    with (folder / "items.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            n += 1
+            right += row["right"]
+            unparsed += row["chosen"] is None
+            key_errors += row["key_error"]
+    low, high = wilson(right, n)
+    chance = json.loads((folder / "task.json").read_text(encoding="utf-8"))["chance"]
+    return {
+        "n": n,
+        "accuracy": right / n,
+        "low": low,
+        "high": high,
+        "interval": "wilson",
+        "chance": chance,
+        "unparsed": unparsed / n,
+        "key_errors": key_errors,
+    }
+
+
+def _osler_version() -> str:
+    try:
+        return version("osler")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _bar(total: int, label: str) -> Any:
+    return tqdm(total=total, desc=label, unit="item", leave=False, disable=None)
+
+
+def _write(path: Path, found: Row) -> None:
+    with writing(path) as stream:
+        stream.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
