@@ -86,7 +86,7 @@ class Prompter:
             self.task.option.format(letter=letter, text=text)
             for letter, text in zip(LETTERS, item.options, strict=False)
         ]
-        return self._cache[name].render(
+        return self._templates[name].render(
             question=item.question,
             context=item.context,
             options="\n".join(lines),
