@@ -58,7 +58,7 @@ def adjusted(task: Task, options: Options) -> Task:
         changed["num_fewshot"] = options.num_fewshot
     if options.max_tokens is not None:
         changed["max_tokens"] = options.max_tokens
-    if options.scoring is not None and not task.graded_by_a_judge:
+    if options.scoring is not None and not task.open_ended:
         if options.scoring == "likelihood" and task.several:
             raise DataError(
                 f"task '{task.name}': several options may be right at once, which the likelihoods of single letters cannot tell; "
@@ -70,11 +70,14 @@ def adjusted(task: Task, options: Options) -> Task:
 
 def why_not(task: Task) -> str | None:
     """Why a task cannot be scored by options alone; None where it can."""
-    if task.scoring == "rubric":
-        return f"task '{task.name}' is graded by rubric, which needs a judge model; nothing was asked"
-    if task.scoring == "similarity":
-        return f"task '{task.name}' has open answers, which are graded against references; nothing was asked"
-    return None
+    needs = {
+        "rubric": "its open answers are marked by rubric, which needs a judge model",
+        "similarity": "its open answers are compared with references",
+        "numeric": "its answers are numbers within published limits",
+    }
+    if not task.open_ended:
+        return None
+    return f"task '{task.name}' is not scored by choosing options: {needs[task.scoring]}; nothing was asked"
 
 
 def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished) -> Row:

@@ -21,7 +21,7 @@ from corpora.errors import DataError
 TASKS = Path(__file__).parent / "tasks"
 SUITES = Path(__file__).parent / "suites"
 
-Scoring = Literal["likelihood", "generative", "rubric", "similarity"]
+Scoring = Literal["likelihood", "generative", "numeric", "rubric", "similarity"]
 
 
 class _Block(BaseModel):
@@ -75,9 +75,9 @@ class Task(_Block):
     key_errors: list[str] = []  # ids of items whose published answer is known to be wrong
 
     @property
-    def graded_by_a_judge(self) -> bool:
+    def open_ended(self) -> bool:
         """Whether the score is not decided by the options alone."""
-        return self.scoring in ("rubric", "similarity")
+        return self.scoring in ("numeric", "rubric", "similarity")
 
     @property
     def data_licence(self) -> str:

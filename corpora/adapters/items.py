@@ -298,7 +298,8 @@ def first_place(rows: Iterable[Row]) -> int | None:
             continue
         marks, texts = _options(row)
         value = row[name]
-        if isinstance(value, bool) or not str(value).strip().isdigit() or str(value).strip() in (*marks, *texts):
+        text = str(value).strip()
+        if isinstance(value, bool) or not text.isdigit() or text in marks or (isinstance(value, str) and text in texts):
             continue
         if has(row, "ending0") or int(value) == 0:
             return 0
