@@ -159,9 +159,9 @@ def test_several_right_options_need_a_task_that_asks_for_them(tmp_path: Path):
 
 
 def test_data_that_are_not_at_hand_are_told_how_to_get(tmp_path: Path):
-    with pytest.raises(DataError, match="osler corpora fetch medqa-usmle.*--file FILE"):
+    with pytest.raises(DataError, match=r"osler corpora fetch medqa-usmle.*--file FILE"):
         next(items_of(load_task("medqa"), Source(tmp_path)))
-    with pytest.raises(DataError, match="github.com/jind11/MedQA"):
+    with pytest.raises(DataError, match=r"github\.com/jind11/MedQA"):
         next(items_of(load_task("medqa-5"), Source(tmp_path)))
 
 
