@@ -11,6 +11,7 @@ import importlib
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -93,7 +94,8 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
     if refused is not None:
         raise OslerError(refused)
     free = task.scoring == "generative"
-    count = sum(1 for _ in items_of(task, source))
+    widths = Counter(len(item.options) for item in items_of(task, source))
+    count = widths.total()
     examples = examples_of(task, source, task.num_fewshot)
     prompter = Prompter(task, engine.render if options.chat else None, examples, free)
     asked = _Asked(engine, prompter, finished)
@@ -123,6 +125,7 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         "n": count,
         "published_n": task.data.published,
         "limit": source.limit,
+        "notes": _notes(task, source, widths),
         "chance": chance / count,
         "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
         "settings": engine.settings,
@@ -130,6 +133,8 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         "seconds": asked.seconds,
     }
     _write(folder / "task.json", about)
+    for name in ("rotations", "blank"):  # of an earlier run, which may have been asked in another way
+        (folder / f"{name}.json").unlink(missing_ok=True)
     if options.rotations:
         _rotations(task, asked, source, folder)
     if options.blank:
@@ -137,9 +142,23 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
     return summary_of(folder)
 
 
+def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
+    """What is unlike the published form of the task."""
+    notes = []
+    count, published = widths.total(), task.data.published
+    if published is not None and source.limit is None and task.data.limit is None and count != published:
+        notes.append(f"{count:,} items were read, and the published split has {published:,}")
+    expected = task.options and task.options + (task.variant == "unsure")
+    if expected and set(widths) != {expected}:
+        seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
+        notes.append(f"the published items have {task.options} options each, and those read: {seen}")
+    return notes
+
+
 def summary_of(folder: Path) -> Row:
-    """The summary of a task's folder, with what its rotations and its blanked questions gave."""
+    """The summary of a task's folder, with what its rotations and its blanked questions gave and what is unlike the published task."""
     found = _summarise(folder)
+    found["notes"] = json.loads((folder / "task.json").read_text(encoding="utf-8"))["notes"]
     for name in ("rotations", "blank"):
         if (folder / f"{name}.json").is_file():
             found[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))

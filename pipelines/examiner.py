@@ -84,6 +84,8 @@ def examine_tasks(
                 summaries[task.name] = run_task(
                     adjusted(task, options), engine, source, out / task.name, options, finished
                 )
+                for note in summaries[task.name]["notes"]:
+                    told(f"{task.name}: {note}")
             except DataError as error:
                 if len(tasks) == 1:
                     raise
