@@ -4,7 +4,6 @@ import importlib.util
 import json
 from pathlib import Path
 
-import lm_eval
 import pytest
 
 from corpora.errors import DataError
@@ -60,7 +59,10 @@ def test_every_suite_names_tasks_that_there_are():
 
 
 def lm_eval_module(folder: str, name: str):
-    path = Path(lm_eval.__file__).parent / "tasks" / folder / f"{name}.py"
+    package = importlib.util.find_spec("lm_eval")
+    assert package is not None
+    assert package.origin is not None
+    path = Path(package.origin).parent / "tasks" / folder / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
