@@ -34,6 +34,8 @@ def greedy_answers(
     """
     ends = {tokenizer.eos_token, tokenizer.pad_token} - {None}
     limit = int(getattr(model.config, "max_position_embeddings", 2048))
+    # A chat template may have put the beginning that the tokenizer puts before every text.
+    begun = bool(prompts) and prompts[0].startswith(tokenizer.bos_token or "\0")
     model.eval()
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]), reverse=True)
     answers = [""] * len(prompts)
@@ -42,14 +44,14 @@ def greedy_answers(
     for start in tqdm(range(0, len(order), batch_size), desc=label, leave=False, disable=None):
         places = order[start : start + batch_size]
         batch = tokenizer(
-            [prompts[place] for place in places], return_tensors="pt", padding=True, add_special_tokens=False
+            [prompts[place] for place in places], return_tensors="pt", padding=True, add_special_tokens=not begun
         ).to(model.device)
         # A prompt too long for the model keeps its end; the prompts of a batch are padded on the left.
-        longest = max(1, limit - max_new_tokens)
+        longest = limit - min(max_new_tokens, limit // 2)
         batch = {name: values[:, -longest:] for name, values in batch.items() if name != "token_type_ids"}
         output = model.generate(
             **batch,
-            max_new_tokens=max_new_tokens,
+            max_new_tokens=min(max_new_tokens, limit - batch["input_ids"].shape[1]),
             do_sample=False,
             use_cache=True,
             pad_token_id=tokenizer.pad_token_id,

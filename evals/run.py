@@ -104,7 +104,7 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
             first = first or prompter.prompt(item)
-            chance += _chance(item)
+            chance += _chance(item, task)
             stream.write(json.dumps(row_of(item, answer, task), ensure_ascii=False) + "\n")
             bar.update()
     origin = provenance(task, source)
@@ -166,15 +166,13 @@ def summary_of(folder: Path) -> Row:
 
 
 def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
-    """Writes ``results.json`` and returns what is in it."""
-    found: Row = {
-        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
-        "suite": suite,
-        "tasks": tasks,
-        "skipped": skipped,
-    }
-    out.mkdir(parents=True, exist_ok=True)
-    _write(out / "results.json", found)
+    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept."""
+    model = {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name}
+    path = out / "results.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = earlier["tasks"] if earlier.get("model") == model else {}
+    found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
+    _write(path, found)
     return found
 
 
@@ -292,9 +290,9 @@ def _cluster(item: ExamItem) -> str | None:
     return str(item.meta["cluster"]) if item.meta.get("cluster") else None
 
 
-def _chance(item: ExamItem) -> float:
-    """The share of right answers of one who guesses: one of the options, or, where several are right, one of their sets."""
-    return 1 / len(item.options) if len(item.answers) == 1 else 1 / (2 ** len(item.options) - 1)
+def _chance(item: ExamItem, task: Task) -> float:
+    """The share of right answers of one who guesses: one of the options, or, where several may be right, any set of them."""
+    return 1 / 2 ** len(item.options) if task.several else 1 / len(item.options)
 
 
 def _rotations(task: Task, asked: _Asked, source: Source, folder: Path) -> None:

@@ -47,7 +47,8 @@ def engine_of(model: str, name: EngineName, url: str | None) -> Engine:
     from evals.engines.transformers import TransformersEngine
 
     tokenizer = training.load_tokenizer(folder)
-    return TransformersEngine(training.load_model(folder, training=False), tokenizer, model, fingerprint)
+    loaded = training.load_model(folder, training=False)
+    return TransformersEngine(loaded.to("cuda") if has_gpu() else loaded, tokenizer, model, fingerprint)
 
 
 def asked_in_chat(model: str, engine: Engine) -> bool:

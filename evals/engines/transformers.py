@@ -13,6 +13,9 @@ from evals.engines import cut
 from evals.generate import greedy_answers
 from evals.score import continuation_log_probs
 
+MOST_AT_ONCE = 64  # prompts that are continued together
+KEPT_TOKENS = 65_536  # whose keys and values are held at once: 8 GiB at 128 KiB a token, as an 8B Llama 3 has
+
 
 class TransformersEngine:
     """A loaded model and its tokenizer."""
@@ -43,8 +46,11 @@ class TransformersEngine:
 
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
+        # About the longest prompt's tokens, which have some four bytes each.
+        longest = max(len(prompt.encode()) for prompt in prompts) // 3
+        at_once = max(1, min(MOST_AT_ONCE, KEPT_TOKENS // (longest + max_tokens)))
         texts = greedy_answers(
-            self.model, self.tokenizer, prompts, max_tokens, label="answers", stop=stop, keep_marks=True
+            self.model, self.tokenizer, prompts, max_tokens, at_once, "answers", stop=stop, keep_marks=True
         )
         return [cut(text, stop) for text in texts]
 

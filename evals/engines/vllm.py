@@ -61,8 +61,10 @@ class VllmEngine:
         """As ``Engine.generate``."""
         from vllm import SamplingParams
 
-        room = min(max_tokens, self.longest - 1)
-        asked = SamplingParams(temperature=0.0, max_tokens=room, stop=list(stop) or None, skip_special_tokens=False)
+        room = min(max_tokens, self.longest // 2)  # kept free for the answer; of a long prompt the end is kept
+        asked = SamplingParams(
+            temperature=0.0, max_tokens=max_tokens, stop=list(stop) or None, skip_special_tokens=False
+        )
         tokens = [ids for ids, _ in tokenized(self.tokenizer, [(prompt, "") for prompt in prompts])]
         given = [{"prompt_token_ids": ids[-(self.longest - room) :]} for ids in tokens]
         ends = {self.tokenizer.eos_token, self.tokenizer.pad_token} - {None}

@@ -189,12 +189,13 @@ def _by_tasks(
     shown = Table(title=f"{model}, {'its chat format' if options.chat else 'plain text'}")
     for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "unparsed, %"):
         shown.add_column(head, justify="left" if head == "task" else "right")
-    for name, result in found["tasks"].items():
+    results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
+    for name, result in results.items():
         interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
         shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "unparsed")]
         shown.add_row(name, f"{result['n']:,}", shares[0], interval, shares[1], shares[2])
     out.print(shown)
-    for name, result in found["tasks"].items():
+    for name, result in results.items():
         for line in _hidden(result):
             out.print(f"{name}: {line}")
     out.print(f"every answer: {folder}", markup=False, soft_wrap=True)
