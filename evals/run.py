@@ -301,10 +301,10 @@ def _rotations(task: Task, asked: _Asked, source: Source, folder: Path) -> None:
     An item counts in each of its own rotations. ``flip_rate`` is the share of items for which not every rotation has the same answer,
     ``worst_case`` the share that is right in all of them.
     """
-    if task.answers == "texts":
+    if task.answers == "texts" or "options" not in task.prompt:
         _write(
             folder / "rotations.json",
-            {"skipped": "the options are not listed in the prompt, so their order is not seen"},
+            {"skipped": "the prompt does not list the options, so their order cannot change"},
         )
         return
     most = max(len(item.options) for item in items_of(task, source))

@@ -127,6 +127,9 @@ def _places(value: Any, name: str, marks: Sequence[str], texts: Sequence[str], f
         return sorted({marks.index(letter) for letter in letters})
     if text.isdigit():
         return _places(int(text), name, marks, texts, first)
+    # MedConceptsQA numbers its columns, and calls the right one by its letter.
+    if len(text) == 1 and text in LETTERS[: len(texts)] and all(mark.isdigit() for mark in marks):
+        return [LETTERS.index(text)]
     raise ValueError(f"'{name}' is {text[:40]!r}, which is none of the options")
 
 

@@ -26,6 +26,7 @@ FORMS = {
     "op": {"question": QUESTION, **{f"op{k}": v for k, v in zip("abcd", TEXTS, strict=True)}, "answer": "c"},
     "arc": {"question": QUESTION, "choices": {"text": TEXTS, "label": list("ABCD")}, "answerKey": "C"},
     "letter": {"question": QUESTION, "options": TEXTS, "answer_letter": "C"},
+    "numbered-columns": {"question": QUESTION, **{f"option{n}": text for n, text in enumerate(TEXTS, start=1)}, "answer": "C", "answer_id": 2},
     "text": {"question": QUESTION, "options": TEXTS, "answer": "Vitamin C"},
 }  # fmt: skip
 
