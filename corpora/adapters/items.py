@@ -147,6 +147,7 @@ def _item(row: Row, dataset: str, answer_name: str | None = None, first: int = 0
         answers = [marks.index(str(row[name]))]
     else:
         answers = _places(row[name], name, marks, texts, first)
+    _check_agreement(row, name, answers, texts)
     subject = label(
         row, "subject", "subject_name", "exam_subject", "category", "medical_task", "meta_info", "exam_class"
     )
@@ -159,6 +160,17 @@ def _item(row: Row, dataset: str, answer_name: str | None = None, first: int = 0
         source=dataset,
         meta={**({"subject": subject} if subject else {}), **meta},
     )
+
+
+def _check_agreement(row: Row, name: str, answers: list[int], texts: list[str]) -> None:
+    """Raises ValueError when ``answer`` is the text of another option than the one that ``name`` calls right, as in MedQA's rows."""
+    said = row.get("answer")
+    if name == "answer" or not isinstance(said, str) or len(said.strip()) < 2:
+        return
+    folded = [text.casefold() for text in texts]
+    said = said.strip().casefold()
+    if said in folded and said not in {folded[place] for place in answers}:
+        raise ValueError(f"'{name}' and 'answer' name different options")
 
 
 def is_medmcqa(row: Row) -> bool:

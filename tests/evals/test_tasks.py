@@ -147,6 +147,12 @@ def test_bad_rows_are_named_and_none_is_left_out(tmp_path: Path):
         read(path)
 
 
+def test_a_letter_and_a_text_that_name_different_options_are_a_bad_row(tmp_path: Path):
+    path = written(tmp_path / "test.jsonl", FORMS["medqa"], {**FORMS["medqa"], "answer_idx": "A"})
+    with pytest.raises(DataError, match="row 2: 'answer_idx' and 'answer' name different options"):
+        read(path)
+
+
 def test_several_right_options_need_a_task_that_asks_for_them(tmp_path: Path):
     path = written(
         tmp_path / "test.jsonl",
