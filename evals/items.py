@@ -221,7 +221,17 @@ def _own_file(task: Task, source: Source) -> Iterator[ExamItem]:
 
 
 def _mapped(row: dict[str, Any], mapping: Mapping[str, str], task: Task, path: Path) -> dict[str, Any]:
-    """The row with the fields that ``mapping`` names under our names, and the options of a task whose items all have the same."""
+    """The row with the fields that ``mapping`` names under our names, and the options of a task whose items all have the same.
+
+    A question that holds its stem and its choices, as in ARC's files, is taken apart.
+    """
+    inner = row.get("question")
+    if isinstance(inner, dict) and "stem" in inner and "question" not in mapping:
+        row = {
+            **row,
+            **{name: inner[name] for name in ("choices", "options") if name in inner},
+            "question": inner["stem"],
+        }
 
     def value(name: str) -> Any:
         if name in row:
@@ -326,11 +336,13 @@ def _unfit(path: Path, rows: list[dict[str, Any]], task: Task) -> DataError:
         return DataError(f"{path}: no row of this file can be read")
     row = rows[0]
     missing, maps = [], []
+    names = {name: row[name] for name in row if not (name == "options" and row[name] == task.choices)}
     if not any(name in row for name in QUESTIONS):
         missing.append("a question")
         maps.append("--map question=FIELD")
     if not task.choices and not has_options(row):
-        missing.append("the options")
+        unread = next((name for name in OPTION_LISTS if name in row), None)
+        missing.append("the options" + (f" ('{unread}' is no list of two or more)" if unread else ""))
         maps.append("--map options=FIELD (one list or object) or --map options=FIELD,FIELD,… (a column each)")
     if not any(name in row for name in ANSWERS):
         missing.append("the answer")
@@ -345,7 +357,7 @@ def _unfit(path: Path, rows: list[dict[str, Any]], task: Task) -> DataError:
         else "its fields have known names, but not their contents"
     )
     return DataError(
-        f"{path}: the fields fit no known form: {lacks}. The file's fields are: {_names(row)}. "
+        f"{path}: the fields fit no known form: {lacks}. The file's fields are: {_names(names)}. "
         f"Say which is which: {' '.join(maps) or '--map question=FIELD --map options=FIELD --map answer=FIELD'}. {known}"
     )
 

@@ -6,6 +6,8 @@ options and the places of the right ones.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
 import json
 import re
@@ -32,6 +34,19 @@ ANSWERS = (
     "answer_idx", "answer_index", "answer_letter", "answerKey", "answer", "Answer", "label", "ra", "correct_answer", "correct_option",
     "correct_index", "correct", "cop", "target", "gold", "answer_key", "答案", "正确答案",
 )  # fmt: skip
+COLUMNS = (
+    "op",
+    "option_",
+    "option",
+    "Option_",
+    "Option ",
+    "choice_",
+    "choice",
+    "Choice ",
+    "",
+)  # before the letter of an option
+_LETTERED = re.compile(r"[(（]?([A-J])[)）.、．:：]\s*(\S.*)", re.DOTALL)
+_LETTER_ALONE = re.compile(r"[(（\[]?([A-J])[)）\].、．:：]?")
 LISTED = re.compile(r"(?:^|\n|\s{2,}|[;；])\s*[(（]?([A-J])[)）.、．:：]\s*|(?:^|\n)([A-J])\s+(?=\S)")
 
 
@@ -50,7 +65,7 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
         numbers = [str(n) for n in range(10) if f"ending{n}" in row]
         return list(LETTERS[: len(numbers)]), _texts([row[f"ending{n}"] for n in numbers])
     for letters in ("abcdefghij", LETTERS):
-        for start in ("op", "option_", "option", "choice_", "choice", ""):
+        for start in COLUMNS:
             if has(row, f"{start}{letters[0]}", f"{start}{letters[1]}"):
                 found = [letter for letter in letters if row.get(f"{start}{letter}") not in (None, "")]
                 return [letter.upper() for letter in found], _texts([row[f"{start}{letter}"] for letter in found])
@@ -58,8 +73,10 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
     if name is None:
         raise KeyError(" or ".join(OPTION_LISTS))
     value = row[name]
-    if isinstance(value, str) and value.lstrip().startswith("{"):  # AfriMed-QA: an object written as a text
-        value = json.loads(value)
+    if isinstance(value, str) and value.lstrip().startswith(
+        ("{", "[")
+    ):  # AfriMed-QA and CSV exports: written as a text
+        value = _literal(value, name)
     if isinstance(value, dict) and has(value, "label", "text"):  # {"label": ["A", "B"], "text": ["…", "…"]}
         return [str(mark) for mark in value["label"]], _texts(value["text"])
     if isinstance(value, dict):
@@ -78,6 +95,14 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
     return list(LETTERS[: len(value)]), _texts(value)
 
 
+def _literal(text: str, name: str) -> Any:
+    """The list or object that a text is, in JSON or as Python prints it."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return read(text)
+    raise ValueError(f"'{name}' begins like a list or an object and is none")
+
+
 def _texts(values: Any) -> list[str]:
     if not isinstance(values, list) or len(values) < 2:
         raise ValueError("fewer than two options")
@@ -87,6 +112,9 @@ def _texts(values: Any) -> list[str]:
         check_text(str(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else one, f"option {number}")
         for number, one in enumerate(values, start=1)
     ]
+    named = [_LETTERED.match(text) for text in texts]
+    if all(match is not None and match[1] == letter for match, letter in zip(named, LETTERS, strict=False)):
+        return [match[2] for match in named if match is not None]  # every text begins with its own letter
     return texts
 
 
@@ -127,6 +155,11 @@ def _places(value: Any, name: str, marks: Sequence[str], texts: Sequence[str], f
         return sorted({marks.index(letter) for letter in letters})
     if text.isdigit():
         return _places(int(text), name, marks, texts, first)
+    alone, lettered = _LETTER_ALONE.fullmatch(text), _LETTERED.fullmatch(text)
+    if alone is not None and alone[1] in marks:
+        return [marks.index(alone[1])]
+    if lettered is not None and lettered[1] in marks and folded[marks.index(lettered[1])] == lettered[2].casefold():
+        return [marks.index(lettered[1])]
     # MedConceptsQA numbers its columns, and calls the right one by its letter.
     if len(text) == 1 and text in LETTERS[: len(texts)] and all(mark.isdigit() for mark in marks):
         return [LETTERS.index(text)]

@@ -27,6 +27,11 @@ FORMS = {
     "arc": {"question": QUESTION, "choices": {"text": TEXTS, "label": list("ABCD")}, "answerKey": "C"},
     "letter": {"question": QUESTION, "options": TEXTS, "answer_letter": "C"},
     "numbered-columns": {"question": QUESTION, **{f"option{n}": text for n, text in enumerate(TEXTS, start=1)}, "answer": "C", "answer_id": 2},
+    "stem": {"question": {"stem": QUESTION, "choices": [{"text": v, "label": k} for k, v in zip("ABCD", TEXTS, strict=True)]}, "answerKey": "C"},
+    "json-text": {"question": QUESTION, "options": json.dumps(TEXTS), "answer": "(C)"},
+    "python-text": {"question": QUESTION, "options": str(TEXTS), "answer": "C. Vitamin C"},
+    "lettered": {"question": QUESTION, "options": [f"{k}. {v}" for k, v in zip("ABCD", TEXTS, strict=True)], "answer": "C)"},
+    "titled": {"Question": QUESTION, **{f"Choice {k}": v for k, v in zip("ABCD", TEXTS, strict=True)}, "Answer": "C"},
     "text": {"question": QUESTION, "options": TEXTS, "answer": "Vitamin C"},
 }  # fmt: skip
 
