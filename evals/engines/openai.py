@@ -110,9 +110,11 @@ class OpenAIEngine:
         with ThreadPoolExecutor(self.concurrency) as pool:
             try:
                 return list(pool.map(ask, given))
-            except openai.OpenAIError as error:
-                pool.shutdown(cancel_futures=True)
-                raise self._unusable(error) from error
+            except BaseException as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                if isinstance(error, openai.OpenAIError):
+                    raise self._unusable(error) from error
+                raise
 
     def _unusable(self, error: openai.OpenAIError) -> OslerError:
         if isinstance(error, openai.AuthenticationError):
