@@ -63,8 +63,20 @@ class Prompter:
         cue = self.task.cue.strip()
         return cue if self.render is None else self.render([{"role": "user", "content": cue}])
 
+    @property
+    def lists_options(self) -> bool:
+        """Whether the prompt lists the options, so that their order is seen."""
+        return "options" in self.task.prompt or self._added
+
+    @property
+    def _added(self) -> bool:
+        """Whether the options are listed although the task scores their texts: one who answers freely has to know them."""
+        return self.free and self.task.answers == "texts" and not self.task.choices
+
     def _ask(self, item: ExamItem) -> str:
         asked = self._template("prompt", item)
+        if self._added and "options" not in self.task.prompt:
+            asked = f"{asked}\n{self._listed(item)}"
         if self.free and self.render is not None:
             count = ALL if self.task.several else ONE
             language = self.task.language
@@ -82,14 +94,16 @@ class Prompter:
     def _template(self, name: Literal["prompt", "description"], item: ExamItem) -> str:
         if name not in self._templates:
             self._templates[name] = self.task.template(name)
-        lines = [
-            self.task.option.format(letter=letter, text=text)
-            for letter, text in zip(LETTERS, item.options, strict=False)
-        ]
         return self._templates[name].render(
             question=item.question,
             context=item.context,
-            options="\n".join(lines),
+            options=self._listed(item),
             letters=", ".join(LETTERS[: len(item.options)]),
             subject=str(item.meta.get("subject", "")),
+        )
+
+    def _listed(self, item: ExamItem) -> str:
+        return "\n".join(
+            self.task.option.format(letter=letter, text=text)
+            for letter, text in zip(LETTERS, item.options, strict=False)
         )

@@ -301,7 +301,7 @@ def _rotations(task: Task, asked: _Asked, source: Source, folder: Path) -> None:
     An item counts in each of its own rotations. ``flip_rate`` is the share of items for which not every rotation has the same answer,
     ``worst_case`` the share that is right in all of them.
     """
-    if task.answers == "texts" or "options" not in task.prompt:
+    if not asked.prompter.lists_options:
         _write(
             folder / "rotations.json",
             {"skipped": "the prompt does not list the options, so their order cannot change"},

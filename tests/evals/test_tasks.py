@@ -106,6 +106,18 @@ def test_examples_stand_before_the_question_in_plain_text_and_as_turns_in_chat()
     assert chat.continuations(ITEM) == ["A", "B", "C", "D"]
 
 
+def test_options_are_listed_for_one_who_answers_freely():
+    task = load_task("bundled-exam")
+    assert not Prompter(task).lists_options
+    free = Prompter(task, free=True)
+    assert free.lists_options
+    assert free.prompt(ITEM).endswith("\nC. Vitamin C\nD. Vitamin D\nAnswer:")
+    chat = Prompter(task, lambda messages: messages[-1]["content"], free=True).prompt(ITEM)
+    assert chat.endswith(
+        'Vitamin D\n\nThink it through, then end with "The answer is X", where X is the letter of the right option.'
+    )
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_in_any_published_form_is_read(tmp_path: Path, form: str):
     item, _ = read(written(tmp_path / "test.jsonl", FORMS[form], FORMS[form]))
