@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import itertools
 import json
-import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,15 +20,14 @@ from tqdm import tqdm
 from corpora.errors import DataError, OslerError
 from corpora.importing import writing
 from corpora.records import ExamItem
+from evals.asking import Asked, Given, choice_of
 from evals.engines import Engine
-from evals.finished import Finished, key_of
+from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
 from evals.prompts import Prompter
-from evals.score import normalised
+from evals.robustness import write_blank, write_json, write_rotations
 from evals.stats import wilson
 from evals.tasks import Task
-from evals.thinking import without_thinking
-from evals.variants import blanked, original_place, rotated
 
 Row = dict[str, Any]
 
@@ -98,7 +94,7 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
     count = widths.total()
     examples = examples_of(task, source, task.num_fewshot)
     prompter = Prompter(task, engine.render if options.chat else None, examples, free)
-    asked = _Asked(engine, prompter, finished)
+    asked = Asked(engine, prompter, finished)
     folder.mkdir(parents=True, exist_ok=True)
     chance, first = 0.0, ""
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
@@ -132,13 +128,13 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         "osler": _osler_version(),
         "seconds": asked.seconds,
     }
-    _write(folder / "task.json", about)
+    write_json(folder / "task.json", about)
     for name in ("rotations", "blank"):  # of an earlier run, which may have been asked in another way
         (folder / f"{name}.json").unlink(missing_ok=True)
     if options.rotations:
-        _rotations(task, asked, source, folder)
+        write_rotations(task, asked, source, folder)
     if options.blank:
-        _blank(task, engine, prompter, source, folder, finished)
+        write_blank(task, engine, prompter, source, folder, finished)
     return summary_of(folder)
 
 
@@ -172,95 +168,8 @@ def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skip
     earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     kept = earlier["tasks"] if earlier.get("model") == model else {}
     found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
-    _write(path, found)
+    write_json(path, found)
     return found
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a model gave for one item: each option's score, or its text."""
-
-    scores: list[float] | None = None
-    text: str | None = None
-
-
-class _Asked:
-    """An engine that is asked by one prompter, chunk by chunk, and not twice for what it has finished."""
-
-    def __init__(self, engine: Engine, prompter: Prompter, finished: Finished) -> None:
-        self.engine, self.prompter, self.finished = engine, prompter, finished
-        self.seconds = 0.0  # of computing, in this and in earlier runs
-
-    def answers(self, items: Iterable[ExamItem]) -> Iterator[tuple[ExamItem, Given]]:
-        """Each item with what was given for it; no more than a chunk of them is in memory."""
-        items = iter(items)
-        while chunk := list(itertools.islice(items, self.engine.chunk)):
-            yield from zip(chunk, self._chunk(chunk), strict=True)
-
-    def _chunk(self, items: Sequence[ExamItem]) -> list[Given]:
-        task, free = self.prompter.task, self.prompter.free
-        prompts = [self.prompter.prompt(item) for item in items]
-        wanted = [[] if free else self.prompter.continuations(item) for item in items]
-        how = (
-            [task.scoring, task.normalise, str(task.max_tokens), *task.stop] if free else [task.scoring, task.normalise]
-        )
-        key = key_of(
-            [
-                self.engine.name,
-                self.engine.fingerprint,
-                self.engine.settings,
-                task.name,
-                str(task.version),
-                json.dumps(how),
-                *prompts,
-                json.dumps(wanted),
-            ]
-        )
-        kept = self.finished.get(key)
-        if kept is None:
-            started = time.perf_counter()
-            found: list[Any] = [*self._written(prompts)] if free else [*self._scored(prompts, wanted)]
-            seconds = time.perf_counter() - started
-            self.finished.put(key, found, seconds)
-        else:
-            found, seconds = kept
-        self.seconds += seconds
-        return [Given(text=one) if free else Given(scores=one) for one in found]
-
-    def _written(self, prompts: list[str]) -> list[str]:
-        task = self.prompter.task
-        stop = task.stop if self.prompter.render is None else []
-        return self.engine.generate(prompts, task.max_tokens, stop)
-
-    def _scored(self, prompts: list[str], wanted: list[list[str]]) -> list[list[float]]:
-        pairs = [(prompt, one) for prompt, options in zip(prompts, wanted, strict=True) for one in options]
-        values = iter(
-            normalised(
-                self.engine.log_probs(pairs),
-                pairs,
-                self.prompter.task.normalise,
-                self.prompter.without_question(),
-                self.engine.log_probs,
-            )
-        )
-        return [[next(values) for _ in options] for options in wanted]
-
-
-def choice_of(given: Given, item: ExamItem, task: Task) -> list[int] | None:
-    """The options that the model chose; None where nothing could be read from its text.
-
-    Raises:
-        OslerError: a text has to be read, and the extraction of answers is not part of this installation.
-    """
-    if given.scores is not None:
-        return [max(range(len(given.scores)), key=given.scores.__getitem__)]
-    try:
-        extract = importlib.import_module("evals.extraction").extract_choices
-    except ModuleNotFoundError as error:
-        raise OslerError("generative scoring reads answers by evals/extraction.py, which is not installed") from error
-    answer = without_thinking(given.text or "")
-    chosen: list[int] | None = extract(answer, item.options, several=task.several, language=task.language)
-    return chosen
 
 
 def row_of(item: ExamItem, given: Given, task: Task) -> Row:
@@ -293,73 +202,6 @@ def _cluster(item: ExamItem) -> str | None:
 def _chance(item: ExamItem, task: Task) -> float:
     """The share of right answers of one who guesses: one of the options, or, where several may be right, any set of them."""
     return 1 / 2 ** len(item.options) if task.several else 1 / len(item.options)
-
-
-def _rotations(task: Task, asked: _Asked, source: Source, folder: Path) -> None:
-    """Writes how the answers change when the options change places.
-
-    An item counts in each of its own rotations. ``flip_rate`` is the share of items for which not every rotation has the same answer,
-    ``worst_case`` the share that is right in all of them.
-    """
-    if not asked.prompter.lists_options:
-        _write(
-            folder / "rotations.json",
-            {"skipped": "the prompt does not list the options, so their order cannot change"},
-        )
-        return
-    most = max(len(item.options) for item in items_of(task, source))
-    chosen: list[list[list[int] | None]] = []
-    right: list[list[bool]] = []
-    for by in range(most):
-        places = [place for place, item in enumerate(items_of(task, source)) if by < len(item.options)]
-        turned = (rotated(item, by) for item in items_of(task, source) if by < len(item.options))
-        for place, (item, given) in zip(places, asked.answers(turned), strict=True):
-            if by == 0:
-                chosen.append([])
-                right.append([])
-            found = choice_of(given, item, task)
-            count = len(item.options)
-            chosen[place].append(None if found is None else sorted(original_place(one, by, count) for one in found))
-            right[place].append(found is not None and sorted(found) == sorted(item.answers))
-    with writing(folder / "rotations.jsonl") as stream:
-        for item, its_chosen, its_right in zip(items_of(task, source), chosen, right, strict=True):
-            stream.write(
-                json.dumps({"id": item.id, "chosen": its_chosen, "right": its_right}, ensure_ascii=False) + "\n"
-            )
-    n = len(chosen)
-    flips = sum(any(one != its[0] for one in its) for its in chosen)
-    worst = sum(all(its) for its in right)
-    by_rotation = [[its[by] for its in right if by < len(its)] for by in range(most)]
-    _write(
-        folder / "rotations.json",
-        {
-            "n": n,
-            "rotations": most,
-            "accuracy": sum(sum(its) / len(its) for its in right) / n,
-            "by_rotation": [sum(its) / len(its) for its in by_rotation],
-            "flip_rate": _share(flips, n),
-            "worst_case": _share(worst, n),
-        },
-    )
-
-
-def _blank(task: Task, engine: Engine, prompter: Prompter, source: Source, folder: Path, finished: Finished) -> None:
-    """Writes how often the right option is chosen when the question is not shown."""
-    unseen = replace(prompter, examples=[blanked(one) for one in prompter.examples])
-    asked = _Asked(engine, unseen, finished)
-    n = right = 0
-    with writing(folder / "blank.jsonl") as stream:
-        for item, given in asked.answers(blanked(item) for item in items_of(task, source)):
-            chosen = choice_of(given, item, task)
-            is_right = chosen is not None and sorted(chosen) == sorted(item.answers)
-            n, right = n + 1, right + is_right
-            stream.write(json.dumps({"id": item.id, "chosen": chosen, "right": is_right}, ensure_ascii=False) + "\n")
-    _write(folder / "blank.json", _share(right, n))
-
-
-def _share(count: int, n: int) -> Row:
-    low, high = wilson(count, n)
-    return {"n": n, "share": count / n, "low": low, "high": high}
 
 
 def _summarise(folder: Path) -> Row:
@@ -404,8 +246,3 @@ def _osler_version() -> str:
 
 def _bar(total: int, label: str) -> Any:
     return tqdm(total=total, desc=label, unit="item", leave=False, disable=None)
-
-
-def _write(path: Path, found: Row) -> None:
-    with writing(path) as stream:
-        stream.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from corpora.errors import OslerError
 from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out
+from pipelines.cli.tasks import show_tasks
 
 TaskOption = Annotated[
     list[str] | None,
@@ -112,7 +113,7 @@ def evaluate(
     Example: `osler eval bundled:osler-nano-base --task medmcqa --data DATA`
     """
     if listed:
-        _show_tasks(as_json)
+        show_tasks(as_json)
         return
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
@@ -158,7 +159,8 @@ def _by_tasks(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    from evals.items import Source, parse_mapping
+    from evals.items import Source
+    from evals.own_file import parse_mapping
     from evals.run import Options
     from evals.tasks import load_suite, load_task
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
@@ -218,57 +220,6 @@ def _hidden(result: dict[str, Any]) -> list[str]:
             f"without the question {100 * blank['share']:.1f}% right ({100 * blank['low']:.1f} to {100 * blank['high']:.1f})"
         )
     return lines
-
-
-tasks_app = typer.Typer(help="Tasks and suites of the exam.", no_args_is_help=True)
-app.add_typer(tasks_app, name="tasks")
-
-
-@tasks_app.command("list")
-def tasks_list(as_json: JsonOption = False) -> None:
-    """List the tasks and suites of the exam."""
-    _show_tasks(as_json)
-
-
-@tasks_app.command("show")
-def tasks_show(name: Annotated[str, typer.Argument(help="A task, or the path of a YAML file of your own.")]) -> None:
-    """Show all that a task says, with what it takes over from others, and how to get its data."""
-    import yaml
-
-    from evals.items import how_to_get
-    from evals.tasks import load_task
-
-    task = load_task(name)
-    told = {**task.model_dump(exclude_defaults=True), "licence": task.data_licence}
-    print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=120), end="")
-    print(f"# its data: {how_to_get(task)}")
-
-
-def _show_tasks(as_json: bool) -> None:
-    from evals.tasks import load_suite, load_task, suite_names, task_names
-
-    tasks = [load_task(name) for name in task_names()]
-    suites = {name: load_suite(name) for name in suite_names()}
-    if as_json:
-        told = {
-            "tasks": {task.name: task.model_dump(exclude={"name"}) for task in tasks},
-            "suites": {name: [task.name for task in its] for name, (_, its) in suites.items()},
-        }
-        print(json.dumps(told, ensure_ascii=False))
-        return
-    shown = Table(title="tasks")
-    for head in ("task", "title", "language", "n", "scoring"):
-        shown.add_column(head)
-    for task in tasks:
-        n = f"{task.data.limit or task.data.published:,}" if task.data.limit or task.data.published else "?"
-        shown.add_row(task.name, task.title, task.language, n, task.scoring)
-    out.print(shown)
-    shown = Table(title="suites")
-    for head in ("suite", "title", "tasks"):
-        shown.add_column(head)
-    for name, (title, its) in suites.items():
-        shown.add_row(name, title, ", ".join(task.name for task in its))
-    out.print(shown)
 
 
 def _bundled(
