@@ -13,7 +13,6 @@ question (pointwise mutual information, Holtzman et al. 2021).
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,15 +85,11 @@ def continuation_log_probs(
 ) -> list[float]:
     """Log-probability in nats of each continuation given the text before it.
 
-    Prompt and continuation are tokenized apart, as lm-eval does when the continuation begins a word. A prompt too long for
-    the model keeps its end.
+    Prompt and continuation are tokenized together and then parted, as lm-eval does: a tokenizer may write the start of a word
+    in another way after a text than alone. A prompt too long for the model keeps its end.
     """
     limit = int(getattr(model.config, "max_position_embeddings", 2048))  # type: ignore[union-attr]
-    tokens: dict[str, list[int]] = {}
-    for text in itertools.chain.from_iterable(pairs):
-        if text not in tokens:
-            tokens[text] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    rows = _rows([(tokens[before], tokens[after]) for before, after in pairs], limit, batch_tokens)
+    rows = _rows(tokenized(tokenizer, pairs), limit, batch_tokens)
     found = [0.0] * len(pairs)
     with tqdm(total=len(pairs), desc=label, unit="option", leave=False, disable=None) as bar:
         for batch in _batches(rows, batch_tokens):
@@ -102,6 +97,41 @@ def continuation_log_probs(
                 for place, value in zip(row.places, values, strict=True):
                     found[place] = value
                 bar.update(len(row.places))
+    return found
+
+
+def tokenized(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[tuple[list[int], list[int]]]:
+    """The tokens of each prompt and of its continuation.
+
+    The tokens that the tokenizer puts before every text stand before the prompt, unless a chat template has put them there. Where a
+    prompt ends in a space, the space is the continuation's.
+    """
+    parted = []
+    for before, after in pairs:
+        bare = before.rstrip(" ")
+        parted.append((bare, before[len(bare) :] + after))
+    prompts = list(dict.fromkeys(before for before, _ in parted))
+    whole = list(dict.fromkeys(before + after for before, after in parted))
+    tokens = dict(zip([*prompts, *whole], _encoded(tokenizer, [*prompts, *whole]), strict=True))
+    found = []
+    for before, after in parted:
+        head = tokens[before] or [tokenizer.eos_token_id]  # nothing before it: as at the start of a document
+        tail = tokens[before + after][len(tokens[before]) :]
+        found.append((head, tail or tokenizer(after, add_special_tokens=False)["input_ids"]))
+    return found
+
+
+def _encoded(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """Tokens of each text; a beginning that the text has already is not put before it again."""
+    start = tokenizer.bos_token or ""
+    found: list[list[int]] = [[] for _ in texts]
+    for given in (False, True):
+        places = [place for place, text in enumerate(texts) if bool(start and text.startswith(start)) is given]
+        if places:
+            chosen = [texts[place] for place in places]
+            ids = tokenizer(chosen, add_special_tokens=not given)["input_ids"]
+            for place, row in zip(places, ids, strict=True):
+                found[place] = row
     return found
 
 
@@ -210,6 +240,31 @@ def _rest_log_probs(
     return (log_probs * counts).sum(dim=1)
 
 
+def normalised(
+    log_probs: Sequence[float],
+    pairs: Sequence[tuple[str, str]],
+    normalise: str,
+    without_question: str,
+    log_probs_of: Callable[[Sequence[tuple[str, str]]], list[float]],
+) -> list[float]:
+    """The log-probabilities of ``pairs``, normalised as ``normalise`` says (see the module's text).
+
+    Args:
+        log_probs: one for each pair.
+        pairs: prompts and continuations.
+        normalise: none, bytes or unconditional.
+        without_question: the prompt that asks nothing, for unconditional.
+        log_probs_of: computes those of further pairs.
+    """
+    if normalise == "unconditional":
+        texts = sorted({after for _, after in pairs})
+        prior = dict(zip(texts, log_probs_of([(without_question, text) for text in texts]), strict=True))
+        return [value - prior[after] for value, (_, after) in zip(log_probs, pairs, strict=True)]
+    if normalise == "bytes":
+        return [value / len(after.encode()) for value, (_, after) in zip(log_probs, pairs, strict=True)]
+    return list(log_probs)
+
+
 def score_items(
     model: nn.Module,
     tokenizer: Any,
@@ -234,16 +289,11 @@ def score_items(
         for item, its_options in zip(items, options, strict=True)
         for option in its_options
     ]
-    log_probs = continuation_log_probs(model, tokenizer, pairs, batch_tokens, label)
-    if normalise == "unconditional":
-        texts = sorted({after for _, after in pairs})
-        alone = continuation_log_probs(
-            model, tokenizer, [(asker.prompt("", ""), text) for text in texts], batch_tokens, f"{label}, no question"
-        )
-        prior = dict(zip(texts, alone, strict=True))
-        log_probs = [value - prior[after] for value, (_, after) in zip(log_probs, pairs, strict=True)]
-    elif normalise == "bytes":
-        log_probs = [value / len(after.encode()) for value, (_, after) in zip(log_probs, pairs, strict=True)]
+
+    def log_probs_of(asked: Sequence[tuple[str, str]]) -> list[float]:
+        return continuation_log_probs(model, tokenizer, asked, batch_tokens, label)
+
+    log_probs = normalised(log_probs_of(pairs), pairs, normalise, asker.prompt("", ""), log_probs_of)
     answers: list[Answer] = []
     start = 0
     for item in items:

@@ -75,6 +75,7 @@ SHAPES: dict[str, Shape] = {
 
 ADAPTERS: dict[str, Adapter] = {name: shape.adapter for name, shape in SHAPES.items()} | {
     "medquad-document": documents.medquad_document,  # the same rows as question-answer, as running text
+    "multiple-choice-1-based": items.multiple_choice_1,  # the same rows as multiple-choice; only all of them tell it
 }
 
 
@@ -83,10 +84,10 @@ def shares(rows: Sequence[Row]) -> dict[str, float]:
     return {name: sum(shape.fits(row) for row in rows) / len(rows) for name, shape in SHAPES.items()}
 
 
-def detect(rows: Sequence[Row]) -> str | None:
-    """The shape that fits most of ``rows``; None when none fits any."""
+def detect(rows: Sequence[Row], record: str | None = None) -> str | None:
+    """The shape that fits most of ``rows``, of all or of those that become a ``record``; None when none fits any."""
     if not rows:
         return None
-    found = shares(rows)
+    found = {name: share for name, share in shares(rows).items() if record in (None, SHAPES[name].record)}
     best = max(found, key=found.__getitem__)  # the first of those that fit equally many
     return best if found[best] > 0 else None

@@ -6,18 +6,47 @@ options and the places of the right ones.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from corpora.adapters.fields import Row, check_text, field, first_name, has, identifier, label, optional
 from corpora.records import LETTERS, ExamItem
 
-QUESTIONS = ("question", "Question", "qtext", "stem", "query", "sent1")
-OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings")
-ANSWERS = ("answer_idx", "answer_index", "answer", "Answer", "label", "ra", "correct_answer", "cop", "target", "gold")
+QUESTIONS = (
+    "question",
+    "Question",
+    "qtext",
+    "stem",
+    "query",
+    "sent1",
+    "question_text",
+    "question_stem",
+    "题目",
+    "问题",
+)
+OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings", "选项")
+ANSWERS = (
+    "answer_idx", "answer_index", "answer_letter", "answerKey", "answer", "Answer", "label", "ra", "correct_answer", "correct_option",
+    "correct_index", "correct", "cop", "target", "gold", "answer_key", "答案", "正确答案",
+)  # fmt: skip
+COLUMNS = (
+    "op",
+    "option_",
+    "option",
+    "Option_",
+    "Option ",
+    "choice_",
+    "choice",
+    "Choice ",
+    "",
+)  # before the letter of an option
+_LETTERED = re.compile(r"[(（]?([A-J])[)）.、．:：]\s*(\S.*)", re.DOTALL)
+_LETTER_ALONE = re.compile(r"[(（\[]?([A-J])[)）\].、．:：]?")
 LISTED = re.compile(r"(?:^|\n|\s{2,}|[;；])\s*[(（]?([A-J])[)）.、．:：]\s*|(?:^|\n)([A-J])\s+(?=\S)")
 
 
@@ -36,7 +65,7 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
         numbers = [str(n) for n in range(10) if f"ending{n}" in row]
         return list(LETTERS[: len(numbers)]), _texts([row[f"ending{n}"] for n in numbers])
     for letters in ("abcdefghij", LETTERS):
-        for start in ("op", "option_", ""):
+        for start in COLUMNS:
             if has(row, f"{start}{letters[0]}", f"{start}{letters[1]}"):
                 found = [letter for letter in letters if row.get(f"{start}{letter}") not in (None, "")]
                 return [letter.upper() for letter in found], _texts([row[f"{start}{letter}"] for letter in found])
@@ -44,8 +73,10 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
     if name is None:
         raise KeyError(" or ".join(OPTION_LISTS))
     value = row[name]
-    if isinstance(value, str) and value.lstrip().startswith("{"):  # AfriMed-QA: an object written as a text
-        value = json.loads(value)
+    if isinstance(value, str) and value.lstrip().startswith(
+        ("{", "[")
+    ):  # AfriMed-QA and CSV exports: written as a text
+        value = _literal(value, name)
     if isinstance(value, dict) and has(value, "label", "text"):  # {"label": ["A", "B"], "text": ["…", "…"]}
         return [str(mark) for mark in value["label"]], _texts(value["text"])
     if isinstance(value, dict):
@@ -64,6 +95,14 @@ def _options(row: Row) -> tuple[list[str], list[str]]:
     return list(LETTERS[: len(value)]), _texts(value)
 
 
+def _literal(text: str, name: str) -> Any:
+    """The list or object that a text is, in JSON or as Python prints it."""
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return read(text)
+    raise ValueError(f"'{name}' begins like a list or an object and is none")
+
+
 def _texts(values: Any) -> list[str]:
     if not isinstance(values, list) or len(values) < 2:
         raise ValueError("fewer than two options")
@@ -73,6 +112,9 @@ def _texts(values: Any) -> list[str]:
         check_text(str(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else one, f"option {number}")
         for number, one in enumerate(values, start=1)
     ]
+    named = [_LETTERED.match(text) for text in texts]
+    if all(match is not None and match[1] == letter for match, letter in zip(named, LETTERS, strict=False)):
+        return [match[2] for match in named if match is not None]  # every text begins with its own letter
     return texts
 
 
@@ -113,6 +155,14 @@ def _places(value: Any, name: str, marks: Sequence[str], texts: Sequence[str], f
         return sorted({marks.index(letter) for letter in letters})
     if text.isdigit():
         return _places(int(text), name, marks, texts, first)
+    alone, lettered = _LETTER_ALONE.fullmatch(text), _LETTERED.fullmatch(text)
+    if alone is not None and alone[1] in marks:
+        return [marks.index(alone[1])]
+    if lettered is not None and lettered[1] in marks and folded[marks.index(lettered[1])] == lettered[2].casefold():
+        return [marks.index(lettered[1])]
+    # MedConceptsQA numbers its columns, and calls the right one by its letter.
+    if len(text) == 1 and text in LETTERS[: len(texts)] and all(mark.isdigit() for mark in marks):
+        return [LETTERS.index(text)]
     raise ValueError(f"'{name}' is {text[:40]!r}, which is none of the options")
 
 
@@ -130,6 +180,7 @@ def _item(row: Row, dataset: str, answer_name: str | None = None, first: int = 0
         answers = [marks.index(str(row[name]))]
     else:
         answers = _places(row[name], name, marks, texts, first)
+    _check_agreement(row, name, answers, texts)
     subject = label(
         row, "subject", "subject_name", "exam_subject", "category", "medical_task", "meta_info", "exam_class"
     )
@@ -142,6 +193,17 @@ def _item(row: Row, dataset: str, answer_name: str | None = None, first: int = 0
         source=dataset,
         meta={**({"subject": subject} if subject else {}), **meta},
     )
+
+
+def _check_agreement(row: Row, name: str, answers: list[int], texts: list[str]) -> None:
+    """Raises ValueError when ``answer`` is the text of another option than the one that ``name`` calls right, as in MedQA's rows."""
+    said = row.get("answer")
+    if name == "answer" or not isinstance(said, str) or len(said.strip()) < 2:
+        return
+    folded = [text.casefold() for text in texts]
+    said = said.strip().casefold()
+    if said in folded and said not in {folded[place] for place in answers}:
+        raise ValueError(f"'{name}' and 'answer' name different options")
 
 
 def is_medmcqa(row: Row) -> bool:
@@ -241,15 +303,20 @@ def one_based(row: Row, dataset: str) -> ExamItem:
     return _item(row, dataset, None, 1)
 
 
-def is_multiple_choice(row: Row) -> bool:
-    """Whether the row has a question, options in any usual form, and an answer."""
-    if first_name(row, QUESTIONS) is None or first_name(row, ANSWERS) is None:
-        return False
+def has_options(row: Row) -> bool:
+    """Whether the row has options in any usual form."""
     try:
         _options(row)
     except (KeyError, ValueError, TypeError, AttributeError):
         return False
     return True
+
+
+def is_multiple_choice(row: Row) -> bool:
+    """Whether the row has a question, options in any usual form, and an answer."""
+    if first_name(row, QUESTIONS) is None or first_name(row, ANSWERS) is None:
+        return False
+    return has_options(row)
 
 
 def multiple_choice(row: Row, dataset: str) -> ExamItem:
@@ -259,3 +326,32 @@ def multiple_choice(row: Row, dataset: str) -> ExamItem:
     place, or the option's text.
     """
     return _item(row, dataset)
+
+
+def multiple_choice_1(row: Row, dataset: str) -> ExamItem:
+    """As ``multiple_choice``, with places counted from 1."""
+    return _item(row, dataset, None, 1)
+
+
+def first_place(rows: Iterable[Row]) -> int | None:
+    """From what the answers are counted, where they are numbers: 0 or 1, as all rows together tell; None where they tell nothing.
+
+    A 0 among them says 0, and the number of options says 1. Where the answers are no numbers, or the options have numbers of
+    their own, it is 0.
+    """
+    numbers = False
+    for row in rows:
+        name = first_name(row, [one for one in ANSWERS if row.get(one) not in (None, "")])
+        if name is None or not has_options(row):
+            continue
+        marks, texts = _options(row)
+        value = row[name]
+        text = str(value).strip()
+        if isinstance(value, bool) or not text.isdigit() or text in marks or (isinstance(value, str) and text in texts):
+            continue
+        if has(row, "ending0") or int(value) == 0:
+            return 0
+        if int(value) == len(texts):
+            return 1
+        numbers = True
+    return None if numbers else 0

@@ -10,51 +10,234 @@ import typer
 from rich.table import Table
 
 from corpora.errors import OslerError
-from pipelines.cli.options import DataOption, JsonOption, app, out
+from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out
+from pipelines.cli.tasks import show_tasks
+
+TaskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task", "-t", help="A task of `osler tasks list`, or the path of a YAML file of your own; repeatable."
+    ),
+]
 
 
 @app.command("eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model's folder or hub id, or `bundled:osler-nano-base`.")],
-    items: Annotated[
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A model's folder or hub id, or `bundled:osler-nano-base`; with `--url` the name by which the server knows it."
+        ),
+    ] = "",
+    task: TaskOption = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="A suite of tasks: see `osler tasks list`.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="Rows of your own for the one task: JSON Lines, JSON, CSV or Parquet.")
+    ] = None,
+    mapping: Annotated[
         list[str] | None,
         typer.Option(
-            "--items",
-            help="Exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable.",
+            "--map", help="Which field of --file is which, as `question=stem`, `options=a,b,c,d`, `answer=gold`."
         ),
     ] = None,
-    letters: Annotated[
-        bool, typer.Option(help="Score the letters A to D beneath a list of the options, not the options' texts.")
-    ] = False,
-    normalise: Annotated[
-        str, typer.Option(help="none, bytes, or unconditional (see evals/score.py).")
-    ] = "unconditional",
+    data: DataOption = None,
+    num_fewshot: Annotated[
+        int | None, typer.Option("--num-fewshot", min=0, help="Examples before each question. Default: the task's own.")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Ask only so many items: the first ones of a task; with --items taken by seed."),
+    ] = None,
     chat: Annotated[
         bool | None,
         typer.Option(
             help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model."
         ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="Use only so many items, taken by seed.")] = None,
-    data: DataOption = None,
+    scoring: Annotated[
+        str | None,
+        typer.Option(
+            "--scoring",
+            help="`likelihood` (the likeliest option) or `generative` (what the model writes). Default: the task's own.",
+        ),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", min=1, help="Length of a freely written answer. Default: the task's own."),
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine", help="`transformers`, `vllm` or `openai`. Default: openai with --url, else transformers."
+        ),
+    ] = None,
+    url: UrlOption = None,
+    rotations: Annotated[
+        bool,
+        typer.Option("--rotations", help="Also ask with the options in each cyclic order: flip rate and worst case."),
+    ] = False,
+    blank: Annotated[
+        bool, typer.Option("--blank", help="Also ask without the question: what the options alone give away.")
+    ] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Also write every item's answer to this JSON file, for `osler compare`."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder of the answers and results (default `runs/exam/MODEL`); without a task, a JSON file for `osler compare`.",
+        ),
     ] = None,
     as_json: JsonOption = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the tasks and suites, and stop.")] = False,
+    items: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--items",
+            help="Without a task: exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable.",
+        ),
+    ] = None,
+    letters: Annotated[
+        bool,
+        typer.Option(
+            help="With --items: score the letters A to D beneath a list of the options, not the options' texts."
+        ),
+    ] = False,
+    normalise: Annotated[
+        str, typer.Option(help="With --items: none, bytes, or unconditional (see evals/score.py).")
+    ] = "unconditional",
 ) -> None:
-    """Examine MODEL: accuracy with 95% intervals, bits per byte, emergencies referred first.
+    """Examine MODEL by tasks or a suite; without either, on the bundled exam, bits per byte and emergencies.
 
-    Example: `osler eval runs/nano/final/model --chat -o final.json`
+    A run that was stopped goes on when the same command is given again.
+
+    Example: `osler eval bundled:osler-nano-base --task medmcqa --data DATA`
     """
+    if listed:
+        show_tasks(as_json)
+        return
+    if not model:
+        raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
     from pipelines import training
-    from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
-    from pipelines.data import Sources
-    from pipelines.exam import examine, summary
     from serving.hardware import use_processor_well
 
     training.quiet()
     use_processor_well()
+    if task or suite:
+        _by_tasks(
+            model,
+            task or [],
+            suite,
+            engine or ("openai" if url else "transformers"),
+            url,
+            {"file": file, "mapping": mapping or [], "data": data, "limit": limit},
+            {
+                "num_fewshot": num_fewshot,
+                "scoring": scoring,
+                "max_tokens": max_tokens,
+                "rotations": rotations,
+                "blank": blank,
+            },
+            chat,
+            output,
+            as_json,
+        )
+        return
+    if file is not None or mapping:
+        raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
+    _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
+
+
+def _by_tasks(
+    model: str,
+    names: list[str],
+    suite: str | None,
+    engine_name: str,
+    url: str | None,
+    read: dict[str, Any],
+    asked: dict[str, Any],
+    chat: bool | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    from evals.items import Source
+    from evals.own_file import parse_mapping
+    from evals.run import Options
+    from evals.tasks import load_suite, load_task
+    from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
+
+    if engine_name not in ("transformers", "vllm", "openai"):
+        raise OslerError(f"--engine is transformers, vllm or openai, not '{engine_name}'")
+    if asked["scoring"] not in (None, "likelihood", "generative"):
+        raise OslerError(f"--scoring is likelihood or generative, not '{asked['scoring']}'")
+    tasks = [*(load_suite(suite)[1] if suite else []), *(load_task(name) for name in names)]
+    tasks = list({task.name: task for task in tasks}.values())
+    if read["file"] is not None and len(tasks) != 1:
+        raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
+    if read["mapping"] and read["file"] is None:
+        raise OslerError("--map says what the fields of --file are; name the file too")
+    if read["file"] is not None and not read["file"].is_file():
+        raise OslerError(f"{read['file']}: no such file")
+    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"])
+    engine = engine_of(model, engine_name, url)  # type: ignore[arg-type]
+    in_chat = asked_in_chat(model, engine) if chat is None else chat
+    if engine.name == "openai" and in_chat and asked["scoring"] is None:
+        asked["scoring"] = "generative"  # a chat endpoint gives no log-probabilities of the options
+    options = Options(chat=in_chat, **asked)
+    folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
+    found = examine_tasks(engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False))
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    shown = Table(title=f"{model}, {'its chat format' if options.chat else 'plain text'}")
+    for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "unparsed, %"):
+        shown.add_column(head, justify="left" if head == "task" else "right")
+    results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
+    for name, result in results.items():
+        interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
+        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "unparsed")]
+        shown.add_row(name, f"{result['n']:,}", shares[0], interval, shares[1], shares[2])
+    out.print(shown)
+    for name, result in results.items():
+        for line in _hidden(result):
+            out.print(f"{name}: {line}")
+    out.print(f"every answer: {folder}", markup=False, soft_wrap=True)
+
+
+def _hidden(result: dict[str, Any]) -> list[str]:
+    """What the rotations and the blanked questions of a task gave, in words."""
+    lines = []
+    turned = result.get("rotations", {})
+    if "skipped" in turned:
+        lines.append(f"no rotations: {turned['skipped']}")
+    elif turned:
+        lines.append(
+            f"over all {turned['rotations']} rotations of the options {100 * turned['accuracy']:.1f}% right; right in all of them "
+            f"{100 * turned['worst_case']['share']:.1f}%; another answer after some rotation {100 * turned['flip_rate']['share']:.1f}%"
+        )
+    if "blank" in result:
+        blank = result["blank"]
+        lines.append(
+            f"without the question {100 * blank['share']:.1f}% right ({100 * blank['low']:.1f} to {100 * blank['high']:.1f})"
+        )
+    return lines
+
+
+def _bundled(
+    model: str,
+    items: list[str] | None,
+    letters: bool,
+    normalise: str,
+    chat: bool | None,
+    limit: int | None,
+    data: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """The bundled exam, or other items by name, with bits per byte and emergencies, in one JSON file."""
+    from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
+    from pipelines.data import Sources
+    from pipelines.exam import examine, summary
+
     names = items or ["bundled-exam"]
     place = resolve_model(model)
     in_chat = chat if chat is not None else "base" not in Path(place).name

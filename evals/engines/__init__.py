@@ -1,0 +1,49 @@
+"""Who computes: a model in this process by transformers or by vLLM, or a server that speaks OpenAI's protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from corpora.fetch import file_sha256
+
+
+class Engine(Protocol):
+    """A model that can be examined."""
+
+    id: str  # as the user named it
+    name: str  # transformers, vllm or openai
+    fingerprint: (
+        str  # of the weights and the tokenizer; of the address and the model's name where they are out of reach
+    )
+    settings: str  # what else its answers depend on: versions, number format, batch size
+    chunk: int  # items that are asked at once, and kept at once when they are finished
+
+    def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Log-probability in nats of each continuation given the text before it."""
+
+    def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
+        """The likeliest continuation of each prompt, without what comes at and after the first of ``stop``."""
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """The messages in the model's own chat template, up to where the assistant begins."""
+
+
+SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".gguf"}
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """SHA-256 over the files of a model's folder that its answers depend on: weights, configuration, tokenizer, chat template."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and path.suffix in SUFFIXES and path.name != "manifest.json":
+            digest.update(f"{path.name} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def cut(text: str, stop: Sequence[str]) -> str:
+    """The text up to the first of ``stop``."""
+    places = [place for place in (text.find(one) for one in stop if one) if place >= 0]
+    return text[: min(places)] if places else text

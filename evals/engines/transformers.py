@@ -1,0 +1,65 @@
+"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.score``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import transformers
+
+from corpora.errors import OslerError
+from evals.engines import cut
+from evals.generate import greedy_answers
+from evals.score import continuation_log_probs
+
+MOST_AT_ONCE = 64  # prompts that are continued together
+KEPT_TOKENS = 65_536  # whose keys and values are held at once: 8 GiB at 128 KiB a token, as an 8B Llama 3 has
+
+
+class TransformersEngine:
+    """A loaded model and its tokenizer."""
+
+    name = "transformers"
+    chunk = 512
+
+    def __init__(self, model: Any, tokenizer: Any, id: str, fingerprint: str, batch_tokens: int = 8192) -> None:
+        """An engine.
+
+        Args:
+            model: a causal language model.
+            tokenizer: its tokenizer.
+            id: what the user calls it.
+            fingerprint: of its files.
+            batch_tokens: tokens computed at once, padding included.
+        """
+        self.model, self.tokenizer, self.id, self.fingerprint = model.eval(), tokenizer, id, fingerprint
+        self.batch_tokens = batch_tokens
+        self.settings = (
+            f"transformers {transformers.__version__}, torch {torch.__version__}, {model.dtype} on {model.device.type}, "
+            f"{batch_tokens} tokens at once"
+        )
+
+    def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """As ``Engine.log_probs``."""
+        return continuation_log_probs(self.model, self.tokenizer, pairs, self.batch_tokens, "options")
+
+    def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
+        """As ``Engine.generate``."""
+        # About the longest prompt's tokens, which have some four bytes each.
+        longest = max(len(prompt.encode()) for prompt in prompts) // 3
+        at_once = max(1, min(MOST_AT_ONCE, KEPT_TOKENS // (longest + max_tokens)))
+        texts = greedy_answers(
+            self.model, self.tokenizer, prompts, max_tokens, at_once, "answers", stop=stop, keep_marks=True
+        )
+        return [cut(text, stop) for text in texts]
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        """As ``Engine.render``.
+
+        Raises:
+            OslerError: the model has no chat template.
+        """
+        if self.tokenizer.chat_template is None:
+            raise OslerError(f"{self.id}: the model has no chat template; ask it with --no-chat")
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -1,0 +1,55 @@
+"""Finished parts of an exam, so that a run that was killed goes on where it stopped.
+
+A part is a chunk of items that were computed together. It is kept under a hash of the model, the engine's settings, the task and
+every prompt in it, and as a whole: were single items kept, those computed anew would be batched with other neighbours and could
+differ in the last bits, and the resumed run would not end with the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+
+def key_of(parts: Iterable[str]) -> str:
+    """SHA-256 of the parts in their order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8, "big") + encoded)
+    return digest.hexdigest()
+
+
+class Finished:
+    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(path)
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+
+    def get(self, key: str) -> tuple[Any, float] | None:
+        """What was found for the chunk and the seconds it took, if it is there."""
+        row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
+        return (json.loads(row[0]), float(row[1])) if row is not None else None
+
+    def put(self, key: str, found: Any, seconds: float) -> None:
+        """Keeps what was found for a chunk."""
+        with self._database:
+            self._database.execute(
+                "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (key, seconds, json.dumps(found, ensure_ascii=False))
+            )
+
+    def __enter__(self) -> Finished:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()

@@ -1,0 +1,109 @@
+"""What a model is given for an item: the prompt with its examples, and the answers that are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import jinja2
+
+from corpora.records import LETTERS, ExamItem
+from evals.tasks import Task
+
+Render = Callable[[list[dict[str, str]]], str]
+EXAMPLES_APART = "\n\n"  # between examples, as lm-eval and the MMLU authors have it
+DEFAULT_INSTRUCTION = {
+    "en": 'Think it through, then end with "The answer is X", where X is {letters}.',
+    "zh": "请先思考，最后以“答案是X”结束，X 为{letters}。",
+    "es": 'Razónelo y termine con "La respuesta es X", donde X es {letters}.',
+}
+ONE = {"en": "the letter of the right option", "zh": "正确选项的字母", "es": "la letra de la opción correcta"}
+ALL = {
+    "en": "the letters of all right options",
+    "zh": "所有正确选项的字母",
+    "es": "las letras de todas las opciones correctas",
+}
+
+
+@dataclass(frozen=True)
+class Prompter:
+    """Lays out the items of one task for one model.
+
+    ``render`` is the model's own chat template, or None for plain text. In the chat format the description is the system's turn and each
+    example a turn of the user and one of the assistant, and no space stands before the scored answer, as lm-eval has it.
+    """
+
+    task: Task
+    render: Render | None = None
+    examples: Sequence[ExamItem] = ()
+    free: bool = False  # whether the answer is written freely and not scored by likelihood
+    _templates: dict[str, jinja2.Template] = field(default_factory=dict, repr=False)
+
+    def continuations(self, item: ExamItem) -> list[str]:
+        """The answers that are scored by likelihood, one for each option."""
+        lead = "" if self.render is not None else self.task.lead
+        return [f"{lead}{answer}" for answer in self._answers(item)]
+
+    def prompt(self, item: ExamItem) -> str:
+        """Everything before the answer."""
+        description = self._template("description", item)
+        if self.render is None:
+            shown = [f"{self._ask(one)}{self.task.lead}{self._right(one)}{EXAMPLES_APART}" for one in self.examples]
+            return f"{description}{''.join(shown)}{self._ask(item)}"
+        messages = [{"role": "system", "content": description.strip()}] if description.strip() else []
+        for one in self.examples:
+            messages.append({"role": "user", "content": self._ask(one)})
+            messages.append({"role": "assistant", "content": self._right(one)})
+        messages.append({"role": "user", "content": self._ask(item)})
+        return self.render(messages)
+
+    def without_question(self) -> str:
+        """What stands before the answer when nothing is asked, for the answer's own likelihood."""
+        cue = self.task.cue.strip()
+        return cue if self.render is None else self.render([{"role": "user", "content": cue}])
+
+    @property
+    def lists_options(self) -> bool:
+        """Whether the prompt lists the options, so that their order is seen."""
+        return "options" in self.task.prompt or self._added
+
+    @property
+    def _added(self) -> bool:
+        """Whether the options are listed although the task scores their texts: one who answers freely has to know them."""
+        return self.free and self.task.answers == "texts" and not self.task.choices
+
+    def _ask(self, item: ExamItem) -> str:
+        asked = self._template("prompt", item)
+        if self._added and "options" not in self.task.prompt:
+            asked = f"{asked}\n{self._listed(item)}"
+        if self.free and self.render is not None:
+            count = ALL if self.task.several else ONE
+            language = self.task.language
+            said = self.task.instruction or DEFAULT_INSTRUCTION[language].format(letters=count[language])
+            return f"{asked}\n\n{said}"
+        return f"{asked}{self.task.cue}"
+
+    def _answers(self, item: ExamItem) -> list[str]:
+        return list(LETTERS[: len(item.options)]) if self.task.answers == "letters" else list(item.options)
+
+    def _right(self, item: ExamItem) -> str:
+        answers = self._answers(item)
+        return "".join(answers[place] for place in item.answers)
+
+    def _template(self, name: Literal["prompt", "description"], item: ExamItem) -> str:
+        if name not in self._templates:
+            self._templates[name] = self.task.template(name)
+        return self._templates[name].render(
+            question=item.question,
+            context=item.context,
+            options=self._listed(item),
+            letters=", ".join(LETTERS[: len(item.options)]),
+            subject=str(item.meta.get("subject", "")),
+        )
+
+    def _listed(self, item: ExamItem) -> str:
+        return "\n".join(
+            self.task.option.format(letter=letter, text=text)
+            for letter, text in zip(LETTERS, item.options, strict=False)
+        )

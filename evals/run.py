@@ -1,0 +1,248 @@
+"""Runs tasks on an engine, and writes for each a folder with every item's answer.
+
+``OUT/TASK/items.jsonl`` has an object for each item in the task's order, ``task.json`` how they were asked and by whom,
+``rotations.json`` and ``blank.json`` what the same items gave in another form, and ``OUT/results.json`` a summary of all tasks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from corpora.errors import DataError, OslerError
+from corpora.importing import writing
+from corpora.records import ExamItem
+from evals.asking import Asked, Given, choice_of
+from evals.engines import Engine
+from evals.finished import Finished
+from evals.items import Source, examples_of, items_of, provenance
+from evals.prompts import Prompter
+from evals.robustness import write_blank, write_json, write_rotations
+from evals.stats import wilson
+from evals.tasks import Task
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the tasks of a run are asked."""
+
+    chat: bool = False
+    num_fewshot: int | None = None  # None: the task's own
+    scoring: str | None = None  # likelihood or generative; None: the task's own
+    max_tokens: int | None = None  # of a freely written answer; None: the task's own
+    rotations: bool = False
+    blank: bool = False
+
+
+def adjusted(task: Task, options: Options) -> Task:
+    """The task as the command line asks it.
+
+    Raises:
+        DataError: the task cannot be asked so.
+    """
+    changed: dict[str, Any] = {}
+    if options.num_fewshot is not None:
+        changed["num_fewshot"] = options.num_fewshot
+    if options.max_tokens is not None:
+        changed["max_tokens"] = options.max_tokens
+    if options.scoring is not None and not task.open_ended:
+        if options.scoring == "likelihood" and task.several:
+            raise DataError(
+                f"task '{task.name}': several options may be right at once, which the likelihoods of single letters cannot tell; "
+                "it is scored generative"
+            )
+        changed["scoring"] = options.scoring
+    return task.model_copy(update=changed)
+
+
+def why_not(task: Task) -> str | None:
+    """Why a task cannot be scored by options alone; None where it can."""
+    needs = {
+        "rubric": "its open answers are marked by rubric, which needs a judge model",
+        "similarity": "its open answers are compared with references",
+        "numeric": "its answers are numbers within published limits",
+    }
+    if not task.open_ended:
+        return None
+    return f"task '{task.name}' is not scored by choosing options: {needs[task.scoring]}; nothing was asked"
+
+
+def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished) -> Row:
+    """Asks every item of ``task``, writes its folder, and returns the task's summary.
+
+    All rows are read once before the first is asked, so that a bad one is told at once.
+
+    Raises:
+        DataError: the data are not there or cannot be used.
+        OslerError: the task cannot be scored here.
+    """
+    refused = why_not(task)
+    if refused is not None:
+        raise OslerError(refused)
+    free = task.scoring == "generative"
+    widths = Counter(len(item.options) for item in items_of(task, source))
+    count = widths.total()
+    examples = examples_of(task, source, task.num_fewshot)
+    prompter = Prompter(task, engine.render if options.chat else None, examples, free)
+    asked = Asked(engine, prompter, finished)
+    folder.mkdir(parents=True, exist_ok=True)
+    chance, first = 0.0, ""
+    with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
+        for item, answer in asked.answers(items_of(task, source)):
+            first = first or prompter.prompt(item)
+            chance += _chance(item, task)
+            stream.write(json.dumps(row_of(item, answer, task), ensure_ascii=False) + "\n")
+            bar.update()
+    origin = provenance(task, source)
+    about = {
+        "task": task.name,
+        "title": task.title,
+        "version": task.version,
+        "language": task.language,
+        "metric": task.metric,
+        "scoring": task.scoring,
+        "normalise": task.normalise,
+        "num_fewshot": task.num_fewshot,
+        "chat_template": options.chat,
+        "prompt_example": first,
+        "source": task.source,
+        "licence": task.data_licence,
+        "data": {"file": origin.file, "sha256": origin.sha256},
+        "n": count,
+        "published_n": task.data.published,
+        "limit": source.limit,
+        "notes": _notes(task, source, widths),
+        "chance": chance / count,
+        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
+        "settings": engine.settings,
+        "osler": _osler_version(),
+        "seconds": asked.seconds,
+    }
+    write_json(folder / "task.json", about)
+    for name in ("rotations", "blank"):  # of an earlier run, which may have been asked in another way
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    if options.rotations:
+        write_rotations(task, asked, source, folder)
+    if options.blank:
+        write_blank(task, engine, prompter, source, folder, finished)
+    return summary_of(folder)
+
+
+def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
+    """What is unlike the published form of the task."""
+    notes = []
+    count, published = widths.total(), task.data.published
+    if published is not None and source.limit is None and task.data.limit is None and count != published:
+        notes.append(f"{count:,} items were read, and the published split has {published:,}")
+    expected = task.options and task.options + (task.variant == "unsure")
+    if expected and set(widths) != {expected}:
+        seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
+        notes.append(f"the published items have {task.options} options each, and those read: {seen}")
+    return notes
+
+
+def summary_of(folder: Path) -> Row:
+    """The summary of a task's folder, with what its rotations and its blanked questions gave and what is unlike the published task."""
+    found = _summarise(folder)
+    found["notes"] = json.loads((folder / "task.json").read_text(encoding="utf-8"))["notes"]
+    for name in ("rotations", "blank"):
+        if (folder / f"{name}.json").is_file():
+            found[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return found
+
+
+def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
+    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept."""
+    model = {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name}
+    path = out / "results.json"
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = earlier["tasks"] if earlier.get("model") == model else {}
+    found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
+    write_json(path, found)
+    return found
+
+
+def row_of(item: ExamItem, given: Given, task: Task) -> Row:
+    """The line of ``items.jsonl`` for one item."""
+    chosen = choice_of(given, item, task)
+    right = chosen is not None and sorted(chosen) == sorted(item.answers)
+    return {
+        "id": item.id,
+        "cluster": _cluster(item),
+        "subject": str(item.meta["subject"]) if item.meta.get("subject") else None,
+        "question": f"{item.context}\n\n{item.question}" if item.context else item.question,
+        "options": item.options,
+        "gold": sorted(item.answers),
+        "chosen": chosen,
+        "right": right,
+        "score": 1.0 if right else 0.0,
+        "scores": given.scores,
+        "text": given.text,
+        "key_error": item.id in task.key_errors,
+    }
+
+
+def _cluster(item: ExamItem) -> str | None:
+    """A name that items on the same passage share."""
+    if item.context:
+        return hashlib.sha256(item.context.encode()).hexdigest()[:12]
+    return str(item.meta["cluster"]) if item.meta.get("cluster") else None
+
+
+def _chance(item: ExamItem, task: Task) -> float:
+    """The share of right answers of one who guesses: one of the options, or, where several may be right, any set of them."""
+    return 1 / 2 ** len(item.options) if task.several else 1 / len(item.options)
+
+
+def _summarise(folder: Path) -> Row:
+    """The summary by ``evals.summary``, or n, accuracy and Wilson's interval where it is not installed."""
+    try:
+        summarise = importlib.import_module("evals.summary").summarise
+    except ModuleNotFoundError:
+        return _plain_summary(folder)
+    found: Row = summarise(folder)
+    return found
+
+
+def _plain_summary(folder: Path) -> Row:
+    n = right = unparsed = key_errors = 0
+    with (folder / "items.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            n += 1
+            right += row["right"]
+            unparsed += row["chosen"] is None
+            key_errors += row["key_error"]
+    low, high = wilson(right, n)
+    chance = json.loads((folder / "task.json").read_text(encoding="utf-8"))["chance"]
+    return {
+        "n": n,
+        "accuracy": right / n,
+        "low": low,
+        "high": high,
+        "interval": "wilson",
+        "chance": chance,
+        "unparsed": unparsed / n,
+        "key_errors": key_errors,
+    }
+
+
+def _osler_version() -> str:
+    try:
+        return version("osler")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _bar(total: int, label: str) -> Any:
+    return tqdm(total=total, desc=label, unit="item", leave=False, disable=None)

@@ -1,0 +1,62 @@
+"""The commands that list and show the tasks of the exam."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.cli.options import JsonOption, app, out
+
+tasks_app = typer.Typer(help="Tasks and suites of the exam.", no_args_is_help=True)
+app.add_typer(tasks_app, name="tasks")
+
+
+@tasks_app.command("list")
+def tasks_list(as_json: JsonOption = False) -> None:
+    """List the tasks and suites of the exam."""
+    show_tasks(as_json)
+
+
+@tasks_app.command("show")
+def tasks_show(name: Annotated[str, typer.Argument(help="A task, or the path of a YAML file of your own.")]) -> None:
+    """Show all that a task says, with what it takes over from others, and how to get its data."""
+    import yaml
+
+    from evals.items import how_to_get
+    from evals.tasks import load_task
+
+    task = load_task(name)
+    told = {**task.model_dump(exclude_defaults=True), "licence": task.data_licence}
+    print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=120), end="")
+    print(f"# its data: {how_to_get(task)}")
+
+
+def show_tasks(as_json: bool) -> None:
+    """Lists the tasks and suites, with sizes and scoring."""
+    from evals.tasks import load_suite, load_task, suite_names, task_names
+
+    tasks = [load_task(name) for name in task_names()]
+    suites = {name: load_suite(name) for name in suite_names()}
+    if as_json:
+        told = {
+            "tasks": {task.name: task.model_dump(exclude={"name"}) for task in tasks},
+            "suites": {name: [task.name for task in its] for name, (_, its) in suites.items()},
+        }
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    shown = Table(title="tasks")
+    for head in ("task", "title", "language", "n", "scoring"):
+        shown.add_column(head)
+    for task in tasks:
+        n = f"{task.data.limit or task.data.published:,}" if task.data.limit or task.data.published else "?"
+        shown.add_row(task.name, task.title, task.language, n, task.scoring)
+    out.print(shown)
+    shown = Table(title="suites")
+    for head in ("suite", "title", "tasks"):
+        shown.add_column(head)
+    for name, (title, its) in suites.items():
+        shown.add_row(name, title, ", ".join(task.name for task in its))
+    out.print(shown)

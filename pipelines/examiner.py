@@ -1,0 +1,103 @@
+"""The command line's exam by task files: which engine is asked, which tasks, and where the answers are written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from corpora.errors import DataError, OslerError
+from evals.engines import Engine, weights_fingerprint
+from evals.finished import Finished
+from evals.items import Source
+from evals.run import Options, adjusted, run_task, why_not, write_results
+from evals.tasks import Task
+from serving.hardware import has_gpu
+from serving.server import environment
+
+EngineName = Literal["transformers", "vllm", "openai"]
+CACHE = ".finished.sqlite"
+# As the server has it (``serving.server``): the worker in this process, and no compiling for one exam.
+ON_A_PROCESSOR = {"enforce_eager": True, "distributed_executor_backend": "uni", "max_num_seqs": 128}
+
+
+def engine_of(model: str, name: EngineName, url: str | None) -> Engine:
+    """The engine that asks ``model``.
+
+    Raises:
+        OslerError: the model or the server cannot be used, or ``name`` and ``url`` do not go together.
+    """
+    if name == "openai":
+        if url is None:
+            raise OslerError("--engine openai asks a server that already runs: name its address with --url")
+        from evals.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(url, model)
+    from pipelines import training
+    from pipelines.config import resolve_model
+
+    folder = Path(resolve_model(model))
+    fingerprint = weights_fingerprint(folder)
+    if name == "vllm":
+        from evals.engines.vllm import VllmEngine
+
+        os.environ.update(environment())
+        return VllmEngine(folder, model, fingerprint, **({} if has_gpu() else ON_A_PROCESSOR))
+    from evals.engines.transformers import TransformersEngine
+
+    tokenizer = training.load_tokenizer(folder)
+    loaded = training.load_model(folder, training=False)
+    return TransformersEngine(loaded.to("cuda") if has_gpu() else loaded, tokenizer, model, fingerprint)
+
+
+def asked_in_chat(model: str, engine: Engine) -> bool:
+    """Whether a model is asked in its chat format when nothing is said: it has one, and is not called a base model."""
+    if "base" in Path(model).name.lower():
+        return False
+    try:
+        engine.render([{"role": "user", "content": "?"}])
+    except OslerError:
+        return False
+    return True
+
+
+def examine_tasks(
+    engine: Engine,
+    tasks: Sequence[Task],
+    source: Source,
+    options: Options,
+    out: Path,
+    suite: str | None,
+    told: Callable[[str], None],
+) -> dict[str, Any]:
+    """Runs the tasks and writes ``out``; of several, those that cannot be run are listed in the results with the reason.
+
+    Raises:
+        OslerError: none of the tasks can be run.
+    """
+    summaries: dict[str, Any] = {}
+    skipped: dict[str, str] = {}
+    out.mkdir(parents=True, exist_ok=True)
+    with Finished(out / CACHE) as finished:
+        for task in tasks:
+            try:
+                summaries[task.name] = run_task(
+                    adjusted(task, options), engine, source, out / task.name, options, finished
+                )
+                for note in summaries[task.name]["notes"]:
+                    told(f"{task.name}: {note}")
+            except DataError as error:
+                if len(tasks) == 1:
+                    raise
+                skipped[task.name] = str(error)
+                told(f"left out: {error}")
+            except OslerError as error:
+                if why_not(task) is None or len(tasks) == 1:
+                    raise
+                skipped[task.name] = str(error)
+                told(f"left out: {error}")
+            write_results(out, engine, suite, summaries, skipped)
+    if not summaries:
+        raise OslerError(f"none of the tasks could be run: {'; '.join(skipped.values())}")
+    return write_results(out, engine, suite, summaries, skipped)

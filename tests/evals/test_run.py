@@ -1,0 +1,298 @@
+"""A run writes every item's answer, holds a chunk in memory and no more, and goes on after it was killed to the same bytes."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from corpora.errors import OslerError
+from evals.engines.transformers import TransformersEngine
+from evals.finished import Finished
+from evals.items import Source
+from evals.run import Options, adjusted, run_task
+from evals.stats import wilson
+from evals.tasks import Task, load_task
+from pipelines import training
+
+LETTERS = "ABCD"
+
+
+class Stub:
+    """An engine whose answers a test decides from the prompt."""
+
+    id, name, fingerprint, settings, chunk = "stub", "stub", "0" * 64, "", 512
+
+    def __init__(self, choose, chunk: int = 512) -> None:
+        self.choose, self.chunk, self.asked = choose, chunk, 0
+
+    def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        self.asked += len(pairs)
+        return [0.0 if after.strip() == self.choose(before) else -1.0 for before, after in pairs]
+
+    def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
+        self.asked += len(prompts)
+        return [self.choose(prompt) for prompt in prompts]
+
+    def render(self, messages: list[dict[str, str]]) -> str:
+        return "".join(f"[{message['role']}]{message['content']}" for message in messages)
+
+
+def oracle(prompt: str) -> str:
+    """The letter before the option that says it is right."""
+    return next(line[0] for line in prompt.splitlines() if line.endswith("(right)"))
+
+
+def test_file(path: Path, count: int) -> Path:
+    """Questions whose right option says so; the key goes round."""
+    with path.open("w", encoding="utf-8") as stream:
+        for number in range(count):
+            options = {letter: f"option {letter} of {number}" for letter in LETTERS}
+            key = LETTERS[number * 7 % 4 if number % 5 else 0]
+            options[key] += " (right)"
+            row = {"id": str(number), "question": f"Question {number}?", "options": options, "answer_idx": key}
+            stream.write(json.dumps(row) + "\n")
+    return path
+
+
+test_file.__test__ = False  # type: ignore[attr-defined]
+
+
+def run(folder: Path, engine: Stub, count: int = 400, task: Task | None = None, **options: object):
+    file = test_file(folder / "test.jsonl", count)
+    task = task or load_task("medqa")
+    asked = Options(**options)  # type: ignore[arg-type]
+    with Finished(folder / "finished.sqlite") as finished:
+        summary = run_task(adjusted(task, asked), engine, Source(file=file), folder / task.name, asked, finished)
+    lines = (folder / task.name / "items.jsonl").read_text(encoding="utf-8").splitlines()
+    return summary, [json.loads(line) for line in lines]
+
+
+def test_an_oracle_is_always_right(tmp_path: Path):
+    summary, rows = run(tmp_path, Stub(oracle))
+    assert summary["accuracy"] == 1.0
+    assert [row["id"] for row in rows] == [f"test/{number}" for number in range(400)]
+    about = json.loads((tmp_path / "medqa" / "task.json").read_text())
+    assert about["n"] == 400
+    assert about["chance"] == 0.25
+    assert about["prompt_example"].startswith("Question: Question 0?\nA. option A of 0 (right)\n")
+    assert {
+        "task",
+        "title",
+        "version",
+        "language",
+        "metric",
+        "scoring",
+        "normalise",
+        "num_fewshot",
+        "chat_template",
+        "source",
+        "licence",
+    } <= set(about)
+    assert set(rows[0]) == {
+        "id",
+        "cluster",
+        "subject",
+        "question",
+        "options",
+        "gold",
+        "chosen",
+        "right",
+        "score",
+        "scores",
+        "text",
+        "key_error",
+    }
+
+
+def test_a_constant_scores_the_keys_share_and_a_guesser_chance(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    summary, rows = run(tmp_path / "a", Stub(lambda prompt: "A"))
+    assert summary["accuracy"] == sum(row["gold"] == [0] for row in rows) / 400
+    (tmp_path / "b").mkdir()
+    summary, _ = run(tmp_path / "b", Stub(lambda prompt: random.Random(prompt).choice(LETTERS)), 4000)
+    low, high = wilson(round(summary["accuracy"] * 4000), 4000, 0.99)
+    assert low <= 0.25 <= high
+
+
+def test_rotations_tell_a_model_that_knows_from_one_that_likes_a_letter(tmp_path: Path):
+    summary, _ = run(tmp_path, Stub(oracle), 40, rotations=True)
+    assert summary["rotations"]["flip_rate"]["share"] == 0
+    assert summary["rotations"]["worst_case"]["share"] == 1
+    (tmp_path / "a").mkdir()
+    summary, _ = run(tmp_path / "a", Stub(lambda prompt: "A"), 40, rotations=True)
+    assert summary["rotations"]["flip_rate"]["share"] == 1
+    assert summary["rotations"]["worst_case"]["share"] == 0
+    assert summary["rotations"]["accuracy"] == pytest.approx(0.25)
+
+
+def test_without_the_question_the_options_alone_are_shown(tmp_path: Path):
+    seen: list[str] = []
+
+    def choose(prompt: str) -> str:
+        seen.append(prompt)
+        return "B"
+
+    summary, rows = run(tmp_path, Stub(choose), 40, blank=True)
+    assert "Question 0?" in seen[0]
+    assert "Question: \nA. option A of 39" in seen[-1]
+    assert summary["blank"]["share"] == sum(row["gold"] == [1] for row in rows) / 40
+
+
+def test_what_is_finished_is_not_asked_again(tmp_path: Path):
+    engine = Stub(oracle, chunk=100)
+    run(tmp_path, engine)
+    asked = engine.asked
+    run(tmp_path, engine)
+    assert engine.asked == asked == 1600
+    other = Stub(oracle, chunk=100)
+    other.fingerprint = "1" * 64
+    run(tmp_path, other)
+    assert other.asked == 1600
+
+
+def extraction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads an answer that is one letter, and nothing else."""
+    module = ModuleType("evals.extraction")
+
+    def extract_choices(text: str, options: Sequence[str], several: bool = False, language: str = "en"):
+        found = [LETTERS.index(letter) for letter in text if letter in LETTERS]
+        return found if found and (several or len(found) == 1) else None
+
+    module.extract_choices = extract_choices  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "evals.extraction", module)
+
+
+def test_a_text_is_read_without_its_thoughts_and_garbage_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    extraction(monkeypatch)
+    thinker = Stub(lambda prompt: f"<think>A, B, C or D?</think>{oracle(prompt)}")
+    summary, rows = run(tmp_path, thinker, 40, scoring="generative", chat=True)
+    assert summary["accuracy"] == 1.0
+    assert rows[0]["text"].startswith("<think>")
+    (tmp_path / "b").mkdir()
+    summary, rows = run(tmp_path / "b", Stub(lambda prompt: "<think>A"), 40, scoring="generative")
+    assert (summary["accuracy"], summary["unparsed"]) == (0.0, 1.0)
+    assert all(row["chosen"] is None for row in rows)
+
+
+def test_several_right_options_are_right_as_a_set_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    extraction(monkeypatch)
+    task = load_task("cmexam")
+    rows = [{"Question": f"题{n}", "Options": "A 甲\nB 乙\nC 丙\nD 丁", "Answer": "AC"} for n in range(3)]
+    file = tmp_path / "test.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    said = iter(["AC", "A", "ABC"])
+    with Finished(tmp_path / "f.sqlite") as finished:
+        summary = run_task(
+            task, Stub(lambda prompt: next(said)), Source(file=file), tmp_path / "out", Options(), finished
+        )
+    assert summary["accuracy"] == pytest.approx(1 / 3)
+    with pytest.raises(OslerError, match="several options may be right"):
+        adjusted(task, Options(scoring="likelihood"))
+
+
+def test_a_task_that_needs_a_judge_says_so(tmp_path: Path):
+    with pytest.raises(OslerError, match="needs a judge model"):
+        run(tmp_path, Stub(oracle), task=load_task("healthbench"))
+
+
+def test_memory_does_not_grow_with_the_items(tmp_path: Path):
+    def peak(count: int) -> int:
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        test_file(folder / "test.jsonl", count)
+        tracemalloc.start()
+        with Finished(folder / "f.sqlite") as finished:
+            run_task(
+                load_task("medqa"),
+                Stub(oracle, 256),
+                Source(file=folder / "test.jsonl"),
+                folder / "out",
+                Options(),
+                finished,
+            )
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(100)  # what is loaded once
+    few, many = peak(300), peak(1800)
+    assert many < few * 1.5, (few, many)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from evals.finished import Finished
+from evals.items import Source
+from evals.run import Options, run_task
+from evals.tasks import load_task
+from evals.engines.transformers import TransformersEngine
+from pipelines import training
+base, file, out, pause = sys.argv[1:]
+engine = TransformersEngine(training.load_model(base, training=False), training.load_tokenizer(base), base, "f")
+engine.chunk = 16
+whole = engine.log_probs
+def slow(pairs):
+    time.sleep(float(pause))
+    return whole(pairs)
+engine.log_probs = slow
+with Finished(Path(out) / "f.sqlite") as finished:
+    run_task(load_task("medqa"), engine, Source(file=Path(file)), Path(out) / "medqa", Options(), finished)
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, tiny_model: Path):
+    file = test_file(tmp_path / "test.jsonl", 96)
+
+    def start(out: str, pause: float) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tiny_model), str(file), str(tmp_path / out), str(pause)]
+        )
+
+    (tmp_path / "killed").mkdir()
+    process = start("killed", 0.5)
+    partial = tmp_path / "killed" / "medqa" / ".items.jsonl.partial"
+    deadline = time.monotonic() + 60
+    while not finished_chunks(tmp_path / "killed" / "f.sqlite") >= 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert partial.exists()
+    assert not (tmp_path / "killed" / "medqa" / "items.jsonl").exists()
+    before = finished_chunks(tmp_path / "killed" / "f.sqlite")
+    assert 2 <= before < 6
+    (tmp_path / "whole").mkdir()
+    assert start("killed", 0).wait(120) == 0
+    assert finished_chunks(tmp_path / "killed" / "f.sqlite") == 6
+    torch.set_num_threads(1)
+    model, tokenizer = training.load_model(tiny_model, training=False), training.load_tokenizer(tiny_model)
+    engine = TransformersEngine(model, tokenizer, "tiny", "f")
+    engine.chunk = 16
+    with Finished(tmp_path / "whole" / "f.sqlite") as finished:
+        run_task(load_task("medqa"), engine, Source(file=file), tmp_path / "whole" / "medqa", Options(), finished)
+    killed, whole = ((tmp_path / out / "medqa" / "items.jsonl").read_bytes() for out in ("killed", "whole"))
+    assert killed == whole
+
+
+def finished_chunks(path: Path) -> int:
+    import sqlite3
+
+    if not path.is_file():
+        return 0
+    try:
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            return int(database.execute("SELECT count(*) FROM chunks").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
