@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from corpora.curate.units import simplified, units
+from evals import answer_wording as wording
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPOKEN_UP_TO = 4000  # characters at the reply's end that are read: a final answer stands there, or at the start
@@ -60,14 +61,15 @@ def strip_thinking(text: str) -> str:
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|rm|bf)\s?\{([^{}]{0,300})\}")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{([^{}]{0,300})\}")
-_TAGGED = re.compile(r"<(answer|final_answer|choice)>([^<]{0,300})</\1>", _I)
+_TAGGED = re.compile(r"[<\[](answer|final_answer|choice)[>\]]([^<\[]{0,300})[<\[]/\1[>\]]", _I)
+_END_TOKENS = re.compile(r"<\|[a-z_]{1,30}\|>|</s>|<eos>|<end_of_turn>", _I)
 _FIELD = re.compile(
-    r"[\"'](?:(?:final|correct)?[_ ]?(?:answers?|choice|option)(?:[_ ]?(?:letter|choice|option))?|selected(?:[_ ]?option)?|(?:正确|最终)?答案)[\"']"
+    r"[\"'](?:(?:[a-z]{1,12}[_ ])?(?:answers?|choice|option|letter|response|prediction)(?:[_ ][a-z]{1,8})?|(?:正确|最终)?答案)[\"']"
     r"\s?:\s?(?:[\"']([^\"'\n]{1,300})[\"']|\[([^\]\n]{1,300})\])",
     _I,
 )
 _MARKUP = re.compile(
-    r"</?(?:b|i|strong|em|u|p|br)\s?/?>|(?<![A-Za-z0-9])\*+|\*+(?![A-Za-z0-9])|(?<!\w)_+|_+(?!\w)|[`$#【】「」『』]|\\[()\[\]]",
+    r"</?(?:b|i|strong|em|u|p|br)\s?/?>|(?<![A-Za-z0-9])\*+|\*+(?![A-Za-z0-9])|(?<!\w)_+|_+(?!\w)|[`$#「」『』]|\\[()\[\]]",
     _I,
 )
 
@@ -77,49 +79,13 @@ def _one_form(text: str) -> str:
     text = "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
     text = unicodedata.normalize("NFC", text)
     for _ in range(3):
-        text = _WRAPPED.sub(r"\1", text)
+        text = _WRAPPED.sub(r" \1", text)
+    text = re.sub(r"\\(?:rm|bf|text)\s", "", _END_TOKENS.sub("", text))
+    text = re.sub(r"\\boxed\s{1,2}([A-Z])(?![A-Za-z])", r"\\boxed{\1}", text)
     text = _BOXED.sub(r"\nAnswer: \1\n", text)
     text = _TAGGED.sub(r"\nAnswer: \2\n", text)
     text = _FIELD.sub(lambda found: "\nAnswer: " + re.sub("[\"']", "", found[1] or found[2]) + "\n", text)
-    return _MARKUP.sub("", text).strip()
-
-
-# --- A label, or an option's words, at a place -----------------------------------------------------------------------------------------
-
-_OPENING = re.compile(
-    r"[\s:\"'“(\[{<]{0,6}(?:(?:the\s)?(?:option|choice|letter|answer)s?(?![a-z])|选项)?[\s:\"'“(\[{<]{0,6}", _I
-)
-_APART = r"[)\]]?(?:\s?(?:[,;、&+和与及]|以及)\s?|\s?,?\s?and\s|\s)(?:(?:and|also)\s)?(?:option\s)?[(\[]?"
-_LETTER = re.compile(r"([A-Z]|[a-j])(?![A-Za-z0-9]|'[A-Za-z])")
-_NEXT_LETTER = re.compile(rf"{_APART}(?:([A-Z])|([a-j]))(?![A-Za-z0-9]|'[A-Za-z]|\.\s?[a-z])")  # not that of "E. coli"
-_GLUED = re.compile(
-    r"[A-J]{2,10}(?=[\s)\]}\"”>]{0,3}(?:$|[.,;:!?\n(。，；、！？]|选项|项|是|为|因|两|三|四|五|都|均|全|正确|对)|\s(?:because|since|are|is)\b)"
-    r"|[a-j]{2,10}(?=[\s.)\]}\"]*(?:\n|$))"
-)
-_GOES_ON = (
-    r"(?:because|since|as|which|due|given|based|for|with|by|is|are|was|so|thus|but|and|not|rather|instead|although|though|while|only|"
-    r"hence|if|or|explanation|reason|reasoning|rationale|justification|note|i|it|this|that|the|correct|right)\b"
-)
-_AFTER_LABEL = re.compile(
-    rf"[)\]}}\"'”>]{{0,3}}\s{{0,3}}(?:$|[.,;:!?)\]}}\n\"'”(\[/=。，；：！？、—–…|]|-\s|-+>|→|{_GOES_ON}|(?<=\s)[㐀-鿿]|"
-    r"(?:选项|项|是|为|因|由|两|三|四|五|都|均|全|吗|呢|吧|正确|对|错|不|而|但|或|有误|符合|最|故|所以))",
-    _I,
-)
-_NOT_ABBREVIATED = re.compile(rf"\.(?:\s?$|\s?\n|\s*[^a-z\s]|\s+(?i:{_GOES_ON}))")
-_CLOSING = re.compile(r"[\s)\]}.:、,;\"'”-]{0,6}")
-_AFTER_WORDS = re.compile(
-    r"[\s\"'”}\])]{0,4}(?:$|\.(?!\d)|[,;:!?\n(。，；、！？—–]|-\s|(?:because|since|as|which|due to|given|is (?:the )?(?:correct|right|best))\b|因为|由于|吗)",
-    _I,
-)
-_JOINT = re.compile(r"\s?(?:[,;、&/\n]|和|与|及|或)\s?(?:(?:and|or)\s)?|\s(?:and|or|&)\s", _I)
-_ALL = re.compile(
-    r"all (?:of )?(?:the (?:above|options)|these|them)|(?:以上|上述)(?:选项)?(?:都|均|全)(?:是|对|正确|选)|全选", _I
-)
-_OR = re.compile(
-    r"(?:[)\].:,]\s?[^\s,.;]{1,30}(?:\s[^\s,.;]{1,30}){0,3})?[\s)\]\"]{0,4}(?:,\s?)?(?:or\b|或|还是|/)[\s(\[\"]{0,4}(?:maybe\s|perhaps\s|possibly\s|even\s)?(?:option\s|选项)?[A-Ja-j](?![A-Za-z])",
-    _I,
-)
-_ASKED = re.compile(r"[\s)\]}\"']{0,4}(?:[?？]|吗|呢)")
+    return _MARKUP.sub("", text.replace("【", "\n").replace("】", ":")).strip()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -159,29 +125,33 @@ class _Reader:
         return best
 
     def _ended(self, end: int) -> bool:
-        if _AFTER_WORDS.match(self.text, end):
-            return True
-        joint = _JOINT.match(self.text, end)
-        return joint is not None and any(
-            phrase.match(self.text, joint.end()) for phrase in map(_phrase, self.options) if phrase
-        )
+        for _ in range(len(self.options)):
+            if wording.AFTER_WORDS.match(self.text, end):
+                return True
+            joint = wording.JOINT.match(self.text, end)
+            phrases = [phrase for phrase in map(_phrase, self.options) if phrase] if joint else []
+            following = [phrase.match(self.text, joint.end()) for phrase in phrases] if joint else []
+            end = max((match.end() for match in following if match), default=-1)
+            if end < 0:
+                return False
+        return False
 
     def label(self, start: int) -> _Named | None:
         """The label or labels that stand at ``start``."""
         text = self.text
-        found = _LETTER.match(text, start)
+        found = wording.LETTER.match(text, start)
         if found:
             named, end = [found[1]], found.end()
             small = named[0].islower()
             # "(B) B cells" is one label with its words.
-            while not self.words(_CLOSING.match(text, end).end()):  # type: ignore[union-attr]
-                more = _NEXT_LETTER.match(text, end)
+            while not self.words(wording.CLOSING.match(text, end).end()):  # type: ignore[union-attr]
+                more = wording.NEXT_LETTER.match(text, end)
                 if more is None or small != bool(more[2]):
                     break
                 named.append(more[1] or more[2])
                 end = more.end()
         else:
-            glued = _GLUED.match(text, start)
+            glued = wording.GLUED.match(text, start)
             if not glued:
                 return None
             named, end = list(glued[0]), glued.end()
@@ -190,37 +160,49 @@ class _Reader:
             if any(_LETTERS.index(letter.upper()) >= len(self.options) for letter in named):
                 return None  # "CABG" among five options is a word
         places = frozenset(_LETTERS.index(letter.upper()) for letter in named)
-        beside = self.words(_CLOSING.match(text, end).end()) if end < len(text) else None  # type: ignore[union-attr]
-        if beside is not None and len(named) == 1 and "\n" not in text[end : beside.end].strip(" )].:\n")[:1]:
-            close = "\n" not in text[end : _CLOSING.match(text, end).end()]  # type: ignore[union-attr]
-            if close:
-                return _Named(places if places == beside.places else None, beside.end)
-        if not _AFTER_LABEL.match(text, end):
+        beside = self.words(wording.CLOSING.match(text, end).end()) if end < len(text) else None  # type: ignore[union-attr]
+        if beside is not None and len(named) == 1 and "\n" not in text[end : wording.CLOSING.match(text, end).end()]:  # type: ignore[union-attr]
+            return self._listed(beside) if places == beside.places else _Named(None, beside.end)
+        if not wording.AFTER_LABEL.match(text, end):
             own = _phrase(self.options[min(places)]) if max(places) < len(self.options) else None
             if own is None or not own.match(text, end):
                 return None
-        elif text[end : end + 1] == "." and text[end + 1 : end + 2] != "." and not _NOT_ABBREVIATED.match(text, end):
+        elif (
+            text[end : end + 1] == "."
+            and text[end + 1 : end + 2] != "."
+            and not wording.NOT_ABBREVIATED.match(text, end)
+        ):
             return None  # "E. coli"
         if max(places) >= len(self.options):
             return _Named(None, end)
         return _Named(places, end)
 
+    def _listed(self, first: _Named) -> _Named:
+        """``first``, a label with its words, and where several may be right the labels with their words that follow it."""
+        joint = wording.JOINT.match(self.text, first.end) if self.several else None
+        more = self.label(joint.end()) if joint else None
+        if more is None or not more.places or not first.places:
+            return first
+        both = first.places | more.places
+        # All of them are the options said over again.
+        return _Named(both if len(both) < len(self.options) else None, more.end)
+
     def named(self, start: int) -> _Named | None:
         """What a cue that ends at ``start`` is followed by: an option's words, or labels."""
-        begin = _OPENING.match(self.text, start).end()  # type: ignore[union-attr]
+        begin = wording.OPENING.match(self.text, start).end()  # type: ignore[union-attr]
         by_words = self.words(start) or self.words(begin)
         by_label = self.label(begin)
-        if by_label is not None and by_label.places is not None and (self.several or len(by_label.places) == 1):
-            # "A fracture of the hip" is no label, since words follow; "A. Aspirin" is one with its words.
-            if by_words is None or by_words.end <= by_label.end:
-                return by_label
+        # "A fracture of the hip" is no label, since words follow; "A. Aspirin" is one with its words.
+        valid = by_label is not None and by_label.places and (self.several or len(by_label.places) == 1)
+        if by_label is not None and valid and (by_words is None or by_words.end <= by_label.end):
+            return by_label
         if by_words is not None:
             return self._joined(by_words)
         return self.everything(begin) or by_label
 
     def everything(self, start: int) -> _Named | None:
         """All options, where several may be right and "all of the above" is none of them."""
-        found = _ALL.match(self.text, start) if self.several else None
+        found = wording.ALL.match(self.text, start) if self.several else None
         return _Named(frozenset(range(len(self.options))), found.end()) if found else None
 
     def worded(self, start: int) -> _Named | None:
@@ -232,7 +214,7 @@ class _Reader:
         """``first`` with the options whose words are joined to it; a contradiction where one alone is asked for, or a choice is left."""
         places, end = first.places or frozenset(), first.end
         open_choice = False
-        while joint := _JOINT.match(self.text, end):
+        while joint := wording.JOINT.match(self.text, end):
             more = self.words(joint.end())
             if more is None:
                 break
@@ -242,105 +224,6 @@ class _Reader:
 
 
 # --- Statements -------------------------------------------------------------------------------------------------------------------------
-
-_WEAK, _PLAIN, _FINAL = range(3)
-_GAP = r"(?:,\s?(?:therefore|then|thus|hence|I think|I believe|in my opinion|in short),)?[^.;!?\n。；！？,，:：]{0,60}?"
-_SURE = r"(?:\s?(?:most likely|likely|probably|definitely|clearly|certainly|therefore|thus|hence|indeed|then|simply|now|actually|obviously|surely|best|still|,)\b,?){0,3}"
-_IS = rf"(?:\b(?:is|are|was|will be|would be|should be|must be|has to be)\b|'s\b){_SURE}\s?:?|\s?(?:[:=：]|-+>|→)|\s?(?:应该是|应当是|应是|应为|就是|也就是|便是|还是|[是为选])[:：]?"
-_NOUN = r"\b(?:answers?|(?:correct|best|right|final|chosen|my)\s(?:option|choice|response|selection)s?|(?:most likely |likely |final |correct )?diagnosis)\b(?!\s(?:choices|options)\b)|答案|(?:正确|最佳)的?(?:选项|选择|项)|诊断"
-# Each cue ends where the answer begins.
-_CUES: list[tuple[int, re.Pattern[str]]] = [
-    (_PLAIN, re.compile(rf"(?:{_NOUN})(?:\s\([a-z ]{{1,20}}\))?{_GAP}(?:{_IS})", _I)),
-    (_PLAIN, re.compile(rf"(?:{_NOUN})\s?(?:choice|option)?(?=[\s(\[]{{0,3}}[A-J]{{1,10}}(?![A-Za-z]))", _I)),
-    (
-        _PLAIN,
-        re.compile(
-            r"\b(?:choose|chose|choosing|pick|picked|select|selected|go(?:ing)? with|went with|opt(?:ing|ed)? for|guess(?: is| would be)?|vote for|settle on|"
-            r"stick with|lean(?:ing)? towards?|I(?:'d| would) (?:say|answer)|I(?:'ll| will) (?:say|answer))\s?:?",
-            _I,
-        ),
-    ),
-    (_PLAIN, re.compile(r"(?<![挑筛入备可单多])选(?!项)(?:择|定|取)?(?:答案|选项)?[:：为是]?")),
-    (
-        _PLAIN,
-        re.compile(r"(?:而是|而应(?:该)?(?:选|是)|应该是|应当是|应为|改(?:选|为)|剩下(?:的)?(?:只有)?(?:是)?)[:：]?"),
-    ),
-    (
-        _PLAIN,
-        re.compile(
-            r"(?:\b(?:wait|actually|sorry|oops|correction|I mean|I meant|rather|instead|(?<!anything )(?<!nothing )but)\b|\bno(?=[,.]))[\s,.:;!—–-]{0,4}(?:actually[, ]{0,2})?(?:(?:it's|it is|it should be|that's|make that)\s)?",
-            _I,
-        ),
-    ),
-    (
-        _PLAIN,
-        re.compile(
-            r"\b(?:so|therefore|thus|hence|consequently)\b,?\s?(?:(?:it's|it is|it must be|that's)\s)?(?:only\s)?|(?:所以|因此|故|综上)[,，]?(?:是|为|只有)?",
-            _I,
-        ),
-    ),
-    (_PLAIN, re.compile(r"\b(?:leaving|leaves|left with)\s(?:us\s|me\s)?(?:with\s)?(?:only\s|just\s)?", _I)),
-    (
-        _WEAK,
-        re.compile(
-            rf"(?:\b(?:it|this|that)(?:'s|\sis|\swas)|\b(?:must|has to|should|ought to|have to) be|\bI (?:think|believe|suspect)){_SURE}\s(?:it's\s|it is\s)?",
-            _I,
-        ),
-    ),
-    (
-        _WEAK,
-        re.compile(
-            r"\b(?:might|could|may|can) (?:also )?be\s|\b(?:perhaps|probably|possibly|likely)\s|(?:可能是|也许是|大概是|我认为是|我觉得是)",
-            _I,
-        ),
-    ),
-]
-_FINALLY = re.compile(r"\bfinal\b|最终|最后答案", _I)
-_HEDGED = re.compile(
-    r"\b(?:might|could|may|initially|seems?|appears?|tempting|at first|first thought|first instinct)\b|可能|似乎|起初|最初|一开始",
-    _I,
-)
-
-_BEFORE_VERDICT = r"(?:^|[.,;:!?\n(。，；：！？、]\s?|\b(?i:option|options|choice|choices|answer|letter|that|only|so|therefore|thus|hence|but|while|whereas|think|believe|since|because|then|and|both|say)\s\(?|选项|只有|所以|因此|故|以|为|知|[\s(](?<=[㐀-鿿，。]\s))"
-_RIGHT = (
-    r"(?:(?:is|are|seems?|looks?|was|would be|must be|has to be|=|:|-|–|—)\s?)(?:all\s|both\s|also\s|indeed\s|clearly\s|definitely\s|therefore\s|thus\s|the\s|most\s|more\s|single\s|only\s|a\s){0,4}"
-    r"(?:correct|right|best|true|appropriate|accurate|suitable|likely|probable|answers?|closest)\b"
-    r"|[✓✔✅☑]|(?:选项|项)?(?:说法|描述)?(?:均|都|才|也|显然|完全|更|最)?(?:是|为)?(?:最|唯一)?(?:正确|对(?!于|照|比|应|症|称)|合适|恰当|符合题意|最佳)"
-)
-_VERDICT = re.compile(
-    rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?(?:[.:、]\s?[^\n.;。；]{{0,80}}?[\s—–:-]{{1,3}}(?=(?:correct|right|true|[✓✔✅☑]|正确)))?(?:(?i:{_RIGHT})|(?<=\s)(?:correct|right|true)\b|正确)",
-    re.MULTILINE,
-)
-
-# What undoes a statement: before it in its clause, or behind it.
-_DENIED = re.compile(
-    r"\b(?:not|neither|nor|never|cannot|unlikely|if|whether|why|incorrect|wrong|rather than|instead of|rule out|ruled out|exclude|eliminate|anything but|unless|"
-    r"(?:is|are|do|does|did|was|would|could|should|can|wo|has|had)n't|don't|can't)\b|[不非没勿莫]|(?<![特分鉴级类区性个])别|是否|如果|假如|排除|错误|若",
-    _I,
-)
-_NO_DENIAL = re.compile(
-    r"\bif (?:I (?:had|have|were|must)|forced)\b|\bnot only\b|\bnot (?:surprisingly|hard to see)\b|不难|不仅|不但|不用说|毫不犹豫|非常|除非",
-    _I,
-)
-_CLAUSE = re.compile(
-    r"[.;!?,\n。；！？，:：]|\b(?:so|therefore|thus|hence|but|because|since|however|instead)\b|而是|所以|因此|故", _I
-)
-_UNDONE = re.compile(
-    r"[)\]\"'\s]{0,4}(?:选项|项)?\s?(?:(?:is|are|was|would be|seems?|can be|could be|looks?|may be|might be)\s)?(?:also\s|clearly\s|definitely\s|likely\s|probably\s|the\s|a\s|an\s|less\s|是|为|也|可|都|均|明显|显然){0,3}"
-    r"(?:not\b|n't|isn't|wrong|incorrect|false|excluded|ruled out|eliminated|unlikely|less likely|tempting|distractor|cannot|can't|out\b|不|错|非|有误|排除|被排除)",
-    _I,
-)
-_SUPPOSED = re.compile(
-    r"^\s*(?:if|had|were|unless|如果|假如|若|倘若)(?! (?:I|forced))[^.!?\n]{0,200}\bwould\b|^\s*(?:如果|假如|若|倘若)",
-    _I,
-)
-_SENTENCE = re.compile(r"[.!?\n。！？](?=\s|$)|[\n。！？]")
-_CORRECTS = re.compile(
-    r"\b(?:wait|actually|sorry|oops|correction|correcting|corrected|I mean|I meant|on second thoughts?|on reflection|reconsider\w*|re-?think\w*|re-?read\w*|re-?examin\w*|re-?evaluat\w*|mistake\w*|misread|"
-    r"mistaken|was wrong|is wrong|incorrect|however|rather|instead|hmm|let me (?:re|check|think)\w*|but|scratch that|changed? my|no)\b"
-    r"|不对|等等|等一下|更正|纠正|改为|改选|重新|抱歉|其实|说错|写错|而是|但是|然而|不过|修正|仔细",
-    _I,
-)
 
 
 @dataclass(frozen=True)
@@ -355,43 +238,53 @@ class _Statement:
 
 def _stands(text: str, start: int, named_start: int, named_end: int) -> bool:
     """Whether a statement that begins at ``start``, and its label at ``named_start``, is neither denied, asked nor supposed."""
-    if _ASKED.match(text, named_end) or _UNDONE.match(text, named_end):
+    if wording.ASKED.match(text, named_end) or wording.UNDONE.match(text, named_end):
         return False
     before = text[max(0, start - 80) : named_start]
-    sentence = _SENTENCE.split(text[max(0, start - 240) : start])[-1]
-    if _SUPPOSED.match(sentence + text[start:named_end]):
+    sentence = wording.SENTENCE.split(text[max(0, start - 240) : start])[-1]
+    if wording.SUPPOSED.match(sentence + text[start:named_end]):
         return False
-    return not _DENIED.search(_NO_DENIAL.sub("", _CLAUSE.split(before)[-1]))
+    return not wording.DENIED.search(wording.NO_DENIAL.sub("", wording.CLAUSE.split(before)[-1]))
 
 
 def _after_cues(reader: _Reader) -> Iterator[_Statement]:
     text = reader.text
-    for weight, cue in _CUES:
+    cues = [(weight, cue, False) for weight, cue in wording.CUES]
+    cues += [(wording.PLAIN, cue, True) for cue in wording.LOOSE_CUES]
+    for weight, cue, loose in cues:
         for match in cue.finditer(text):
-            said = match[0]
             named = reader.named(match.end())
             if named is None or not _stands(text, match.start(), match.end(), named.end):
                 continue
-            places = None if _OR.match(text, named.end) else named.places
-            clause = _CLAUSE.split(text[max(0, match.start() - 40) : match.start()])[-1] + said
-            heavy = _FINAL if weight == _PLAIN and _FINALLY.search(clause) else weight
-            yield _Statement(
-                match.start(),
-                match.end(),
-                named.end,
-                places,
-                _WEAK if _HEDGED.search(clause) and heavy == _PLAIN else heavy,
-            )
+            if loose and not wording.LABEL_ENDS.match(text, named.end):
+                continue
+            if wording.KIND.search(match[0]) and not reader.words(match.end()):
+                continue
+            places = None if wording.OR.match(text, named.end) else named.places
+            clause = wording.CLAUSE.split(text[max(0, match.start() - 40) : match.start()])[-1] + match[0]
+            if weight == wording.PLAIN and wording.FINALLY.search(clause):
+                heavy = wording.FINAL
+            else:
+                heavy = wording.WEAK if wording.HEDGED.search(clause) else weight
+            yield _Statement(match.start(), match.end(), named.end, places, heavy)
+    for match in wording.WORD_CUES.finditer(text):
+        worded = reader.worded(match.end())
+        if worded is not None and _stands(text, match.start(), match.end(), worded.end):
+            yield _Statement(match.start(), match.end(), worded.end, worded.places, wording.WEAK)
 
 
 def _verdicts(reader: _Reader) -> Iterator[_Statement]:
     text = reader.text
-    for match in _VERDICT.finditer(text):
+    for match in wording.VERDICT.finditer(text):
         label = match["label"]
         letters = re.findall(r"[A-Ja-j]", re.sub(r"\band\b|\boption\b|also", "", label))
         places = frozenset(_LETTERS.index(letter.upper()) for letter in letters)
-        before = _CLAUSE.split(text[max(0, match.start("label") - 60) : match.start("label")])[-1]
-        if _DENIED.search(before) or _ASKED.match(text, match.end()) or _OR.match(text, match.end("label")):
+        before = wording.CLAUSE.split(text[max(0, match.start("label") - 60) : match.start("label")])[-1]
+        if (
+            wording.DENIED.search(before)
+            or wording.ASKED.match(text, match.end())
+            or wording.OR.match(text, match.end("label"))
+        ):
             continue
         if re.search(r"(?:\bor|或)\s?$", before):
             continue
@@ -400,42 +293,45 @@ def _verdicts(reader: _Reader) -> Iterator[_Statement]:
             match.start("label"),
             match.end(),
             places if max(places) < len(reader.options) else None,
-            _PLAIN,
+            wording.PLAIN,
             verdict=True,
         )
-
-
-_LABELS = re.compile(r"(?:^|(?<=[\s(]))\(?([A-J])(?:[):、]|\.(?!\s?[a-z.]|\s*$))(?![A-Za-z0-9_])", re.MULTILINE)
-_BARE_HEAD = re.compile(r"[\s>•\-(\[\"'“]{0,4}(?:(?:option|choice|answer)\s|选项\s?)?[:：]?[\s(\[]{0,2}", _I)
+    for place, option in enumerate(reader.options):
+        phrase = _phrase(option)
+        for match in phrase.finditer(text) if phrase else ():
+            verdict = wording.WORDS_RIGHT.match(text, match.end())
+            if not verdict or wording.ASKED.match(text, verdict.end()):
+                continue
+            longest = reader.words(match.start()) or _Named(frozenset({place}), match.end())
+            clause = wording.CLAUSE.split(text[max(0, match.start() - 60) : match.start()])[-1].strip(" \"'(")
+            if longest.places == {place} and (not clause or wording.LEADS.fullmatch(clause)):
+                yield _Statement(match.start(), match.start(), match.end(), longest.places, wording.PLAIN, verdict=True)
 
 
 def _bare(reader: _Reader) -> Iterator[_Statement]:
     """The reply's first line, and its last, where they are an answer by themselves."""
     text = reader.text
-    labels = set(_LABELS.findall(text))
+    labels = set(wording.LABELS.findall(text))
     last = text.rfind("\n") + 1
     for start in sorted({0, last}):
-        head = _BARE_HEAD.match(text, start).end()  # type: ignore[union-attr]
+        head = wording.BARE_HEAD.match(text, start).end()  # type: ignore[union-attr]
         by_label = reader.label(head)
         small = text[head : head + 1].islower()
         if by_label is not None and small and not re.match(r"[).\]\"]{0,2}\s*(?:$|\n)|\)\s", text[by_label.end :]):
             by_label = None
-        if by_label is not None and re.match(
-            r"[)\]]?[ \t]+(?:is|are|was|and(?! not)|or|not|with|by|for|the|this|that|it|i|as|so|but|if)\b|(?:选项|项)(?!\s*(?:$|[。.,，;；\n]))",
-            text[by_label.end :],
-            _I,
-        ):
+        if by_label is not None and wording.ABOUT_IT.match(text, by_label.end):
             by_label = None  # a sentence about it
         if by_label is not None:
             named = {_LETTERS[place] for place in by_label.places or ()}
             if labels <= named or (by_label.places is None and len(labels) <= 1):
-                places = None if _OR.match(text, by_label.end) else by_label.places
+                places = None if wording.OR.match(text, by_label.end) else by_label.places
                 if _stands(text, start, head, by_label.end):
-                    yield _Statement(start, start, by_label.end, places, _PLAIN)
+                    yield _Statement(start, start, by_label.end, places, wording.PLAIN)
                 continue
         named_words = reader.worded(start) or reader.everything(start)
-        if named_words is not None and not labels and _stands(text, start, start, named_words.end):
-            yield _Statement(start, start, named_words.end, named_words.places, _WEAK)
+        its_own = {_LETTERS[place] for place in named_words.places or ()} if named_words else set()
+        if named_words is not None and labels <= its_own and _stands(text, start, start, named_words.end):
+            yield _Statement(start, start, named_words.end, named_words.places, wording.WEAK)
 
 
 def _weighed(statements: list[_Statement], text: str, several: bool) -> frozenset[int] | None:
@@ -460,8 +356,8 @@ def _weighed(statements: list[_Statement], text: str, several: bool) -> frozense
             if one.weight > current.weight:
                 current = one
             continue
-        corrected = _CORRECTS.search(text, max(0, current.end - 1), max(one.named, current.end - 1))
-        if one.weight > current.weight or (corrected and one.weight >= _PLAIN):
+        corrected = wording.CORRECTS.search(text, max(0, current.end - 1), max(one.named, current.end - 1))
+        if one.weight > current.weight or (corrected and one.weight >= wording.PLAIN):
             current = one
         elif one.weight == current.weight:
             both = (
