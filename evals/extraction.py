@@ -304,7 +304,7 @@ def _verdicts(reader: _Reader) -> Iterator[_Statement]:
                 continue
             longest = reader.words(match.start()) or _Named(frozenset({place}), match.end())
             clause = wording.CLAUSE.split(text[max(0, match.start() - 60) : match.start()])[-1].strip(" \"'(")
-            if longest.places == {place} and (not clause or wording.LEADS.fullmatch(clause)):
+            if longest.places == frozenset({place}) and (not clause or wording.LEADS.fullmatch(clause)):
                 yield _Statement(match.start(), match.start(), match.end(), longest.places, wording.PLAIN, verdict=True)
 
 
