@@ -156,7 +156,7 @@ def _by_cluster(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum and number of the values of each cluster."""
     places = cluster_places(len(values), clusters)
-    return np.bincount(places, values), np.bincount(places).astype(float)
+    return np.bincount(places, values).astype(float), np.bincount(places).astype(float)
 
 
 def cluster_places(n: int, clusters: Clusters | None) -> NDArray[np.int64]:

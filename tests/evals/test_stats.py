@@ -109,7 +109,7 @@ def clustered_answers(
 @pytest.mark.parametrize(("groups", "size", "share"), [(60, 5, 0.55), (100, 3, 0.35), (250, 2, 0.7)])
 def test_clustered_intervals_cover_as_often_as_they_say(groups: int, size: int, share: float):
     rng = np.random.default_rng(7)
-    runs = 6000
+    runs = 4000
     names = [number for number in range(groups) for _ in range(size)]
     answers = clustered_answers(rng, runs, groups, size, share, 2.0)
     intervals = [mean_interval(row, names) for row in answers]
@@ -133,16 +133,16 @@ def paired_runs(rng: np.random.Generator, runs: int, groups: int, size: int, dri
     return ((draws < 0.15 + lean / 2).astype(int) - (draws > 0.85 + lean / 2).astype(int)).reshape(runs, -1)
 
 
-@pytest.mark.parametrize(("groups", "size"), [(400, 1), (120, 4)])
+@pytest.mark.parametrize(("groups", "size"), [(600, 1), (120, 4)])
 def test_false_alarms_and_coverage_of_the_paired_bootstrap_are_five_per_cent(groups: int, size: int):
     rng = np.random.default_rng(11)
     runs = 3000
     names = [number for number in range(groups) for _ in range(size)] if size > 1 else None
     none = paired_runs(rng, runs, groups, size, 0.0)
-    alarms = np.mean([paired_difference(np.zeros(row.size), row, names, replicates=400).p <= 0.05 for row in none])
+    alarms = np.mean([paired_difference(np.zeros(row.size), row, names, replicates=999).p <= 0.05 for row in none])
     assert 0.04 <= alarms <= 0.06
     some = paired_runs(rng, runs, groups, size, 0.04)
-    found = [paired_difference(np.zeros(row.size), row, names, replicates=400) for row in some]
+    found = [paired_difference(np.zeros(row.size), row, names, replicates=999) for row in some]
     assert 0.94 <= np.mean([one.low <= 0.04 <= one.high for one in found]) <= 0.96
 
 
