@@ -1,15 +1,14 @@
-"""Commands that examine models: eval, compare."""
+"""The command that examines a model: eval."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from corpora.errors import OslerError
 from pipelines.cli.options import DataOption, JsonOption, app, out
 
 
@@ -90,43 +89,3 @@ def evaluate(
     for kind, value in found["bits_per_byte"].items():
         out.print(f"bits per byte, {kind} text: {value:.3f}")
     out.print(f"emergencies referred first: {100 * found['emergencies']['share']:.1f}% of {found['emergencies']['n']}")
-
-
-@app.command()
-def compare(
-    before: Annotated[
-        Path, typer.Argument(help="Answers of the first model: a JSON file of `osler eval -o` or of an exam stage.")
-    ],
-    after: Annotated[Path, typer.Argument(help="Answers of the second model.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Compare two models on the items that both sat: difference and exact McNemar p.
-
-    Example: `osler compare runs/nano/exam/sft.json runs/nano/exam/final.json`
-    """
-    from pipelines.exam import compare as paired
-
-    loaded: list[dict[str, Any]] = []
-    for path in (before, after):
-        if not path.is_file():
-            raise OslerError(f"{path}: no such file; write one with `osler eval MODEL -o {path}`")
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise OslerError(f"{path}: not valid JSON: {error}") from error
-        if not isinstance(found, dict) or "items" not in found:
-            raise OslerError(f"{path}: no exam answers in this file; write it with `osler eval MODEL -o {path}`")
-        loaded.append(found)
-    result = paired(*loaded)
-    if not result:
-        raise OslerError(f"{before} and {after} have no items in common")
-    if as_json:
-        print(json.dumps(result))
-        return
-    for name, figures in result.items():
-        p = figures["p"]
-        verdict = "the difference is significant at 5%" if p < 0.05 else "no significant difference at 5%"
-        out.print(
-            f"{name}: {100 * figures['difference']:+.1f} points on {figures['n']} items "
-            f"(won {figures['gained']}, lost {figures['lost']}), exact McNemar p = {p:.4g}: {verdict}"
-        )
