@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 WIDTH = 420  # units of the drawing, near a phone's width in pixels, so that its letters are not shrunk there
-_LABEL = 148  # for the names on the left
+_LABEL = 156  # for the names on the left
 _RIGHT = 14
 _ROW = 26
 
@@ -39,7 +39,7 @@ def _svg(height: float, title: str, body: Sequence[str]) -> str:
     )
 
 
-def _short(text: str, most: int = 21) -> str:
+def _short(text: str, most: int = 19) -> str:
     return html.escape(text if len(text) <= most else text[: most - 1].rstrip() + "…")
 
 

@@ -35,8 +35,9 @@ def write_report(out: Path) -> Path:
     folders = task_folders(out)
     results = read_json(out / "results.json") if (out / "results.json").is_file() else {"tasks": {}, "suite": None}
     tasks = {name: read_task(folder) for name, folder in folders.items()}
-    # One that an interrupted run has finished, but not yet put in its results, is read anew.
-    summaries = {name: results["tasks"].get(name) or summarise(folder) for name, folder in folders.items()}
+    # What an interrupted run has finished, but not yet put in its results, is summarised anew.
+    known = {name: found for name, found in results["tasks"].items() if "subjects" in found}
+    summaries = {name: known.get(name) or summarise(folder) for name, folder in folders.items()}
     model = results.get("model") or next(iter(tasks.values()))["model"]
     lines = [f"# Exam of {plain(str(model['id']))}", "", _about(results, tasks, model), ""]
     lines += _overview(out, summaries)
@@ -64,8 +65,13 @@ def _picture(out: Path, name: str, drawing: str, shows: str) -> list[str]:
     return [f"![{plain(shows)}]({file})", ""]
 
 
-def _interval(found: Row, key: str = "accuracy") -> str:
-    return f"{percent(found[key])} ({percent(found['low'])} to {percent(found['high'])})"
+def _interval(found: Row) -> str:
+    return f"{percent(found['accuracy'])} ({percent(found['low'])} to {percent(found['high'])})"
+
+
+def _said(found: Row) -> str:
+    """A share with its interval within a sentence."""
+    return f"{percent(found['share'])}% ({percent(found['low'])} to {percent(found['high'])})"
 
 
 def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
@@ -81,10 +87,20 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
                 percent(found["chance"]),
                 percent(found["majority"]) if found.get("majority") is not None else "–",
                 percent(found.get("unparsed", 0)),
-                f"{errors:,}: {percent(without)} without" if errors and without is not None else "none known",
+                f"{errors:,}",
+                percent(without) if errors and without is not None else "–",
             ]
         )
-    head = ["task", "n", "accuracy, % (95% interval)", "chance, %", "majority, %", "unparsed, %", "known key errors"]
+    head = [
+        "task",
+        "n",
+        "accuracy, % (95% interval)",
+        "chance, %",
+        "majority, %",
+        "unparsed, %",
+        "known key errors",
+        "without those, %",
+    ]
     lines = ["## Tasks", "", table(head, rows), ""]
     lines += [
         "Majority: what one scores who always names the commonest key. Unparsed: answers in which no choice was found; they count as wrong."
@@ -176,8 +192,8 @@ def _other_forms(out: Path, name: str, found: Row) -> list[str]:
         lines += [
             "### When the options change places",
             "",
-            f"Over all {turned['rotations']} rotations {percent(turned['accuracy'])}% are right. {_interval(flips, 'share')}% of the items get another "
-            f"answer in some rotation, and {_interval(worst, 'share')}% are right in every one.",
+            f"Over all {turned['rotations']} rotations {percent(turned['accuracy'])}% are right. {_said(flips)} of the items get another "
+            f"answer in some rotation, and {_said(worst)} are right in every one.",
             "",
         ]
         by = [
@@ -192,7 +208,7 @@ def _other_forms(out: Path, name: str, found: Row) -> list[str]:
         lines += [
             "### Without the question",
             "",
-            f"From the options alone {_interval(blank, 'share')}% are right; chance is {percent(found['chance'])}%.",
+            f"From the options alone {_said(blank)} are right; chance is {percent(found['chance'])}%.",
             "",
         ]
     return lines
