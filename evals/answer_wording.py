@@ -25,7 +25,7 @@ GLUED = re.compile(
     r"|[a-j]{2,10}(?=[\s.)\]}\"]*(?:\n|$))"
 )
 _GOES_ON = (
-    r"(?:because|since|as|which|due|given|based|for|with|by|is|are|was|so|thus|but|and|not|rather|instead|although|though|while|only|"
+    r"(?:because|since|as|which|due|given|based|for|with|by|is|are|was|so|thus|but|and|not|rather|instead|although|though|while|only|here|too|though|"
     r"hence|if|or|explanation|reason|reasoning|rationale|justification|note|i|it|this|that|the|correct|right)\b"
 )
 AFTER_LABEL = re.compile(
@@ -34,12 +34,13 @@ AFTER_LABEL = re.compile(
     _ANY_CASE,
 )
 NOT_ABBREVIATED = re.compile(rf"\.(?:\s?$|\s?\n|\s*[^a-z\s]|\s+(?i:{_GOES_ON}))")
-CLOSING = re.compile(r"[\s)\]}.:、,;\"'”-]{0,6}")
+CLOSING = re.compile(r"[\s()\]}.:、,;\"'”-]{0,6}")
 AFTER_WORDS = re.compile(
     r"[\s\"'”}\])]{0,4}(?:$|\.(?!\d)|[,;:!?\n(。，；、！？—–]|-\s|(?:because|since|as|which|due to|given|is (?:the )?(?:correct|right|best))\b|因为|由于|吗)",
     _ANY_CASE,
 )
-JOINT = re.compile(r"\s?(?:[,;、&/\n]|和|与|及|或)\s?(?:(?:and|or)\s)?|\s(?:and|or|&)\s", _ANY_CASE)
+JOINT = re.compile(r"[)\]\"']{0,2}(?:\s?(?:[,;、&/\n]|和|与|及|或)\s?(?:(?:and|or)\s)?|\s(?:and|or|&)\s)", _ANY_CASE)
+LABEL_FOLLOWS = re.compile(r"[(\[]?[A-J](?![A-Za-z])")
 ALL = re.compile(
     r"all (?:of )?(?:the (?:above|options)|these|them)|(?:以上|上述)(?:选项)?(?:都|均|全)(?:是|对|正确|选)|全选",
     _ANY_CASE,
@@ -104,7 +105,7 @@ CUES: list[tuple[int, re.Pattern[str]]] = [
     (
         PLAIN,
         re.compile(
-            r"(?:而是|而应(?:该)?(?:选|是)|应该是|应当是|应为|改(?:选|为)|剩下(?:的)?(?:只有)?(?:是)?|猜(?:是|选)?|倾向于?(?:选|是)?)[:：]?"
+            r"(?:而是|而应(?:该)?(?:选|是)|应该是|应当是|应为|改(?:选|为)|剩下(?:的)?(?:只有)?(?:是)?|猜(?:是|选)?|倾向于?(?:选|是)?|只能(?:是|选))[:：]?"
         ),
     ),
     (
@@ -135,7 +136,7 @@ LOOSE_CUES = [
     re.compile(r"(?:等等|等一下|更正|抱歉|(?<![要能可])不(?=[,，])|不对)[,，:：]?\s?(?:是|为|应是|选)?"),
     re.compile(
         r"\b(?:so|therefore|thus|hence|consequently|in conclusion|to conclude|in summary|overall|finally|ultimately|definitely|surely|"
-        r"clearly|certainly|obviously)\b[,:]?\s?(?:(?:it's|it is|it must be|that's)\s)?(?:only\s)?|(?:所以|因此|故|综上|可见)[,，]?(?:是|为|只有)?",
+        r"clearly|certainly|obviously)\b[,:]?\s?(?:(?:it's|it is|it must be|that's)\s)?(?:only\s)?|(?:所以|因此|故|综上|可见)[,，]?(?:是|为|只有)?|(?:→|⇒|[-=]>)\s?",
         _ANY_CASE,
     ),
     re.compile(r"\b(?:leaving|leaves|left with)\s(?:us\s|me\s)?(?:with\s)?(?:only\s|just\s)?", _ANY_CASE),
@@ -146,7 +147,7 @@ LABEL_ENDS = re.compile(
 )
 # Cues that an option's words may follow, but no label: "the best vitamin is C" names none.
 WORD_CUES = re.compile(
-    r"\bthe(?:\s[a-z-]{2,14}){1,4}\s(?:is|would be|should be)\s(?:to\s)?(?:(?:give|start|use)\s)?|^(?:give|start|use|prescribe|administer)\s"
+    r"\bthe(?:\s[a-z-]{2,14}){1,8}\s(?:is|would be|should be)\s(?:to\s)?(?:(?:give|start|use)\s)?|^(?:give|start|use|prescribe|administer)\s"
     r"|(?:使用|给予|选用|服用)|(?:药物|治疗|检查|措施|病原体|原因|疾病|病因)(?:是|为)",
     _ANY_CASE | re.MULTILINE,
 )
@@ -161,25 +162,25 @@ HEDGED = re.compile(
 
 _BEFORE_VERDICT = (
     r"(?:^|[.,;:!?\n(。，；：！？、]\s?|(?<=[对错确误])|\b(?i:options?|choices?|answer|letter|that|only|so|therefore|thus|hence|but|while|whereas|think|"
-    r"believe|since|because|then|and|both|say|statement)\s\(?|选项|只有|所以|因此|故|以|为|知|[\s(](?<=[㐀-鿿，。]\s))"
+    r"believe|since|because|then|and|both|say|statement|here|although|though)\s\(?|选项|只有|所以|因此|故|以|为|知|但|而|[\s(](?<=[㐀-鿿，。]\s))"
 )
 _RIGHT = (
     r"it is\b(?=[.!]|\s*$)|(?:fits|matches) best\b|best (?:fits|matches)\b|is what I\b|\?\s{0,2}yes\b|is\.(?=\s*$)"
     r"|(?:(?:is|are|seems?|looks?|was|would be|must be|has to be|=|:|-|–|—)\s?)"
     r"(?:all\s|both\s|also\s|indeed\s|clearly\s|definitely\s|therefore\s|thus\s|the\s|most\s|more\s|single\s|only\s|a\s){0,4}"
-    r"(?:correct|right|best|better|true|appropriate|accurate|suitable|likely|probable|answers?|closest)\b"
-    r"|[✓✔✅☑]|(?:选项|项)?(?:说法|描述)?(?:均|都|才|也|显然|完全|更|最)?(?:是|为)?(?:最|唯一)?"
+    r"(?:correct|right|best|better|true|appropriate|accurate|suitable|likely|probable|answers?|closest|yes)\b"
+    r"|[✓✔✅☑√]|(?:选项|项)?(?:说法|描述)?(?:均|都|才|也|显然|完全|更|最)?(?:是|为)?(?:最|唯一)?"
     r"(?:正确|答案|对(?!于|照|比|应|症|称)|合适|恰当|符合(?:题意)?|最佳)|才是|才对"
 )
 VERDICT = re.compile(
     rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?"
-    r"(?:[.:、]\s?[^\n.;。；]{0,80}?[\s—–:-]{1,3}(?=(?:correct|right|true|[✓✔✅☑]|正确)))?"
-    rf"(?:(?i:{_RIGHT})|(?<=\s)(?:correct|right|true)\b|正确)",
+    r"(?:[.:、]\s?[^\n.;。；]{0,80}?[\s—–:-]{1,3}(?=(?i:correct|right|true|yes)\b|[✓✔✅☑√]|正确))?"
+    rf"(?:(?i:{_RIGHT})|(?<=\s)(?i:correct|right|true|yes)\b|:?\s?正确)",
     re.MULTILINE,
 )
 WORDS_RIGHT = re.compile(rf"\s?(?:{_RIGHT})", _ANY_CASE)
 LEADS = re.compile(
-    r"(?:I (?:think|believe)(?: that)?|so|therefore|thus|hence|所以|因此|故|认为|我认为|综上)", _ANY_CASE
+    r"(?:[A-J][).:、]?\s?(?:选项|项)?[\"“]?|I (?:think|believe)(?: that)?|so|therefore|thus|hence|所以|因此|故|认为|我认为|综上)", _ANY_CASE
 )
 
 # What undoes a statement: before it in its clause, or behind it.
@@ -200,7 +201,7 @@ CLAUSE = re.compile(
     _ANY_CASE,
 )
 UNDONE = re.compile(
-    r"[)\]\"'\s]{0,4}(?:选项|项)?\s?(?:(?:is|are|was|would be|seems?|can be|could be|looks?|may be|might be)\s)?"
+    r"[)\]\"' \t]{0,4}(?:选项|项)?[ \t]?(?:(?:is|are|was|would be|seems?|can be|could be|looks?|may be|might be)\s)?"
     r"(?:also\s|clearly\s|definitely\s|likely\s|probably\s|the\s|a\s|an\s|less\s|是|为|也|可|都|均|明显|显然){0,3}"
     r"(?:not\b|n't|isn't|wrong|incorrect|false|excluded|ruled out|eliminated|unlikely|less likely|tempting|distractor|contraindicated|cannot|can't|out\b"
     r"|不|错|非|有误|排除|被排除|干扰项)",
@@ -210,7 +211,9 @@ SUPPOSED = re.compile(
     r"^\s*(?:if|had|were|unless|如果|假如|若|倘若)(?! (?:I|forced))[^.!?\n]{0,200}\bwould\b|^\s*(?:如果|假如|若|倘若)",
     _ANY_CASE,
 )
-SENTENCE = re.compile(r"[.!?\n。！？](?=\s|$)|[\n。！？]")
+SENTENCE = re.compile(r"[.!?\n。！？](?=\s|$)|[\n。！？;；]|但|\bbut\b")
+# A verdict that is not the last word: "A is likely in the young".
+SOFT = re.compile(r"^(?!.*(?:correct|right|best|answer|closest|most|yes|fits|正确|答案|对|最|更|合适|恰当|符合|[✓✔✅☑√])).*(?:likely|probable|true|appropriate|accurate|suitable)", _ANY_CASE | re.DOTALL)
 CORRECTS = re.compile(
     r"\b(?:wait|actually|sorry|oops|correction|correcting|corrected|edit|I mean|I meant|on second thoughts?|on reflection|reconsider\w*|re-?think\w*|"
     r"re-?read\w*|re-?examin\w*|re-?evaluat\w*|mistake\w*|misread|mistaken|was wrong|is wrong|incorrect|however|rather|instead|hmm|"

@@ -129,6 +129,8 @@ class _Reader:
             if wording.AFTER_WORDS.match(self.text, end):
                 return True
             joint = wording.JOINT.match(self.text, end)
+            if joint and wording.LABEL_FOLLOWS.match(self.text, joint.end()) and self.several:
+                return True
             phrases = [phrase for phrase in map(_phrase, self.options) if phrase] if joint else []
             following = [phrase.match(self.text, joint.end()) for phrase in phrases] if joint else []
             end = max((match.end() for match in following if match), default=-1)
@@ -293,7 +295,7 @@ def _verdicts(reader: _Reader) -> Iterator[_Statement]:
             match.start("label"),
             match.end(),
             places if max(places) < len(reader.options) else None,
-            wording.PLAIN,
+            wording.WEAK if wording.SOFT.match(match[0]) else wording.PLAIN,
             verdict=True,
         )
     for place, option in enumerate(reader.options):
@@ -304,6 +306,9 @@ def _verdicts(reader: _Reader) -> Iterator[_Statement]:
                 continue
             longest = reader.words(match.start()) or _Named(frozenset({place}), match.end())
             clause = wording.CLAUSE.split(text[max(0, match.start() - 60) : match.start()])[-1].strip(" \"'(")
+            label = re.match("[A-J](?![A-Za-z])", clause)
+            if label and _LETTERS.index(label[0]) != place:
+                continue
             if longest.places == frozenset({place}) and (not clause or wording.LEADS.fullmatch(clause)):
                 yield _Statement(match.start(), match.start(), match.end(), longest.places, wording.PLAIN, verdict=True)
 
@@ -311,7 +316,10 @@ def _verdicts(reader: _Reader) -> Iterator[_Statement]:
 def _bare(reader: _Reader) -> Iterator[_Statement]:
     """The reply's first line, and its last, where they are an answer by themselves."""
     text = reader.text
-    labels = set(wording.LABELS.findall(text))
+    listed = wording.LABELS.findall(text)
+    labels = set(listed)
+    # "B. …" and then A, C and D: the others are gone through after the answer. From A on it may be the options said over again.
+    answer_first = len(listed) > 1 and listed[0] > listed[1]
     last = text.rfind("\n") + 1
     for start in sorted({0, last}):
         head = wording.BARE_HEAD.match(text, start).end()  # type: ignore[union-attr]
@@ -323,7 +331,8 @@ def _bare(reader: _Reader) -> Iterator[_Statement]:
             by_label = None  # a sentence about it
         if by_label is not None:
             named = {_LETTERS[place] for place in by_label.places or ()}
-            if labels <= named or (by_label.places is None and len(labels) <= 1):
+            first = start == 0 and answer_first and listed[0] in named
+            if labels <= named or first or (by_label.places is None and len(labels) <= 1):
                 places = None if wording.OR.match(text, by_label.end) else by_label.places
                 if _stands(text, start, head, by_label.end):
                     yield _Statement(start, start, by_label.end, places, wording.PLAIN)
@@ -356,16 +365,15 @@ def _weighed(statements: list[_Statement], text: str, several: bool) -> frozense
             if one.weight > current.weight:
                 current = one
             continue
+        if several and one.verdict and current.verdict and one.places and current.places:
+            both = one.places | current.places
+            current = _Statement(one.start, one.named, one.end, both, max(one.weight, current.weight), verdict=True)
+            continue
         corrected = wording.CORRECTS.search(text, max(0, current.end - 1), max(one.named, current.end - 1))
         if one.weight > current.weight or (corrected and one.weight >= wording.PLAIN):
             current = one
         elif one.weight == current.weight:
-            both = (
-                one.places | current.places
-                if several and one.verdict and current.verdict and one.places and current.places
-                else None
-            )
-            current = _Statement(one.start, one.named, one.end, both, one.weight, one.verdict)
+            current = _Statement(one.start, one.named, one.end, None, one.weight)
     return current.places if current else None
 
 
