@@ -52,7 +52,9 @@ OR = re.compile(
 )
 ASKED = re.compile(r"[\s)\]}\"']{0,4}(?:[?？]|吗|呢)")
 # A label and its text, as in a list of the options.
-LABELS = re.compile(r"(?:^|(?<=[\s(]))\(?([A-J])(?:[):、]|\.(?!\s?[a-z.]|\s*$))(?![A-Za-z0-9_])", re.MULTILINE)
+LABELS = re.compile(
+    r"(?:^|(?<=[\s(。，,;；项]))\(?([A-J])(?:[):、]|\.(?!\s?[a-z.]|\s*$))(?![A-Za-z0-9_])", re.MULTILINE
+)
 BARE_HEAD = re.compile(
     r"[\s>•\-(\[\"'“<]{0,4}(?:(?:option|choice|answer|letter)\s|选项\s?|答\s?)?[:：]?[\s(\[<]{0,2}", _ANY_CASE
 )
@@ -161,7 +163,7 @@ HEDGED = re.compile(
 )
 
 _BEFORE_VERDICT = (
-    r"(?:^|[.,;:!?\n(。，；：！？、]\s?|(?<=[对错确误])|\b(?i:options?|choices?|answer|letter|that|only|so|therefore|thus|hence|but|while|whereas|think|"
+    r"(?:^|[.,;:!?\n(。，；：！？、]\s?|(?<=[对错确误√×✓✗✔✘])\s?|\b(?i:options?|choices?|answer|letter|that|only|so|therefore|thus|hence|but|while|whereas|think|"
     r"believe|since|because|then|and|both|say|statement|here|although|though)\s\(?|选项|只有|所以|因此|故|以|为|知|但|而|[\s(](?<=[㐀-鿿，。]\s))"
 )
 _RIGHT = (
@@ -174,13 +176,14 @@ _RIGHT = (
 )
 VERDICT = re.compile(
     rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?"
-    r"(?:[.:、]\s?[^\n.;。；]{0,80}?[\s—–:-]{1,3}(?=(?i:correct|right|true|yes)\b|[✓✔✅☑√]|正确))?"
+    r"(?:[.:、]\s?[^\n.;,。；，]{0,80}?[\s—–:-]{1,3}(?=(?i:correct|right|true|yes)\b(?=[ \t]*(?:$|[\n.,;!)(—–-]|because|since))|[✓✔✅☑√]|正确))?"
     rf"(?:(?i:{_RIGHT})|(?<=\s)(?i:correct|right|true|yes)\b|:?\s?正确)",
     re.MULTILINE,
 )
-WORDS_RIGHT = re.compile(rf"\s?(?:{_RIGHT})", _ANY_CASE)
+WORDS_RIGHT = re.compile(rf"[\s\"”')\]]{{0,3}}(?:{_RIGHT})", _ANY_CASE)
 LEADS = re.compile(
-    r"(?:[A-J][).:、]?\s?(?:选项|项)?[\"“]?|I (?:think|believe)(?: that)?|so|therefore|thus|hence|所以|因此|故|认为|我认为|综上)", _ANY_CASE
+    r"(?:[A-J][).:、]?\s?(?:选项|项)?[\"“]?|I (?:think|believe)(?: that)?|so|therefore|thus|hence|所以|因此|故|认为|我认为|综上)",
+    _ANY_CASE,
 )
 
 # What undoes a statement: before it in its clause, or behind it.
@@ -213,7 +216,10 @@ SUPPOSED = re.compile(
 )
 SENTENCE = re.compile(r"[.!?\n。！？](?=\s|$)|[\n。！？;；]|但|\bbut\b")
 # A verdict that is not the last word: "A is likely in the young".
-SOFT = re.compile(r"^(?!.*(?:correct|right|best|answer|closest|most|yes|fits|正确|答案|对|最|更|合适|恰当|符合|[✓✔✅☑√])).*(?:likely|probable|true|appropriate|accurate|suitable)", _ANY_CASE | re.DOTALL)
+SOFT = re.compile(
+    r"^(?!.*(?:correct|right|best|answer|closest|most|yes|fits|正确|答案|对|最|更|合适|恰当|符合|[✓✔✅☑√])).*(?:likely|probable|true|appropriate|accurate|suitable)",
+    _ANY_CASE | re.DOTALL,
+)
 CORRECTS = re.compile(
     r"\b(?:wait|actually|sorry|oops|correction|correcting|corrected|edit|I mean|I meant|on second thoughts?|on reflection|reconsider\w*|re-?think\w*|"
     r"re-?read\w*|re-?examin\w*|re-?evaluat\w*|mistake\w*|misread|mistaken|was wrong|is wrong|incorrect|however|rather|instead|hmm|"

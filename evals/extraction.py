@@ -246,7 +246,7 @@ def _stands(text: str, start: int, named_start: int, named_end: int) -> bool:
     sentence = wording.SENTENCE.split(text[max(0, start - 240) : start])[-1]
     if wording.SUPPOSED.match(sentence + text[start:named_end]):
         return False
-    return not wording.DENIED.search(wording.NO_DENIAL.sub("", wording.CLAUSE.split(before)[-1]))
+    return not wording.DENIED.search(wording.NO_DENIAL.sub("", wording.CLAUSE.split(before.rstrip(": "))[-1]))
 
 
 def _after_cues(reader: _Reader) -> Iterator[_Statement]:
