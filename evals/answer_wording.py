@@ -14,7 +14,7 @@ _ANY_CASE = re.IGNORECASE
 OPENING = re.compile(
     r"[\s:\"'“(\[{<]{0,6}(?:(?:the\s)?(?:option|choice|letter|answer)s?(?![a-z])|选项)?[\s:\"'“(\[{<]{0,6}", _ANY_CASE
 )
-_APART = r"[)\]]?(?:\s?(?:[,;、&+和与及]|以及)\s?|\s?,?\s?and\s|\s)(?:(?:and|also)\s)?(?:option\s)?[(\[]?"
+_APART = r"(?:(?<=[A-J])\.\s?(?=[A-J](?:\.|\s*$))|(?<=[A-J])\)(?=\([A-J]\))|\n[-*•]\s)?[)\]]?(?:(?<=[.)(]|\s)(?=[A-J(])|\s?(?:[,;、&+和与及]|以及)\s?|\s?,?\s?and\s|\s)(?:(?:and|also)\s)?(?:option\s)?[(\[]?"
 LETTER = re.compile(r"([A-Z]|[a-j])(?![A-Za-z0-9]|'[A-Za-z])")
 # Not that of "E. coli", nor the article or pronoun of "C, I think".
 NEXT_LETTER = re.compile(
@@ -29,8 +29,8 @@ _GOES_ON = (
     r"hence|if|or|explanation|reason|reasoning|rationale|justification|note|i|it|this|that|the|correct|right)\b"
 )
 AFTER_LABEL = re.compile(
-    rf"[)\]}}\"'”>]{{0,3}}\s{{0,3}}(?:$|[.,;:!?)\]}}\n\"'”(\[/=。，；：！？、—–…|]|-\s|-+>|→|{_GOES_ON}|(?<=\s)[㐀-鿿]|"
-    r"(?:选项|项|是|为|因|由|两|三|四|五|都|均|全|吗|呢|吧|正确|对|错|不|而|但|或|有误|符合|最|故|所以|才))",
+    rf"[)\]}}\"'”>]{{0,3}}\s{{0,3}}(?:$|[.,;:!?)\]}}\n\"'”(<\[/=。，；：！？、—–…|]|-\s|-+>|→|{_GOES_ON}|(?<=\s)[㐀-鿿]|"
+    r"(?:选项|项|是|为|因(?!子)|由|两|三|四|五|都|均|全|吗|呢|吧|哦|啦|啊|呀|正确|对|错|不|而|但|或|有误|符合|最|故|所以|才))",
     _ANY_CASE,
 )
 NOT_ABBREVIATED = re.compile(rf"\.(?:\s?$|\s?\n|\s*[^a-z\s]|\s+(?i:{_GOES_ON}))")
@@ -56,7 +56,8 @@ LABELS = re.compile(
     r"(?:^|(?<=[\s(。，,;；项]))\(?([A-J])(?:[):、]|\.(?!\s?[a-z.]|\s*$))(?![A-Za-z0-9_])", re.MULTILINE
 )
 BARE_HEAD = re.compile(
-    r"[\s>•\-(\[\"'“<]{0,4}(?:(?:option|choice|answer|letter)\s|选项\s?|答\s?)?[:：]?[\s(\[<]{0,2}", _ANY_CASE
+    r"[\s>•\-(\[\"'“<]{0,4}(?:(?:option|choice|answer|letter)\s|选项\s?|答\s?|both\s|options\s)?[:：]?[\s(\[<]{0,2}",
+    _ANY_CASE,
 )
 # Behind a letter at the start of a line these make it a sentence about the option, not an answer.
 ABOUT_IT = re.compile(
@@ -74,16 +75,16 @@ _SURE = (
     r"surely|best|still|,)\b,?){0,3}"
 )
 _IS = (
-    rf"(?:\b(?:is|are|was|will be|would be|should be|must be|has to be)\b|'s\b){_SURE}\s?:?|\s?(?:[:=：]|-+>|→)|\s[-–—](?=\s)"
+    rf"(?:\b(?:is|are|was|will be|would be|should be|must be|has to be)\b|'s\b){_SURE}\s?:?|\s?(?:[:=：]|-+>|→)|\s?[-–—](?=\s)"
     r"|\s?(?:应该是|应当是|应是|应为|就是|也就是|便是|还是|[是为选有]|包括)[:：]?"
 )
 _NOUN = (
     r"\b(?:answers?|ans\.?|(?:correct|right)\s(?:options|choices)|"
     r"(?:correct|best|right|final|chosen|my|most [a-z]{4,12}|the)\s(?:option|choice|response|selection|letter|pick|one)|"
     r"(?:correct|best|right|most appropriate)(?:\s[a-z-]{3,14}){0,2}(?=\s(?:is|are|would be|should be)\b)|"
-    r"(?:correct|final|solution|result|choice|conclusion|pick)(?=\s?:)|solution|conclusion|"
+    r"(?:correct|final|solution|result|choice|conclusion|pick|(?:selected |preferred )?option)(?=\s?:)|solution|conclusion|"
     r"(?:most likely |likely |final |correct )?diagnosis)(?![a-z])(?!\s(?:choices|options)\b)"
-    r"|答案(?:选项)?|(?:正确|最佳|合适|恰当|符合(?:题意)?)的?[㐀-鿿]{0,4}?(?=是|为|有|[:：])|诊断|结论|^答"
+    r"|答案(?:选项)?|(?:正确|最佳|合适|恰当|符合(?:题意)?)的?[㐀-鿿]{0,4}?(?=是|为|有|包括|[:：])|诊断|结论|^答"
 )
 # Each cue ends where the answer begins.
 CUES: list[tuple[int, re.Pattern[str]]] = [
@@ -99,7 +100,7 @@ CUES: list[tuple[int, re.Pattern[str]]] = [
         PLAIN,
         re.compile(
             r"\b(?:choose|chose|choosing|pick|picked|select|selected|go(?:ing)? with|went with|opt(?:ing|ed)? for|guess(?: is| would be)?|"
-            r"vote for|settle on|mark|bet on|stick with|lean(?:ing)? towards?|I(?:'d| would|'ll| will) (?:say|answer))\s?:?",
+            r"favou?rs?|vote for|settle on|mark|bet on|stick with|lean(?:ing)? towards?|I(?:'d| would|'ll| will) (?:say|answer))\s?:?",
             _ANY_CASE,
         ),
     ),
@@ -121,8 +122,8 @@ CUES: list[tuple[int, re.Pattern[str]]] = [
     (
         WEAK,
         re.compile(
-            r"\b(?:might|could|may|can) (?:also )?be\s|\b(?:perhaps|probably|possibly|likely)\s|(?:可能是|也许是|大概是|我认为是|我觉得是)"
-            r"|(?:^|[,，。;；])\s?(?:就|后来发现)?是",
+            r"\b(?:might|could|may|can) (?:also )?be\s|\b(?:perhaps|probably|possibly|likely)\s|(?:可能是|也许是|大概是|我认为是|我觉得是|我想是|我估计是)"
+            r"|(?:^|[,，。;；!])\s?(?:就|后来发现)?是",
             _ANY_CASE | re.MULTILINE,
         ),
     ),
@@ -131,9 +132,9 @@ CUES: list[tuple[int, re.Pattern[str]]] = [
 LOOSE_CUES = [
     re.compile(
         r"(?:\b(?:wait|actually|sorry|oops|correction|edit|scratch that|I mean|I meant|rather|instead|(?<!anything )(?<!nothing )but)\b"
-        r"|\bno(?=[,.])|\bnot\s(?:option\s)?[A-J](?=[.;]\s))[\s,.:;!—–-]{0,4}(?:(?:actually|no|wait)[, ]{1,2})?"
+        r"|\bno(?=[,.])|^(?:yes|ok|okay|well|sure)(?=[,:.!])|\bnot\s(?:option\s)?[A-J](?:,?\s(?:or\s|and\s)?[A-J]){0,4}(?=[.;]\s))[\s,.:;!—–-]{0,4}(?:(?:actually|no|wait)[, ]{1,2})?"
         r"(?:(?:it's|it is|it should be|that's|make that)\s)?",
-        _ANY_CASE,
+        _ANY_CASE | re.MULTILINE,
     ),
     re.compile(r"(?:等等|等一下|更正|抱歉|(?<![要能可])不(?=[,，])|不对)[,，:：]?\s?(?:是|为|应是|选)?"),
     re.compile(
@@ -149,7 +150,8 @@ LABEL_ENDS = re.compile(
 )
 # Cues that an option's words may follow, but no label: "the best vitamin is C" names none.
 WORD_CUES = re.compile(
-    r"\bthe(?:\s[a-z-]{2,14}){1,8}\s(?:is|would be|should be)\s(?:to\s)?(?:(?:give|start|use)\s)?|^(?:give|start|use|prescribe|administer)\s"
+    r"\bthe(?:\s[a-z-]{2,14}){1,8}\s(?:is|would be|should be)\s(?:to\s)?(?:(?:give|start|use)\s)?|^(?:give|start|add|use|prescribe|administer)\s"
+    r"|\bI(?:\swould|'d)?\s(?:recommend|suggest|give|start|prescribe)\s"
     r"|(?:使用|给予|选用|服用)|(?:药物|治疗|检查|措施|病原体|原因|疾病|病因)(?:是|为)",
     _ANY_CASE | re.MULTILINE,
 )
@@ -171,8 +173,8 @@ _RIGHT = (
     r"|(?:(?:is|are|seems?|looks?|was|would be|must be|has to be|=|:|-|–|—)\s?)"
     r"(?:all\s|both\s|also\s|indeed\s|clearly\s|definitely\s|therefore\s|thus\s|the\s|most\s|more\s|single\s|only\s|a\s){0,4}"
     r"(?:correct|right|best|better|true|appropriate|accurate|suitable|likely|probable|answers?|closest|yes)\b"
-    r"|[✓✔✅☑√]|(?:选项|项)?(?:说法|描述)?(?:均|都|才|也|显然|完全|更|最)?(?:是|为)?(?:最|唯一)?"
-    r"(?:正确|答案|对(?!于|照|比|应|症|称)|合适|恰当|符合(?:题意)?|最佳)|才是|才对"
+    r"|[✓✔✅☑√]|(?:选项|项)?(?:说法|描述)?(?:均|都|才|也|显然|完全|更|较|最)?(?:是|为)?(?:最|唯一)?"
+    r"(?:正确|答案|对(?!于|照|比|应|症|称)|合适|恰当|符合(?:题意)?|最佳)|才是|才对|更好|最好(?=[。，,.!]|$)"
 )
 VERDICT = re.compile(
     rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?"
@@ -223,7 +225,7 @@ SOFT = re.compile(
 CORRECTS = re.compile(
     r"\b(?:wait|actually|sorry|oops|correction|correcting|corrected|edit|I mean|I meant|on second thoughts?|on reflection|reconsider\w*|re-?think\w*|"
     r"re-?read\w*|re-?examin\w*|re-?evaluat\w*|mistake\w*|misread|mistaken|was wrong|is wrong|incorrect|however|rather|instead|hmm|"
-    r"let me (?:re|check|think|double)\w*|but|scratch that|changed? my|no)\b"
+    r"let me (?:re|check|think|double)\w*|but|scratch that|changed? my|no(?=\s?[,.:;!—–-]))\b"
     r"|不对|等等|等一下|更正|纠正|改为|改选|重新|抱歉|其实|说错|写错|而是|但是|然而|不过|修正|仔细|后来|(?<![要能可])不(?=[,，])",
     _ANY_CASE,
 )

@@ -62,6 +62,7 @@ def strip_thinking(text: str) -> str:
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|rm|bf)\s?\{([^{}]{0,300})\}")
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{([^{}]{0,300})\}")
 _TAGGED = re.compile(r"[<\[](answer|final_answer|choice)[>\]]([^<\[]{0,300})[<\[]/\1[>\]]", _I)
+_LIST = re.compile(r"^\s*\[(\s?[\"'][^\]\n]{1,300})\]\s*$")
 _END_TOKENS = re.compile(r"<\|[a-z_]{1,30}\|>|</s>|<eos>|<end_of_turn>", _I)
 _FIELD = re.compile(
     r"[\"'](?:(?:[a-z]{1,12}[_ ])?(?:answers?|choice|option|letter|response|prediction)(?:[_ ][a-z]{1,8})?|(?:正确|最终)?答案)[\"']"
@@ -84,6 +85,7 @@ def _one_form(text: str) -> str:
     text = re.sub(r"\\boxed\s{1,2}([A-Z])(?![A-Za-z])", r"\\boxed{\1}", text)
     text = _BOXED.sub(r"\nAnswer: \1\n", text)
     text = _TAGGED.sub(r"\nAnswer: \2\n", text)
+    text = _LIST.sub(lambda found: "Answer: " + re.sub("[\"']", "", found[1]), text)
     text = _FIELD.sub(lambda found: "\nAnswer: " + re.sub("[\"']", "", found[1] or found[2]) + "\n", text)
     return _MARKUP.sub("", text.replace("【", "\n").replace("】", ":")).strip()
 
