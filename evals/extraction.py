@@ -16,78 +16,17 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from corpora.curate.units import simplified, units
+from corpora.curate.units import units
 from evals import answer_wording as wording
+from evals.replies import after_thinking, one_form, strip_thinking
+
+__all__ = ["extract_choices", "strip_thinking"]
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPOKEN_UP_TO = 4000  # characters at the reply's end that are read: a final answer stands there, or at the start
-_I = re.IGNORECASE
-
-# Where a thought ends, and where one begins: DeepSeek-R1 and Qwen3, others with other tags, Magistral, Kimi, MedGemma, gpt-oss, HuatuoGPT-o1.
-_THOUGHT_ENDS = re.compile(
-    r"</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<unused95>"
-    r"|<\|channel\|>final<\|message\|>|^\#\# Final Response[ \t]*$",
-    re.MULTILINE,
-)
-_THOUGHT_BEGINS = re.compile(
-    r"<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷|<unused94>"
-    r"|<\|channel\|>analysis<\|message\|>|^\#\# Thinking[ \t]*$",
-    re.MULTILINE,
-)
-
-
-def after_thinking(text: str) -> str | None:
-    """The reply without its thoughts; None when it ends in the middle of them.
-
-    A chat format may itself open the thought, so that a closing mark is enough.
-    """
-    last = None
-    for last in _THOUGHT_ENDS.finditer(text):  # noqa: B007 (the last one is wanted)
-        pass
-    rest = text[last.end() :] if last else text
-    return None if _THOUGHT_BEGINS.search(rest) else re.sub(r"<\|(?:return|end)\|>", "", rest).strip()
-
-
-def strip_thinking(text: str) -> str:
-    """The reply without its thoughts; empty when it ends in the middle of them."""
-    return after_thinking(text) or ""
-
-
-# --- One form -------------------------------------------------------------------------------------------------------------------------
-
-_WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|rm|bf)\s?\{([^{}]{0,300})\}")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{([^{}]{0,300})\}")
-_TAGGED = re.compile(r"[<\[](answer|final_answer|choice)[>\]]([^<\[]{0,300})[<\[]/\1[>\]]", _I)
-_LIST = re.compile(r"^\s*\[(\s?[\"'][^\]\n]{1,300})\]\s*$")
-_END_TOKENS = re.compile(r"<\|[a-z_]{1,30}\|>|</s>|<eos>|<end_of_turn>", _I)
-_FIELD = re.compile(
-    r"[\"'](?:(?:[a-z]{1,12}[_ ])?(?:answers?|choice|option|letter|response|prediction)(?:[_ ][a-z]{1,8})?|(?:正确|最终)?答案)[\"']"
-    r"\s?:\s?(?:[\"']([^\"'\n]{1,300})[\"']|\[([^\]\n]{1,300})\])",
-    _I,
-)
-_MARKUP = re.compile(
-    r"</?(?:b|i|strong|em|u|p|br)\s?/?>|(?<![A-Za-z0-9])\*+|\*+(?![A-Za-z0-9])|(?<!\w)_+|_+(?!\w)|[`$#「」『』]|\\[()\[\]]",
-    _I,
-)
-
-
-def _one_form(text: str) -> str:
-    text = simplified(unicodedata.normalize("NFKC", text)).replace("’", "'").replace("‘", "'")
-    text = "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
-    text = unicodedata.normalize("NFC", text)
-    for _ in range(3):
-        text = _WRAPPED.sub(r" \1", text)
-    text = re.sub(r"\\(?:rm|bf|text)\s", "", _END_TOKENS.sub("", text))
-    text = re.sub(r"\\boxed\s{1,2}([A-Z])(?![A-Za-z])", r"\\boxed{\1}", text)
-    text = _BOXED.sub(r"\nAnswer: \1\n", text)
-    text = _TAGGED.sub(r"\nAnswer: \2\n", text)
-    text = _LIST.sub(lambda found: "Answer: " + re.sub("[\"']", "", found[1]), text)
-    text = _FIELD.sub(lambda found: "\nAnswer: " + re.sub("[\"']", "", found[1] or found[2]) + "\n", text)
-    return _MARKUP.sub("", text.replace("【", "\n").replace("】", ":")).strip()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -97,7 +36,7 @@ def _phrase(option: str) -> re.Pattern[str] | None:
         return None
     run = r"[\W_]{0,4}".join("'?".join(map(re.escape, word)) if word.isascii() else re.escape(word) for word in words)
     negative = r"-" if re.match(r"\s*-\s*\d", option) else ""
-    return re.compile(rf"[\s\"'“(\[]{{0,4}}(?:(?:an?|the)\s)?{negative}{run}(?![a-z0-9%])", _I)
+    return re.compile(rf"[\s\"'“(\[]{{0,4}}(?:(?:an?|the)\s)?{negative}{run}(?![a-z0-9%])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -401,7 +340,7 @@ def extract_choices(text: str, options: Sequence[str], several: bool = False, la
     said = after_thinking(text)
     if not said:
         return None
-    said = _one_form(said)
+    said = one_form(said)
     if len(said) > 2 * _SPOKEN_UP_TO:
         said = said[:_SPOKEN_UP_TO] + "\n" + said[-_SPOKEN_UP_TO:]
     # A base model goes on to questions of its own: what it says to the first one counts.

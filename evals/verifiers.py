@@ -13,8 +13,9 @@ import re
 from collections.abc import Sequence
 
 from corpora.records import LETTERS
-from evals.extraction import after_thinking, extract_choices
+from evals.extraction import extract_choices
 from evals.quantities import Quantity, said, scaled
+from evals.replies import after_thinking
 from evals.safety import refers_first, states_dose
 
 # One thought, then an answer (DeepSeek-R1's template).
@@ -22,7 +23,7 @@ THOUGHT_THEN_ANSWER = r"<think>(?:(?!</?think>).)+</think>\s*(?:(?!</?think>).)+
 
 
 def final(reply: str) -> str | None:
-    """The reply without its thoughts; None when it ends in the middle of them (see ``extraction.after_thinking``)."""
+    """The reply without its thoughts; None when it ends in the middle of them (see ``replies.after_thinking``)."""
     return after_thinking(reply)
 
 
