@@ -71,8 +71,8 @@ def compare(
             f"{100 * one['accuracy']:.1f}",
             f"{100 * one['difference']:+.1f} ({100 * one['low']:+.1f} to {100 * one['high']:+.1f})",
             f"{one['gained']} / {one['lost']}",
-            f"{one['p']:.4f}{'' if one['test'] == 'exact McNemar' else '*'}",
-            f"{one['holm']:.4f}",
+            f"{_p(one['p'])}{'' if one['test'] == 'exact McNemar' else '*'}",
+            _p(one["holm"]),
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
             one["verdict"],
         )
@@ -81,6 +81,10 @@ def compare(
         out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
     for line in found["left_out"]:
         out.print(f"not compared: {line}", markup=False)
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _compare_files(paths: list[Path], as_json: bool) -> None:
