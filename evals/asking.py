@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import time
@@ -10,14 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from corpora.errors import OslerError
 from corpora.records import ExamItem
 from evals.engines import Engine
+from evals.extraction import extract_choices
 from evals.finished import Finished, key_of
 from evals.prompts import Prompter
 from evals.score import normalised
 from evals.tasks import Task
-from evals.thinking import without_thinking
 
 
 @dataclass(frozen=True)
@@ -91,17 +89,7 @@ class Asked:
 
 
 def choice_of(given: Given, item: ExamItem, task: Task) -> list[int] | None:
-    """The options that the model chose; None where nothing could be read from its text.
-
-    Raises:
-        OslerError: a text has to be read, and the extraction of answers is not part of this installation.
-    """
+    """The options that the model chose; None where nothing could be read from its text."""
     if given.scores is not None:
         return [max(range(len(given.scores)), key=given.scores.__getitem__)]
-    try:
-        extract = importlib.import_module("evals.extraction").extract_choices
-    except ModuleNotFoundError as error:
-        raise OslerError("generative scoring reads answers by evals/extraction.py, which is not installed") from error
-    answer = without_thinking(given.text or "")
-    chosen: list[int] | None = extract(answer, item.options, several=task.several, language=task.language)
-    return chosen
+    return extract_choices(given.text or "", item.options, several=task.several, language=task.language)

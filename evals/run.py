@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
 from evals.prompts import Prompter
 from evals.robustness import write_blank, write_json, write_rotations
-from evals.stats import wilson
+from evals.summary import summarise
 from evals.tasks import Task
 
 Row = dict[str, Any]
@@ -153,7 +152,7 @@ def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
 
 def summary_of(folder: Path) -> Row:
     """The summary of a task's folder, with what its rotations and its blanked questions gave and what is unlike the published task."""
-    found = _summarise(folder)
+    found = summarise(folder)
     found["notes"] = json.loads((folder / "task.json").read_text(encoding="utf-8"))["notes"]
     for name in ("rotations", "blank"):
         if (folder / f"{name}.json").is_file():
@@ -202,39 +201,6 @@ def _cluster(item: ExamItem) -> str | None:
 def _chance(item: ExamItem, task: Task) -> float:
     """The share of right answers of one who guesses: one of the options, or, where several may be right, any set of them."""
     return 1 / 2 ** len(item.options) if task.several else 1 / len(item.options)
-
-
-def _summarise(folder: Path) -> Row:
-    """The summary by ``evals.summary``, or n, accuracy and Wilson's interval where it is not installed."""
-    try:
-        summarise = importlib.import_module("evals.summary").summarise
-    except ModuleNotFoundError:
-        return _plain_summary(folder)
-    found: Row = summarise(folder)
-    return found
-
-
-def _plain_summary(folder: Path) -> Row:
-    n = right = unparsed = key_errors = 0
-    with (folder / "items.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            n += 1
-            right += row["right"]
-            unparsed += row["chosen"] is None
-            key_errors += row["key_error"]
-    low, high = wilson(right, n)
-    chance = json.loads((folder / "task.json").read_text(encoding="utf-8"))["chance"]
-    return {
-        "n": n,
-        "accuracy": right / n,
-        "low": low,
-        "high": high,
-        "interval": "wilson",
-        "chance": chance,
-        "unparsed": unparsed / n,
-        "key_errors": key_errors,
-    }
 
 
 def _osler_version() -> str:

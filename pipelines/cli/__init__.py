@@ -24,7 +24,20 @@ warnings.filterwarnings(
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them.
-for _name in ("make", "plan", "launch", "watch", "exam", "talk", "triage", "calc", "bench", "corpora", "recipe"):
+for _name in (
+    "make",
+    "plan",
+    "launch",
+    "watch",
+    "exam",
+    "compare",
+    "talk",
+    "triage",
+    "calc",
+    "bench",
+    "corpora",
+    "recipe",
+):
     importlib.import_module(f"pipelines.cli.{_name}")
 app.add_typer(corpora_app, name="corpora")
 

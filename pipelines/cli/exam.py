@@ -1,4 +1,4 @@
-"""Commands that examine models: eval, compare."""
+"""The command that examines a model: eval."""
 
 from __future__ import annotations
 
@@ -161,6 +161,7 @@ def _by_tasks(
 ) -> None:
     from evals.items import Source
     from evals.own_file import parse_mapping
+    from evals.report import write_report
     from evals.run import Options
     from evals.tasks import load_suite, load_task
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
@@ -185,22 +186,24 @@ def _by_tasks(
     options = Options(chat=in_chat, **asked)
     folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
     found = examine_tasks(engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False))
+    page = write_report(folder) if found["tasks"] else None
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
     shown = Table(title=f"{model}, {'its chat format' if options.chat else 'plain text'}")
-    for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "unparsed, %"):
+    for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %"):
         shown.add_column(head, justify="left" if head == "task" else "right")
     results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
     for name, result in results.items():
         interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
-        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "unparsed")]
-        shown.add_row(name, f"{result['n']:,}", shares[0], interval, shares[1], shares[2])
+        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority", "unparsed")]
+        shown.add_row(name, f"{result['n']:,}", shares[0], interval, *shares[1:])
     out.print(shown)
     for name, result in results.items():
         for line in _hidden(result):
             out.print(f"{name}: {line}")
-    out.print(f"every answer: {folder}", markup=False, soft_wrap=True)
+    told = f"; report: {page} and .html" if page is not None else ""
+    out.print(f"every answer: {folder}{told}", markup=False, soft_wrap=True)
 
 
 def _hidden(result: dict[str, Any]) -> list[str]:
@@ -273,43 +276,3 @@ def _bundled(
     for kind, value in found["bits_per_byte"].items():
         out.print(f"bits per byte, {kind} text: {value:.3f}")
     out.print(f"emergencies referred first: {100 * found['emergencies']['share']:.1f}% of {found['emergencies']['n']}")
-
-
-@app.command()
-def compare(
-    before: Annotated[
-        Path, typer.Argument(help="Answers of the first model: a JSON file of `osler eval -o` or of an exam stage.")
-    ],
-    after: Annotated[Path, typer.Argument(help="Answers of the second model.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Compare two models on the items that both sat: difference and exact McNemar p.
-
-    Example: `osler compare runs/nano/exam/sft.json runs/nano/exam/final.json`
-    """
-    from pipelines.exam import compare as paired
-
-    loaded: list[dict[str, Any]] = []
-    for path in (before, after):
-        if not path.is_file():
-            raise OslerError(f"{path}: no such file; write one with `osler eval MODEL -o {path}`")
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise OslerError(f"{path}: not valid JSON: {error}") from error
-        if not isinstance(found, dict) or "items" not in found:
-            raise OslerError(f"{path}: no exam answers in this file; write it with `osler eval MODEL -o {path}`")
-        loaded.append(found)
-    result = paired(*loaded)
-    if not result:
-        raise OslerError(f"{before} and {after} have no items in common")
-    if as_json:
-        print(json.dumps(result))
-        return
-    for name, figures in result.items():
-        p = figures["p"]
-        verdict = "the difference is significant at 5%" if p < 0.05 else "no significant difference at 5%"
-        out.print(
-            f"{name}: {100 * figures['difference']:+.1f} points on {figures['n']} items "
-            f"(won {figures['gained']}, lost {figures['lost']}), exact McNemar p = {p:.4g}: {verdict}"
-        )

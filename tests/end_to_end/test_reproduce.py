@@ -98,6 +98,8 @@ def test_errors_are_one_message_and_leave_nothing(tmp_path: Path):
         "reward",
         "eval",
         "compare",
+        "leaderboard",
+        "report",
         "serve",
         "ask",
         "chat",

@@ -1,8 +1,19 @@
-"""Intervals and tests against published and hand-worked values."""
+"""Intervals and tests against published and hand-worked values, and by simulation: what they promise is what happens."""
 
+import numpy as np
 import pytest
 
-from evals.stats import mcnemar, wilson
+from evals.stats import (
+    discordant,
+    holm,
+    majority,
+    mcnemar,
+    mcnemar_mid_p,
+    mean_interval,
+    minimal_difference,
+    paired_difference,
+    wilson,
+)
 
 
 def test_wilson_agrees_with_a_published_table():
@@ -27,12 +38,137 @@ def test_mcnemar_by_hand():
     before = [False] * 6 + [True] * 1 + [True] * 5
     after = [True] * 6 + [False] * 1 + [True] * 5
     assert mcnemar(before, after) == pytest.approx(16 / 128)
+    # less the probability of 1 of 7: 16/128 - 7/128
+    assert mcnemar_mid_p(before, after) == pytest.approx(9 / 128)
+    assert discordant(before, after) == (6, 1)
 
 
 def test_mcnemar_without_differences_is_one():
     assert mcnemar([True, False], [True, False]) == 1.0
+    assert mcnemar_mid_p([True, False], [True, False]) == 1.0
 
 
 def test_mcnemar_needs_the_same_items():
     with pytest.raises(ValueError, match="2 and 1"):
         mcnemar([True, False], [True])
+
+
+def test_holm_by_hand():
+    # 4 x 0.01, 3 x 0.013, 2 x 0.03, 1 x 0.04, each at least the one before it
+    assert holm([0.03, 0.01, 0.04, 0.013]) == pytest.approx([0.06, 0.04, 0.06, 0.04])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_the_majority_is_the_commonest_key():
+    assert majority([[0], [0], [1], [0, 1], [1, 0]]) == 2 / 5
+    with pytest.raises(ValueError, match="at least one"):
+        majority([])
+
+
+def test_single_items_get_wilsons_interval_and_clusters_a_wider_one():
+    scores = [1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0]
+    alone = mean_interval(scores)
+    assert (alone.low, alone.high) == wilson(6, 12)
+    assert mean_interval(scores, [None] * 12) == alone
+    shared = mean_interval(scores, list("aabbccddeeff"))
+    assert shared.kind == "clustered"
+    assert shared.high - shared.low > 1.2 * (alone.high - alone.low)
+    assert mean_interval([1, 1, 1, 1], ["a", "a", "b", "b"]).low < 0.5  # two answers, not four
+
+
+def test_an_interval_refuses_what_it_cannot_pair():
+    with pytest.raises(ValueError, match="2 items and 1 clusters"):
+        mean_interval([1, 0], ["a"])
+    with pytest.raises(ValueError, match="at least one"):
+        mean_interval([])
+    with pytest.raises(ValueError, match="2 and 1"):
+        paired_difference([1, 0], [1])
+
+
+def test_a_paired_difference_by_hand():
+    before, after = [0.0] * 50 + [1.0] * 50, [1.0] * 20 + [0.0] * 30 + [1.0] * 45 + [0.0] * 5
+    found = paired_difference(before, after)
+    assert found.difference == pytest.approx(0.15)
+    # Wald: sqrt((0.25 - 0.15**2) / 99) = 0.0479 -> 0.15 +- 1.98 * 0.0479
+    assert found.low == pytest.approx(0.055, abs=0.012)
+    assert found.high == pytest.approx(0.245, abs=0.012)
+    assert 0.0005 < found.p < 0.01
+    assert paired_difference(before, before).p == 1.0
+    assert paired_difference(before, before).high == pytest.approx(wilson(0, 100)[1])
+
+
+def clustered_answers(
+    rng: np.random.Generator, runs: int, groups: int, size: int, share: float, spread: float
+) -> np.ndarray:
+    """``[runs, groups * size]`` answers whose clusters have beta-distributed shares; intraclass correlation 1 / (1 + spread)."""
+    shares = rng.beta(share * spread, (1 - share) * spread, size=(runs, groups, 1))
+    return (rng.random((runs, groups, size)) < shares).reshape(runs, -1)
+
+
+@pytest.mark.parametrize(("groups", "size", "share"), [(60, 5, 0.55), (100, 3, 0.35), (250, 2, 0.7)])
+def test_clustered_intervals_cover_as_often_as_they_say(groups: int, size: int, share: float):
+    rng = np.random.default_rng(7)
+    runs = 4000
+    names = [number for number in range(groups) for _ in range(size)]
+    answers = clustered_answers(rng, runs, groups, size, share, 2.0)
+    intervals = [mean_interval(row, names) for row in answers]
+    covered = np.mean([found.low <= share <= found.high for found in intervals])
+    assert 0.94 <= covered <= 0.96
+    # Wilson's, which takes the items for independent, does not.
+    assert np.mean([low <= share <= high for low, high in (wilson(int(r.sum()), r.size) for r in answers[:500])]) < 0.94
+
+
+@pytest.mark.parametrize(("n", "share"), [(500, 0.3), (1273, 0.6)])
+def test_wilson_covers_as_often_as_it_says(n: int, share: float):
+    counts = np.random.default_rng(3).binomial(n, share, size=20_000)
+    inside = {int(count): wilson(int(count), n)[0] <= share <= wilson(int(count), n)[1] for count in np.unique(counts)}
+    assert 0.94 <= np.mean([inside[int(count)] for count in counts]) <= 0.96
+
+
+def paired_runs(rng: np.random.Generator, runs: int, groups: int, size: int, drift: float) -> np.ndarray:
+    """Gains of -1, 0 or 1, ``[runs, groups * size]``, that lean one way together within a cluster; their mean is ``drift``."""
+    lean = rng.normal(0, 0.1, size=(runs, groups, 1)).clip(-0.15, 0.15) + drift
+    draws = rng.random((runs, groups, size))
+    return ((draws < 0.15 + lean / 2).astype(int) - (draws > 0.85 + lean / 2).astype(int)).reshape(runs, -1)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(600, 1), (120, 4)])
+def test_false_alarms_and_coverage_of_the_paired_bootstrap_are_five_per_cent(groups: int, size: int):
+    rng = np.random.default_rng(11)
+    runs = 3000
+    names = [number for number in range(groups) for _ in range(size)] if size > 1 else None
+    none = paired_runs(rng, runs, groups, size, 0.0)
+    alarms = np.mean([paired_difference(np.zeros(row.size), row, names, replicates=999).p <= 0.05 for row in none])
+    assert 0.04 <= alarms <= 0.06
+    some = paired_runs(rng, runs, groups, size, 0.04)
+    found = [paired_difference(np.zeros(row.size), row, names, replicates=999) for row in some]
+    assert 0.94 <= np.mean([one.low <= 0.04 <= one.high for one in found]) <= 0.96
+
+
+def test_false_alarms_of_mcnemars_test():
+    # 400 items, 20% of them discordant: exact p is conservative, mid-p is near its level.
+    counts = np.random.default_rng(5).multinomial(400, [0.1, 0.1, 0.8], size=20_000)
+    cache: dict[tuple[int, int], tuple[float, float]] = {}
+    for gained, lost in {(int(a), int(b)) for a, b, _ in counts}:
+        before, after = [False] * gained + [True] * lost, [True] * gained + [False] * lost
+        cache[gained, lost] = (mcnemar(before, after), mcnemar_mid_p(before, after))
+    ps = np.array([cache[int(a), int(b)] for a, b, _ in counts])
+    exact, mid = (ps <= 0.05).mean(axis=0)
+    assert 0.04 <= mid <= 0.06
+    assert 0.025 <= exact < mid
+    assert exact <= 0.05
+
+
+def test_the_smallest_difference_is_found_with_the_power_that_it_says():
+    n, discordance = 1273, 0.2
+    delta = minimal_difference(n, discordance)
+    assert delta is not None
+    counts = np.random.default_rng(9).multinomial(
+        n, [(discordance + delta) / 2, (discordance - delta) / 2, 1 - discordance], size=20_000
+    )
+    chi = (counts[:, 0] - counts[:, 1]) ** 2 / (counts[:, 0] + counts[:, 1])
+    assert 0.78 <= (chi > 3.841).mean() <= 0.82
+    assert minimal_difference(4 * n, discordance) == pytest.approx(delta / 2, rel=0.02)
+    assert minimal_difference(20, 0.05) is None  # one discordant item shows nothing
+    assert minimal_difference(1000, 0.0) is None

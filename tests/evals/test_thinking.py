@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.thinking import without_thinking
+from evals.replies import strip_thinking as without_thinking
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ from evals.thinking import without_thinking
         ("<think>A? No.</think>\n\nB", "B"),
         ("A? No.</think>B", "B"),  # the template began the thoughts
         ("<think>A, or perhaps", ""),
-        ("<think>A</think>no<think>and again", "no"),
+        ("<think>A</think>no<think>and again", ""),
         ("<think>A</think><think>B</think>C", "C"),
         ("<thinking>A</thinking> C", "C"),
         ("[THINK]A[/THINK]D", "D"),

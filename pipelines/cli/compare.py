@@ -1,0 +1,172 @@
+"""Commands that set models side by side: compare, leaderboard, report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from corpora.errors import OslerError
+from pipelines.cli.options import JsonOption, app, out
+
+
+@app.command()
+def compare(
+    results: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Two or more results folders of `osler eval --output`, the base model's first; or two JSON files of `osler eval -o FILE` "
+            "or an exam stage."
+        ),
+    ],
+    own_prompts: Annotated[
+        bool,
+        typer.Option(
+            "--own-prompts", help="Also compare models that were asked in different ways, as with and without chat."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare models with the first one, task by task, on the same items.
+
+    Shows the paired difference with its 95% interval, the p of the exact McNemar test (of the cluster bootstrap where items share a passage),
+    the same after Holm's adjustment over the table, and the smallest difference that so many items could have shown. "better" is printed
+    only where the adjusted p is below 5%.
+
+    Example: `osler compare runs/exams/base runs/exams/mine`
+    """
+    if any(path.suffix == ".json" for path in results):
+        _compare_files(results, as_json)
+        return
+    from evals.compare import compare as paired
+
+    found = paired(results, own_prompts)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    shown = Table(title=f"against {found['base']}")
+    for head in (
+        "task",
+        "model",
+        "n",
+        "base, %",
+        "model, %",
+        "difference, points (95%)",
+        "won / lost",
+        "p",
+        "Holm p",
+        "smallest",
+        "",
+    ):
+        shown.add_column(head)
+    for one in found["comparisons"]:
+        shown.add_row(
+            one["task"],
+            one["model"],
+            f"{one['n']:,}",
+            f"{100 * one['base_accuracy']:.1f}",
+            f"{100 * one['accuracy']:.1f}",
+            f"{100 * one['difference']:+.1f} ({100 * one['low']:+.1f} to {100 * one['high']:+.1f})",
+            f"{one['gained']} / {one['lost']}",
+            f"{_p(one['p'])}{'' if one['test'] == 'exact McNemar' else '*'}",
+            _p(one["holm"]),
+            f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
+            one["verdict"],
+        )
+    out.print(shown)
+    if any(one["test"] != "exact McNemar" for one in found["comparisons"]):
+        out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
+    for line in found["left_out"]:
+        out.print(f"not compared: {line}", markup=False)
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _compare_files(paths: list[Path], as_json: bool) -> None:
+    """Two files of answers as ``osler eval -o FILE`` and the exam stage write them."""
+    from pipelines.exam import compare as paired
+
+    if len(paths) != 2 or any(path.suffix != ".json" for path in paths):
+        raise OslerError(
+            "two JSON files of answers can be compared, or two or more results folders, but not both together"
+        )
+    loaded: list[dict[str, Any]] = []
+    for path in paths:
+        if not path.is_file():
+            raise OslerError(f"{path}: no such file; write one with `osler eval MODEL -o {path}`")
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise OslerError(f"{path}: not valid JSON: {error}") from error
+        if not isinstance(found, dict) or "items" not in found:
+            raise OslerError(f"{path}: no exam answers in this file; write it with `osler eval MODEL -o {path}`")
+        loaded.append(found)
+    result = paired(*loaded)
+    if not result:
+        raise OslerError(f"{paths[0]} and {paths[1]} have no items in common")
+    if as_json:
+        print(json.dumps(result))
+        return
+    for name, figures in result.items():
+        p = figures["p"]
+        verdict = "the difference is significant at 5%" if p < 0.05 else "no significant difference at 5%"
+        out.print(
+            f"{name}: {100 * figures['difference']:+.1f} points on {figures['n']} items "
+            f"(won {figures['gained']}, lost {figures['lost']}), exact McNemar p = {p:.4g}: {verdict}"
+        )
+
+
+@app.command()
+def leaderboard(
+    folder: Annotated[Path, typer.Argument(help="Folder below which all results.json are gathered.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Also write `leaderboard.md` and `leaderboard.html` to this folder."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Gather the results of all models below FOLDER in one table, the best mean over the tasks that all sat first.
+
+    Example: `osler leaderboard runs --output runs`
+    """
+    from corpora.page import write_page
+    from evals import leaderboard as board
+
+    found = board.gather(folder)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        write_page(output, "leaderboard", "Leaderboard", board.lines(found))
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    head, rows = board.head_and_rows(found)
+    shown = Table(title="accuracy, % (95% interval)")
+    for name in head:
+        shown.add_column(name)
+    for row in rows:
+        shown.add_row(*row)
+    out.print(shown)
+    if output is not None:
+        out.print(f"written: {output / 'leaderboard.md'}, {output / 'leaderboard.html'}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A results folder of `osler eval --output`.")],
+) -> None:
+    """Write the report of an exam, `report.md` and `report.html`, from its results folder.
+
+    Tables with intervals, plots by subject and of calibration, what rotating the options changes, and the worst mistakes to read. The HTML
+    file holds its pictures and needs no network.
+
+    Example: `osler report runs/exams/mine`
+    """
+    from evals.report import write_report
+
+    page = write_report(folder)
+    out.print(f"written: {page}, {page.with_suffix('.html')}", markup=False, soft_wrap=True)

@@ -1,0 +1,91 @@
+"""The option that a reply states is read from it, in English and Chinese; where none is stated nothing is guessed."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from evals.extraction import extract_choices, strip_thinking
+
+DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
+
+
+def cases(language: str) -> list[dict]:
+    lines = Path(__file__).with_name(f"extraction_cases_{language}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_hand_made_case_is_read_right(language: str):
+    wrong = [
+        (case["text"][-200:], case["chosen"], found)
+        for case in cases(language)
+        if (found := extract_choices(case["text"], case["options"], case["several"], language)) != case["chosen"]
+    ]
+    assert wrong == []
+
+
+def test_the_cases_are_many_and_different():
+    both = cases("en") + cases("zh")
+    assert len({json.dumps(case) for case in both}) == len(both) > 1000
+    assert sum(case["chosen"] is None for case in both) > 300
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_no_letter_is_favoured(place: int):
+    letter = "ABCD"[place]
+    for form in (
+        "{}",
+        "({})",
+        "Answer: {}",
+        "The answer is {}.",
+        "故选{}。",
+        "答案：{}",
+        "\\boxed{{{}}}",
+        "{} is correct.",
+    ):
+        assert extract_choices(form.format(letter), DRUGS) == [place], form
+
+
+def test_thoughts_are_cut_off():
+    assert strip_thinking("<think>a</think> b") == "b"
+    assert strip_thinking("a</think>b") == "b"
+    assert strip_thinking("plain") == "plain"
+    assert strip_thinking("<think>never ended") == ""
+    assert strip_thinking("[THINK]a[/THINK]b") == "b"
+    assert strip_thinking("<unused94>thought\na<unused95>b") == "b"
+
+
+def test_what_no_rule_was_written_for_is_refused():
+    with pytest.raises(ValueError, match="not in 'fr'"):
+        extract_choices("C", DRUGS, language="fr")
+    with pytest.raises(ValueError, match="2 to 26"):
+        extract_choices("C", ["one"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        " ",
+        "A ",
+        "A, ",
+        "答案",
+        "选",
+        "the answer is ",
+        "not ",
+        "B or ",
+        "C. ",
+        "<think>",
+        "(",
+        "\\boxed{",
+        "so ",
+        "aspirin and ",
+        '{"answer": ',
+    ],
+)
+def test_a_model_that_says_one_thing_for_ever_holds_nothing_up(said: str):
+    reply = said * (20_000 // len(said)) + "x"
+    started = time.monotonic()
+    extract_choices(reply, DRUGS, several=True)
+    assert time.monotonic() - started < 2
