@@ -31,9 +31,10 @@ def summarise(folder: Path) -> dict[str, Any]:
         DataError: a file is missing or broken, or there are no items.
     """
     task = read_task(folder)
-    # Questions and texts are not kept, so that memory stays small.
+    # No text is kept, so that memory stays small.
     items = [
-        {key: value for key, value in item.items() if key not in ("question", "text")} for item in read_items(folder)
+        {key: value for key, value in item.items() if key not in ("id", "question", "options", "text")}
+        for item in read_items(folder)
     ]
     if not items:
         raise DataError(f"{folder / 'items.jsonl'}: no items in this file; run the task again with `osler eval`")
