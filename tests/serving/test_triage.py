@@ -19,8 +19,8 @@ from serving.triage.detector import detect, load_rules
 from serving.triage.lexicon import load_lexicon
 
 VIGNETTES = Path(__file__).parent / "triage_vignettes"
-EMERGENCIES = ("direct", "paraphrased", "fresh_emergencies", "second_fresh_emergencies", "third_fresh_emergencies")
-LOOKALIKES = ("lookalikes", "fresh_lookalikes", "second_fresh_lookalikes", "third_fresh_lookalikes")
+EMERGENCIES = ("direct", "paraphrased", "fresh_emergencies", "second_fresh_emergencies", "third_fresh_emergencies", "fourth_fresh_emergencies")
+LOOKALIKES = ("lookalikes", "fresh_lookalikes", "second_fresh_lookalikes", "third_fresh_lookalikes", "fourth_fresh_lookalikes")
 
 
 def rows(name: str) -> list[list[str]]:
@@ -129,7 +129,7 @@ def test_every_emergency_has_rules_and_words_in_both_languages():
 def test_signs_of_the_bundled_emergencies_are_mostly_known():
     signs = [sign for entry in load_knowledge().emergencies for sign in entry.signs]
     found = [sign for sign in signs if detect(sign)]
-    assert len(found) >= 0.85 * len(signs), [sign for sign in signs if sign not in found]
+    assert len(found) >= 0.95 * len(signs), [sign for sign in signs if sign not in found]
 
 
 def test_no_text_breaks_it():
