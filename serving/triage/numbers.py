@@ -153,6 +153,7 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
         while after < len(tokens) and tokens[after] in {
             "-",
             "个",
+            "半",
             "full",
             "more",
             "or",

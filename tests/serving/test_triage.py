@@ -19,8 +19,21 @@ from serving.triage.detector import detect, load_rules
 from serving.triage.lexicon import load_lexicon
 
 VIGNETTES = Path(__file__).parent / "triage_vignettes"
-EMERGENCIES = ("direct", "paraphrased", "fresh_emergencies", "second_fresh_emergencies", "third_fresh_emergencies", "fourth_fresh_emergencies")
-LOOKALIKES = ("lookalikes", "fresh_lookalikes", "second_fresh_lookalikes", "third_fresh_lookalikes", "fourth_fresh_lookalikes")
+EMERGENCIES = (
+    "direct",
+    "paraphrased",
+    "fresh_emergencies",
+    "second_fresh_emergencies",
+    "third_fresh_emergencies",
+    "fourth_fresh_emergencies",
+)
+LOOKALIKES = (
+    "lookalikes",
+    "fresh_lookalikes",
+    "second_fresh_lookalikes",
+    "third_fresh_lookalikes",
+    "fourth_fresh_lookalikes",
+)
 
 
 def rows(name: str) -> list[list[str]]:
