@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
-from serving.triage.text import Text, is_chinese
+from serving.triage.text import CLAUSE_MARKS, SENTENCE_MARKS, Text, is_chinese
 
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
 _NUMBERS: dict[str, float] = {word: float(value) for value, word in enumerate(_WORDS.split())}
@@ -21,7 +22,7 @@ _NUMBERS |= {
     "several": 5,
 }
 _DIGITS = {"零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "几": 3}
-_SHORT = frozenset({"a", "an", "half"})
+MARKS = CLAUSE_MARKS | SENTENCE_MARKS
 
 _DAYS = {"day", "days", "天", "日"}
 _WEEKS = {"week", "weeks", "wk", "wks", "周", "星"}
@@ -152,6 +153,7 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
         while after < len(tokens) and tokens[after] in {
             "-",
             "个",
+            "半",
             "full",
             "more",
             "or",
@@ -175,7 +177,7 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
             yield "n_fever", start, end
         days = value if unit in _DAYS else value * 7 if unit in _WEEKS else value * 30 if unit in _MONTHS else None
         if days is not None:
-            around = tokens[after + 1 : after + 4]
+            around = list(itertools.takewhile(lambda token: token not in MARKS, tokens[after + 1 : after + 4]))
             before = tokens[max(0, start - 5) : start]
             young = any(token in _OLD for token in around) or any(token in _OLD - {"old", "大"} for token in before)
             if days < 91 and young and not _NO_AGE.intersection(around) and not _NO_AGE.intersection(before):

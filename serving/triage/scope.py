@@ -11,6 +11,8 @@ from serving.triage.text import Text, is_chinese
 REACH = 14.0
 CHINESE_REACH = 6.0
 _WHOLE_LISTS = frozenset({("否", "认"), ("无",), ("未", "见"), ("未", "出", "现")})
+_SUBJECTS = frozenset(["i", "im", "ive", "he", "hes", "she", "shes", "they", "theyre", "we"])
+_OPINION = frozenset(["think", "believe", "that", "if", "feel", "say", "says", "said", "know", "means", "mean", "when"])
 TEXT_WIDE = ("_exam", "_fiction")
 
 Span = tuple[int, int]
@@ -50,6 +52,9 @@ def _denials(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> l
             if text.positions[token] - text.positions[end - 1] > (CHINESE_REACH if chinese and not whole else REACH):
                 break
             if token in ends and token > end:
+                break
+            # "doesn't get better I'm going to": a new subject begins a new statement, unless it is what one does not think.
+            if word in _SUBJECTS and token > end and text.tokens[token - 1] not in _OPINION and not chinese:
                 break
             if word == "," and (
                 (chinese and not whole)

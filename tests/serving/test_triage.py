@@ -19,8 +19,9 @@ from serving.triage.detector import detect, load_rules
 from serving.triage.lexicon import load_lexicon
 
 VIGNETTES = Path(__file__).parent / "triage_vignettes"
-EMERGENCIES = ("direct", "paraphrased", "fresh_emergencies", "second_fresh_emergencies", "third_fresh_emergencies")
-LOOKALIKES = ("lookalikes", "fresh_lookalikes", "second_fresh_lookalikes", "third_fresh_lookalikes")
+FRESH = ("fresh", "second_fresh", "third_fresh", "fourth_fresh", "fifth_fresh", "sixth_fresh")
+EMERGENCIES = ("direct", "paraphrased", *(f"{name}_emergencies" for name in FRESH))
+LOOKALIKES = ("lookalikes", *(f"{name}_lookalikes" for name in FRESH))
 
 
 def rows(name: str) -> list[list[str]]:
@@ -60,6 +61,7 @@ def test_sets_are_as_large_as_said_and_share_no_text():
         ("What should I do, my dad's face is drooping", True),
         ("What should I do if someone has a stroke?", False),
         ("He was training for a marathon and collapsed, he won't wake up", True),
+        ("If this doesn't get better I'm going to kill myself", True),
         ("My dog had a seizure", False),
         ("My dog bit my son and the blood won't stop", True),
         ("My novel's hero has a stroke on page ten", False),
@@ -129,7 +131,7 @@ def test_every_emergency_has_rules_and_words_in_both_languages():
 def test_signs_of_the_bundled_emergencies_are_mostly_known():
     signs = [sign for entry in load_knowledge().emergencies for sign in entry.signs]
     found = [sign for sign in signs if detect(sign)]
-    assert len(found) >= 0.85 * len(signs), [sign for sign in signs if sign not in found]
+    assert len(found) >= 0.95 * len(signs), [sign for sign in signs if sign not in found]
 
 
 def test_no_text_breaks_it():
