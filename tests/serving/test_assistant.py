@@ -272,6 +272,7 @@ def test_a_red_flag_outranks_the_models_triage_and_stands_alone_when_it_is_down(
     with stand_in(Reply((CALM.model_dump_json(),))) as server:
         urgent = doctor(server.url, triage=chest_pain).triage("I have crushing chest pain")
     assert urgent.urgency == "emergency"
+    assert urgent.red_flags == ["heart-attack"]
     assert urgent.what_to_do == ["Call the emergency number now.", "See your doctor."]
     down = doctor(DEAD, triage=chest_pain)
     assert down.triage("I have crushing chest pain").what_to_do == ["Call the emergency number now."]
@@ -317,5 +318,15 @@ def test_the_assistant_talks_through_vllm(base_model: Path) -> None:
         assert "".join(piece.text for piece in pieces).strip()
         assert assistant.tool_calls == "router"  # vLLM was started without a tool parser
         assert "69 mL/min" in assistant.invoke("Calculate eGFR: 50-year-old woman, creatinine 1.0 mg/dL").text
-        made = DoctorAssistant(server.url, triage=chest_pain, max_tokens=400).triage("I have crushing chest pain")
-        assert made.urgency == "emergency"
+        structured = DoctorAssistant(server.url, triage=chest_pain, max_tokens=900)
+        assert isinstance(structured.triage("My ear itches"), Triage)  # vLLM holds even a base model to the schema
+        assert structured.triage("I have crushing chest pain").urgency == "emergency"
+
+
+@pytest.mark.slow
+def test_vllm_takes_the_tools_of_the_assistant(base_model: Path) -> None:
+    from serving.server import serving
+
+    with serving(base_model, flags={"enable-auto-tool-choice": True, "tool-call-parser": "hermes"}) as server:
+        assistant = DoctorAssistant(server.url, triage=chest_pain, retriever=False, tool_calls="model", max_tokens=16)
+        assert assistant.invoke("What is asthma?").text.strip()
