@@ -206,7 +206,9 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             if "tool" in str(error):
                 self.tool_calls = "router"  # as the server will refuse the next one, too
             return ToolsRefused(str(error))
-        if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
+        if isinstance(error, openai.LengthFinishReasonError):
+            made = AssistantError(f"{where}: the answer did not end within its length limit; give a larger max_tokens")
+        elif isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
             made = AssistantError(f"{where}: no answer in time; try again, or give a longer timeout")
         elif isinstance(error, openai.APIStatusError):
             made = AssistantError(f"{where}: refused with {error.status_code}: {error.message}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import httpx
 import openai
@@ -11,7 +11,7 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from serving.doctor import AssistantError
 from serving.guard import RedFlag, neutral
@@ -24,6 +24,10 @@ TRIAGE_TASK = (
 FAULTS = (openai.OpenAIError, httpx.HTTPError, OSError, ValueError, TypeError, KeyError)
 
 
+# The limits also bound what a model writes under the schema: a small one may otherwise never close its string.
+Words = Annotated[str, StringConstraints(min_length=2, max_length=120)]
+
+
 class Triage(BaseModel):
     """How urgent a person's message is, and what comes next."""
 
@@ -33,12 +37,12 @@ class Triage(BaseModel):
         description="emergency: now, by the emergency number; urgent: today; soon: within days; routine: an ordinary appointment; "
         "self-care: at home"
     )
-    red_flags: list[str] = Field(
-        max_length=8, description="Warning signs that the message states; empty when there are none"
+    red_flags: list[Words] = Field(
+        max_length=5, description="Warning signs that the message states; empty when there are none"
     )
-    questions: list[str] = Field(max_length=5, description="What to ask the person next")
-    what_to_do: list[str] = Field(
-        min_length=1, max_length=5, description="What the person should do, the first thing first"
+    questions: list[Words] = Field(max_length=3, description="What to ask the person next")
+    what_to_do: list[Words] = Field(
+        min_length=1, max_length=4, description="What the person should do, the first thing first"
     )
 
 
@@ -111,8 +115,10 @@ def structured(
 
 def _urgent(said: Triage | None, flag: RedFlag, schema: type[Triage]) -> Triage:
     """The model's triage, if it gave one, under the red flag that rules found."""
-    values = said.model_dump() if said is not None else {"red_flags": [], "questions": [], "what_to_do": []}
-    flags = [flag.category, *(one for one in values["red_flags"] if one != flag.category)]
-    return schema.model_validate(
-        values | {"urgency": "emergency", "red_flags": flags[:8], "what_to_do": [flag.first, *values["what_to_do"]][:5]}
+    if said is None:
+        said = schema.model_construct(red_flags=[], questions=[], what_to_do=[])
+    flags = [flag.category, *(one for one in said.red_flags if one != flag.category)]
+    # Not validated: what rules say first may be longer than a model's line.
+    return said.model_copy(
+        update={"urgency": "emergency", "red_flags": flags, "what_to_do": [flag.first, *said.what_to_do]}
     )
