@@ -14,11 +14,11 @@ _ANY_CASE = re.IGNORECASE
 OPENING = re.compile(
     r"[\s:\"'“(\[{<]{0,6}(?:(?:the\s)?(?:option|choice|letter|answer)s?(?![a-z])|选项)?[\s:\"'“(\[{<]{0,6}", _ANY_CASE
 )
-_APART = r"(?:(?<=[A-J])\.\s?(?=[A-J](?:\.|\s*$))|(?<=[A-J])\)(?=\([A-J]\))|\n[-*•]\s)?[)\]]?(?:(?<=[.)(]|\s)(?=[A-J(])|\s?(?:[,;、&+和与及]|以及)\s?|\s?,?\s?and\s|\s)(?:(?:and|also)\s)?(?:option\s)?[(\[]?"
+_APART = r"(?:(?<=[A-J])\.\s?(?=[A-J](?:\.|\s*$))|(?<=[A-J])\)(?=\([A-J]\))|\n[-*•]\s)?[)\]]?(?:(?<=[.)(]|\s)(?=[A-J(])|\s?(?:[,;、&+和与及]|以及)\s?|\s?,?\s?and\s|(?<=[)\]])\s|\s(?![(\[]))(?:(?:and|also)\s)?(?:option\s)?[(\[]?"
 LETTER = re.compile(r"([A-Z]|[a-j])(?![A-Za-z0-9]|'[A-Za-z])")
 # Not that of "E. coli", nor the article or pronoun of "C, I think".
 NEXT_LETTER = re.compile(
-    rf"{_APART}(?:([B-HJ-Z]|[AI](?!\s(?!and\b|or\b|is\b|are\b)[a-z]))|([a-j]))(?![A-Za-z0-9]|'[A-Za-z]|\.\s?[a-z])"
+    rf"{_APART}(?:([B-HJ-Z]|[AI](?!\s(?!and\b|or\b|is\b|are\b)[a-z]))|([a-j]))(?![A-Za-z0-9]|'[A-Za-z]|\.\s?[a-z]|\s(?:is|was|would|can|could|should|has|may|might|will|does)\b)"
 )
 GLUED = re.compile(
     r"[A-J]{2,10}(?=[\s)\]}\"”>]{0,3}(?:$|[.,;:!?\n(。，；、！？]|选项|项|是|为|因|两|三|四|五|都|均|全|正确|对)|\s(?:because|since|are|is)\b)"
@@ -56,13 +56,13 @@ LABELS = re.compile(
     r"(?:^|(?<=[\s(。，,;；项]))\(?([A-J])(?:[):、]|\.(?!\s?[a-z.]|\s*$))(?![A-Za-z0-9_])", re.MULTILINE
 )
 BARE_HEAD = re.compile(
-    r"[\s>•\-(\[\"'“<]{0,4}(?:(?:option|choice|answer|letter)\s|选项\s?|答\s?|both\s|options\s)?[:：]?[\s(\[<]{0,2}",
+    r"(?:\d{1,2}[.)]\s)?[\s>•\-(\[\"'“<]{0,4}(?:(?:option|choice|answer|letter)\s|选项\s?|答\s?|both\s|options\s)?[:：]?[\s(\[<]{0,2}",
     _ANY_CASE,
 )
 # Behind a letter at the start of a line these make it a sentence about the option, not an answer.
 ABOUT_IT = re.compile(
     r",\s(?:like|unlike|which|is|are|was)\b|[)\]]?[ \t]+(?:is|are|was|and(?! not)|or|not|with|by|for(?! sure)|the|this|that|it(?! is\b)|so|but|if)\b"
-    r"|(?:选项|项)(?!\s*(?:$|[。.,，;；\n]))|[是为不错而均都最由有对正也才]",
+    r"|(?:选项|项)(?!\s*(?:$|[。.,，;；\n]))|[是为不错而均都最由有对正也才]|[两三四五](?!(?:项|个选项)?\s*(?:$|[。.,，;；\n]|(?:均|都)?(?:是)?(?:正确|对)))",
     _ANY_CASE,
 )
 
@@ -72,19 +72,19 @@ WEAK, PLAIN, FINAL = range(3)
 _GAP = r"(?:,\s?(?:therefore|then|thus|hence|I think|I believe|in my opinion|in short),)?[^.;!?\n。；！？,，:：]{0,60}?"
 _SURE = (
     r"(?:\s?(?:most likely|likely|probably|definitely|clearly|certainly|therefore|thus|hence|indeed|then|simply|now|actually|obviously|"
-    r"surely|best|still|,)\b,?){0,3}"
+    r"surely|best|still|I (?:think|believe)|,)(?:\b|(?<=,)),?){0,3}\s?(?:\.\.\.|…)?"
 )
 _IS = (
-    rf"(?:\b(?:is|are|was|will be|would be|should be|must be|has to be)\b|'s\b){_SURE}\s?:?|\s?(?:[:=：]|-+>|→)|\s?[-–—](?=\s)"
+    rf"(?:\b(?:is|are|was|will be|would be|should be|must be|has to be)\b|'s\b){_SURE}\s?:?|\s?(?:[:=：]|-+>|→|\?(?=\s))|\s?[-–—](?=\s)"
     r"|\s?(?:应该是|应当是|应是|应为|就是|也就是|便是|还是|[是为选有]|包括)[:：]?"
 )
 _NOUN = (
     r"\b(?:answers?|ans\.?|(?:correct|right)\s(?:options|choices)|"
     r"(?:correct|best|right|final|chosen|my|most [a-z]{4,12}|the)\s(?:option|choice|response|selection|letter|pick|one)|"
-    r"(?:correct|best|right|most appropriate)(?:\s[a-z-]{3,14}){0,2}(?=\s(?:is|are|would be|should be)\b)|"
+    r"(?:correct|best|right|most appropriate)(?:\s[a-z-]{2,14}){0,5}(?=\s(?:is|are|would be|should be)\b)|"
     r"(?:correct|final|solution|result|choice|conclusion|pick|(?:selected |preferred )?option)(?=\s?:)|solution|conclusion|"
     r"(?:most likely |likely |final |correct )?diagnosis)(?![a-z])(?!\s(?:choices|options)\b)"
-    r"|答案(?:选项)?|(?:正确|最佳|合适|恰当|符合(?:题意)?)的?[㐀-鿿]{0,4}?(?=是|为|有|包括|[:：])|诊断|结论|^答"
+    r"|答案(?:选项)?|(?:正确|最佳|合适|恰当|最可能|符合(?:题意)?)的?[㐀-鿿]{0,4}?(?=是|为|有|包括|[:：])|诊断|结论|^答"
 )
 # Each cue ends where the answer begins.
 CUES: list[tuple[int, re.Pattern[str]]] = [
@@ -138,7 +138,7 @@ LOOSE_CUES = [
     ),
     re.compile(r"(?:等等|等一下|更正|抱歉|(?<![要能可])不(?=[,，])|不对)[,，:：]?\s?(?:是|为|应是|选)?"),
     re.compile(
-        r"\b(?:so|therefore|thus|hence|consequently|in conclusion|to conclude|in summary|overall|finally|ultimately|definitely|surely|"
+        r"\b(?:so|therefore|thus|hence|consequently|in conclusion|to conclude|in summary|overall|finally|ultimately|definitely|surely|without (?:a )?doubt|no doubt|ergo|in short|"
         r"clearly|certainly|obviously)\b[,:]?\s?(?:(?:it's|it is|it must be|that's)\s)?(?:only\s)?|(?:所以|因此|故|综上|可见)[,，]?(?:是|为|只有)?|(?:→|⇒|[-=]>)\s?",
         _ANY_CASE,
     ),
@@ -150,11 +150,12 @@ LABEL_ENDS = re.compile(
 )
 # Cues that an option's words may follow, but no label: "the best vitamin is C" names none.
 WORD_CUES = re.compile(
-    r"\bthe(?:\s[a-z-]{2,14}){1,8}\s(?:is|would be|should be)\s(?:to\s)?(?:(?:give|start|use)\s)?|^(?:give|start|add|use|prescribe|administer)\s"
+    r"\bthe(?:\s[a-z-]{2,14}){1,8}\s(?:is|would be|should be)\s(?:to\s)?|^(?:give|start|add|use|prescribe|administer)\s"
     r"|\bI(?:\swould|'d)?\s(?:recommend|suggest|give|start|prescribe)\s"
     r"|(?:使用|给予|选用|服用)|(?:药物|治疗|检查|措施|病原体|原因|疾病|病因)(?:是|为)",
     _ANY_CASE | re.MULTILINE,
 )
+VERB = re.compile(r"(?:give|start|use)\s", _ANY_CASE)
 KIND = re.compile(
     r"\b(?:vitamin|hepatitis|group|type|grade|class|stage|protein|factor|figure|panel)\b|型|级|维生素", _ANY_CASE
 )
@@ -166,7 +167,7 @@ HEDGED = re.compile(
 
 _BEFORE_VERDICT = (
     r"(?:^|[.,;:!?\n(。，；：！？、]\s?|(?<=[对错确误√×✓✗✔✘])\s?|\b(?i:options?|choices?|answer|letter|that|only|so|therefore|thus|hence|but|while|whereas|think|"
-    r"believe|since|because|then|and|both|say|statement|here|although|though)\s\(?|选项|只有|所以|因此|故|以|为|知|但|而|[\s(](?<=[㐀-鿿，。]\s))"
+    r"believe|since|because|then|and|both|say|statement|here|now|although|though)\s\(?|选项|只有|所以|因此|故|以|为|知|但|而|[\s(](?<=[㐀-鿿，。]\s))"
 )
 _RIGHT = (
     r"it is\b(?=[.!]|\s*$)|(?:fits|matches) best\b|best (?:fits|matches)\b|is what I\b|\?\s{0,2}yes\b|is\.(?=\s*$)"
@@ -174,10 +175,10 @@ _RIGHT = (
     r"(?:all\s|both\s|also\s|indeed\s|clearly\s|definitely\s|therefore\s|thus\s|the\s|most\s|more\s|single\s|only\s|a\s){0,4}"
     r"(?:correct|right|best|better|true|appropriate|accurate|suitable|likely|probable|answers?|closest|yes)\b"
     r"|[✓✔✅☑√]|(?:选项|项)?(?:说法|描述)?(?:均|都|才|也|显然|完全|更|较|最)?(?:是|为)?(?:最|唯一)?"
-    r"(?:正确|答案|对(?!于|照|比|应|症|称)|合适|恰当|符合(?:题意)?|最佳)|才是|才对|更好|最好(?=[。，,.!]|$)"
+    r"(?:正确|答案|对(?!于|照|比|应|症|称)|合适|恰当|符合(?:题意)?|最佳|最可能)|才是|才对|更好|最好(?=[。，,.!]|$)"
 )
 VERDICT = re.compile(
-    rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?"
+    rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?(?:alone\s)?"
     r"(?:[.:、]\s?[^\n.;,。；，]{0,80}?[\s—–:-]{1,3}(?=(?i:correct|right|true|yes)\b(?=[ \t]*(?:$|[\n.,;!)(—–-]|because|since))|[✓✔✅☑√]|正确))?"
     rf"(?:(?i:{_RIGHT})|(?<=\s)(?i:correct|right|true|yes)\b|:?\s?正确)",
     re.MULTILINE,
@@ -193,7 +194,7 @@ DENIED = re.compile(
     r"\b(?:no evidence|no reason|doubt|many|some|others|people|students|everyone|not|neither|nor|never|cannot|unlikely|if|whether|why|incorrect|wrong|"
     r"rather than|instead of|rule out|ruled out|exclude|eliminate|avoid|anything but|unless|"
     r"(?:is|are|do|does|did|was|would|could|should|can|wo|has|had)n't|don't|can't)\b"
-    r"|[不非没勿莫]|(?<![特分鉴级类区性个])别|是否|如果|假如|排除|错误|若|有人|误选|以为|容易|很多",
+    r"|[不非没勿莫]|(?<![特分鉴级类区性个])别|是否|如果|假如|排除|错误|若|为什么|为何|怎么|有[㐀-鿿]{0,2}(?:人|同学|学生)|误选|以为|容易|很多",
     _ANY_CASE,
 )
 NO_DENIAL = re.compile(

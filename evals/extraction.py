@@ -29,14 +29,18 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPOKEN_UP_TO = 4000  # characters at the reply's end that are read: a final answer stands there, or at the start
 
 
+_NEXT_LISTED = re.compile(r"\s(?=[A-J][.、)])")
+
+
 @functools.lru_cache(maxsize=4096)
 def _phrase(option: str) -> re.Pattern[str] | None:
     words = units(option)
     if not words:
         return None
     run = r"[\W_]{0,4}".join("'?".join(map(re.escape, word)) if word.isascii() else re.escape(word) for word in words)
+    percent = r"\s?\\?%" if re.search(r"\d\s?\\?[%％]\s*$", option) else ""
     negative = r"-" if re.match(r"\s*-\s*\d", option) else ""
-    return re.compile(rf"[\s\"'“(\[]{{0,4}}(?:(?:an?|the)\s)?{negative}{run}(?![a-z0-9%])", re.IGNORECASE)
+    return re.compile(rf"[\s\"'“(\[]{{0,4}}(?:(?:an?|the)\s)?{negative}{run}{percent}(?![a-z0-9%])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class _Reader:
 
     def _ended(self, end: int) -> bool:
         for _ in range(len(self.options)):
-            if wording.AFTER_WORDS.match(self.text, end):
+            if wording.AFTER_WORDS.match(self.text, end) or _NEXT_LISTED.match(self.text, end):
                 return True
             joint = wording.JOINT.match(self.text, end)
             if joint and wording.LABEL_FOLLOWS.match(self.text, joint.end()) and self.several:
@@ -122,7 +126,11 @@ class _Reader:
 
     def _listed(self, first: _Named) -> _Named:
         """``first``, a label with its words, and where several may be right the labels with their words that follow it."""
-        joint = wording.JOINT.match(self.text, first.end) if self.several else None
+        joint = (
+            (wording.JOINT.match(self.text, first.end) or _NEXT_LISTED.match(self.text, first.end))
+            if self.several
+            else None
+        )
         more = self.label(joint.end()) if joint else None
         if more is None or not more.places or not first.places:
             return first
@@ -211,7 +219,8 @@ def _after_cues(reader: _Reader) -> Iterator[_Statement]:
                 heavy = wording.WEAK if wording.HEDGED.search(clause) else weight
             yield _Statement(match.start(), match.end(), named.end, places, heavy)
     for match in wording.WORD_CUES.finditer(text):
-        worded = reader.worded(match.end())
+        verb = wording.VERB.match(text, match.end())
+        worded = reader.worded(match.end()) or (reader.worded(verb.end()) if verb else None)
         if worded is not None and _stands(text, match.start(), match.end(), worded.end):
             yield _Statement(match.start(), match.end(), worded.end, worded.places, wording.WEAK)
 
