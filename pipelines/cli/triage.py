@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Annotated
@@ -28,6 +29,8 @@ def triage(
 
     if text is None and sys.stdin.isatty():
         raise OslerError("no text: give it as an argument, or one a line on standard input")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a stray byte is no reason to leave the rest unanswered
     for line in [text] if text is not None else sys.stdin:
         if not as_json and not line.strip():
             continue

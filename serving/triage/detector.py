@@ -22,6 +22,7 @@ NEAR = 7.0  # words between two parts of one sign: "pain that I've had in the mi
 TIGHT = 4.0  # words between two parts of one phrase: "can't really get her to wake"
 TOGETHER = 60.0  # words between two signs of one emergency
 AROUND = 12.0  # words around a sign in which its excuse may stand
+PIECE, OVERLAP = 4000, 600  # characters that are read at a time, of a longer text
 ENOUGH = 200  # occurrences of one sign: a longer text holds more only where it repeats itself
 NEIGHBOURS = 4  # of each occurrence that are tried, so that a text of one word said a thousand times stays quick
 
@@ -72,6 +73,7 @@ class _Reading:
     def __init__(self, text: Text, lexicon: Lexicon) -> None:
         self.text = text
         self.hits: dict[str, list[Hit]] = {}
+        self._kept: dict[str, list[Hit]] = {}
         spans: dict[str, list[Span]] = {}
         for start in range(len(text)):
             for concept, end in lexicon.find(text.tokens, start):
@@ -128,6 +130,11 @@ class _Reading:
             not hit.tokens and all(supposed[token] for token in hit.context)
         )
 
+    def _stated_hits(self, name: str) -> list[Hit]:
+        if name not in self._kept:
+            self._kept[name] = [hit for hit in self.hits.get(name, []) if self._stated(hit)]
+        return self._kept[name]
+
     def _near(self, one: list[Hit], other: list[Hit], concept: str, ordered: bool) -> list[Hit]:
         positions, sentences = self.text.positions, self.text.sentences
         other = sorted(other, key=lambda hit: hit.first)
@@ -157,6 +164,8 @@ class _Reading:
         return right.first < left.end or text.clauses[left.end - 1] != text.clauses[right.first] or gap > TIGHT
 
     def _term(self, term: Term, concept: str, stated: bool) -> list[Hit]:
+        if stated and len(term.parts) == 1:
+            return [hit for name in term.parts[0] for hit in self._stated_hits(name)]
         found: list[Hit] | None = None
         for part in term.parts:
             hits = [hit for name in part for hit in self.hits.get(name, [])]
@@ -176,7 +185,7 @@ class _Reading:
             if not hits:
                 return []
             if found is None:
-                found = [Hit(concept, hit.tokens, hit.context) for hit in hits]
+                found = [Hit(concept, hit.tokens, hit.context) for hit in hits[:ENOUGH]]
                 continue
             positions = self.text.positions
             starts = sorted(hits, key=lambda hit: hit.first)
@@ -221,7 +230,16 @@ class Detection:
 
 
 def detect(text: str) -> list[Detection]:
-    """The emergencies that the text tells of, most pressing first; empty for none."""
+    """The emergencies that the text tells of, most pressing first; empty for none. A long text is read in overlapping pieces."""
+    found: dict[str, Detection] = {}
+    for start in range(0, max(1, len(text) - OVERLAP), PIECE - OVERLAP):
+        for detection in _detect(text[start : start + PIECE]):
+            moved = tuple((start + first, start + end) for first, end in detection.spans)
+            found.setdefault(detection.emergency, Detection(detection.emergency, moved))
+    return [found[emergency] for emergency in load_rules() if emergency in found]
+
+
+def _detect(text: str) -> list[Detection]:
     lexicon = load_lexicon(measured=MEASURED)
     reading = _Reading(read(text, _speller()), lexicon)
     if reading.scopes.elsewhere:

@@ -86,6 +86,14 @@ def test_a_sign_in_a_long_message_is_found():
     )
 
 
+def test_the_last_words_of_a_very_long_message_are_read():
+    filler = "He said that she and I were fine, and my mother was with him. "
+    text = filler * 800 + "Now she is unconscious and not breathing."
+    finding = triage(text)
+    assert finding.category == "cardiac-arrest"
+    assert all(text[match.start : match.end] == match.text for match in finding.matches)
+
+
 def test_answer_is_in_the_language_of_the_text():
     english, chinese = triage("I took 40 paracetamol tablets"), triage("我吃了四十片对乙酰氨基酚")
     assert english.category == chinese.category == "paracetamol-overdose"
