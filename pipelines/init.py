@@ -67,10 +67,36 @@ def train_encoder_tokenizer(
 
     Either BERT's WordPiece, in which each Chinese character is a word of its own, or RoBERTa's byte-level BPE.
     """
-    old = BertTokenizer(do_lower_case=lowercase) if wordpiece else RobertaTokenizer()
-    tokenizer: PreTrainedTokenizerBase = old.train_new_from_iterator(texts, vocab_size, show_progress=False)
+    tokenizer: PreTrainedTokenizerBase
+    if wordpiece:
+        tokenizer = BertTokenizer(vocab=_wordpieces(texts, vocab_size, lowercase), do_lower_case=lowercase)
+    else:
+        tokenizer = RobertaTokenizer().train_new_from_iterator(texts, vocab_size, show_progress=False)
     tokenizer.model_max_length = max_length
     return tokenizer
+
+
+def _wordpieces(texts: list[str], vocab_size: int, lowercase: bool) -> dict[str, int]:
+    """The vocabulary of BERT's WordPiece, the same in each run.
+
+    The trainer numbers the characters that go on a word ("##a") in the order of a hash table, which differs from run to run, and breaks ties
+    by those numbers; so they are given to it in order, before it begins.
+    """
+    bert = BertTokenizer(do_lower_case=lowercase)
+    learner = bert.backend_tokenizer
+    words = (word for text in texts for word, _ in learner.pre_tokenizer.pre_tokenize_str(_normal(learner, text)))
+    parts = sorted({f"##{letter}" for word in words for letter in word[1:]})
+    first = [*bert.all_special_tokens, *parts]
+    new = Tokenizer(models.WordPiece(unk_token=str(bert.unk_token)))
+    new.normalizer, new.pre_tokenizer = learner.normalizer, learner.pre_tokenizer
+    new.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=first, show_progress=False)
+    )
+    return new.get_vocab()
+
+
+def _normal(learner: Tokenizer, text: str) -> str:
+    return str(learner.normalizer.normalize_str(text))
 
 
 def init(stage: InitStage, seed: int, sources: Sources, draft: Draft) -> None:

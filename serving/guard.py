@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import re
-import warnings
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-TRIAGE = "serving.triage"
+from corpora.bundled.knowledge import Source
+from serving.triage import banner, triage
+
 # Marks that chat templates give a meaning to: ChatML and Llama 3 (<|...|>), DeepSeek (the same with wide bars), Llama 2 and Mistral
 # ([INST], <<SYS>>, <s>), Gemma (<start_of_turn>), GLM ([gMASK]), Baichuan (<reserved_106>), and the tool calls and thoughts of several.
 MARKS = re.compile(
@@ -34,26 +33,15 @@ class RedFlag(BaseModel):
 
 def red_flags(text: str) -> RedFlag | None:
     """What the deterministic triage finds in ``text``; None where it finds nothing."""
-    try:
-        module = importlib.import_module(TRIAGE)  # its lexicons load only when the first text comes
-    except ModuleNotFoundError as error:
-        if error.name != TRIAGE:
-            raise
-        warnings.warn("red-flag triage is not installed: emergencies are not looked for", stacklevel=2)
-        return None
-    finding = module.triage(text)
-    if not finding.emergency:
+    finding = triage(text)
+    if finding.source is None:
         return None
     source = _source(finding.source)
-    banner = getattr(module, "banner", None)
-    shown = str(banner(finding)) if banner is not None else f"{finding.first}\nSource: {source}"
-    return RedFlag(category=str(finding.category), first=str(finding.first), source=source, text=shown)
+    return RedFlag(category=str(finding.category), first=str(finding.first), source=source, text=banner(finding))
 
 
-def _source(source: Any) -> str:
-    values = source if isinstance(source, dict) else getattr(source, "model_dump", lambda: None)()
-    if not values:
-        return str(source)
+def _source(source: Source) -> str:
+    values = source.model_dump()
     return ", ".join(str(values[key]) for key in ("body", "title", "year", "url") if values.get(key))
 
 

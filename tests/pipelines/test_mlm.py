@@ -294,3 +294,12 @@ def test_a_decoder_and_a_sequence_that_is_too_long_are_refused(
 def test_an_init_block_that_does_not_fit_together_is_explained(given: dict, message: str):
     with pytest.raises(ValidationError, match=message):
         InitStage(**{"kind": "init", "corpora": [Corpus(name="x")], "vocab_size": 300, "architecture": {}, **given})
+
+
+def test_the_wordpiece_vocabulary_is_the_same_in_each_run():
+    texts = [document.text for document in render("bundled-documents") if isinstance(document, Document)][:300]
+    vocabularies = [train_encoder_tokenizer(texts, 700, 128, True, True).get_vocab() for _ in range(3)]
+    assert vocabularies[0] == vocabularies[1] == vocabularies[2]
+    ids = sorted(vocabularies[0], key=vocabularies[0].__getitem__)
+    parts = [piece for piece in ids if piece.startswith("##") and len(piece) == 3]
+    assert ids[5 : 5 + len(parts)] == sorted(parts)  # which the trainer alone numbers by chance
