@@ -59,7 +59,9 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 UrlOption = Annotated[
     str | None,
-    typer.Option("--url", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1."),
+    typer.Option(
+        "--url", "--endpoint", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1."
+    ),
 ]
 LaunchOption = Annotated[
     str | None,

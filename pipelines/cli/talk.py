@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markdown import Markdown
+from rich.markup import escape
 
 from corpora.errors import OslerError
-from pipelines.cli.options import RECIPE, UrlOption, app, err, out
+from pipelines.cli.options import RECIPE, JsonOption, UrlOption, app, err, out
 
 
 def _served_model(model: str | None, run: Path | None) -> str:
@@ -94,56 +99,129 @@ def _say(pieces: Any) -> str:
     return said
 
 
+DocumentsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--documents", help="With --assistant: a folder of your own to cite beside the bundled facts; repeatable."
+    ),
+]
+AssistantOption = Annotated[
+    bool,
+    typer.Option(
+        "--assistant",
+        help="Ask through DoctorAssistant: passages that it cites, calculators and look-ups (docs/assistant.md). It wants a model that "
+        "reads 2,000 tokens or more.",
+    ),
+]
+
+
+@contextmanager
+def _reachable(address: str) -> Iterator[None]:
+    """Turns the client's errors about the server into messages of one line."""
+    import openai
+
+    try:
+        yield
+    except openai.APIConnectionError as error:
+        raise OslerError(
+            f"{address}: no server answers there; start one with `osler serve`, or leave --url out"
+        ) from error
+    except openai.NotFoundError as error:
+        raise OslerError(f"{address}: {error}; `osler serve` names its model 'osler'") from error
+
+
+def _emergency_first(question: str) -> None:
+    """Says what to do first where the words tell of an emergency: before any model is started, and whether or not one can be."""
+    from serving.triage import banner, triage
+
+    said = banner(triage(question))
+    if said:
+        err.print(Markdown(said))
+
+
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="The question.")],
+    question: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
     model: ModelOption = None,
     url: UrlOption = None,
     complete: Annotated[
         bool, typer.Option("--complete", help="Continue the text, as a base model does, instead of answering.")
     ] = False,
+    assistant: AssistantOption = False,
+    documents: DocumentsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Ask one QUESTION through LangChain. Starts vLLM for it, unless --url names a server.
 
-    Examples: `osler ask "What is asthma?"` · `osler ask --complete -m bundled:osler-nano-base "The old man"`
-    """
-    import openai
+    An emergency in the question is told first, on standard error, before the model is asked. With --json the answer is one object: question,
+    answer, emergency (as `osler triage --json`), and with --assistant its citations and tools.
 
-    from serving.assistant import NOTICE, chat_model, completion_model, stream_answer
+    Examples: `osler ask "What is asthma?"` · `osler ask --complete -m bundled:osler-nano-base "The old man"` · `echo "What is gout?" | osler
+    ask - --json`
+    """
+    from serving.assistant import NOTICE, DoctorAssistant, chat_model, completion_model, stream_answer
+    from serving.triage import triage
+
+    question = sys.stdin.read().strip() if question == "-" else question
+    if not question:
+        raise OslerError("there is no question; give it as an argument, or on standard input with `osler ask -`")
+    if documents and not assistant:
+        raise OslerError("--documents belongs to --assistant, which cites them")
+    if not complete and not as_json and not assistant:  # the assistant says it itself
+        _emergency_first(question)
+
+    def pieces(address: str, about: dict[str, Any]) -> Iterator[str]:
+        if complete:
+            yield from completion_model(address).stream(question)
+        elif assistant:
+            for piece in DoctorAssistant(address, documents=documents or ()).stream(question):
+                about |= {key: value for key, value in piece.response_metadata.items() if key in ("citations", "tools")}
+                yield str(piece.text)
+        else:
+            yield from stream_answer(chat_model(address), question)
 
     def talk(address: str) -> None:
-        try:
-            if complete:
-                _say(completion_model(address).stream(question))
-            else:
-                _say(stream_answer(chat_model(address), question))
-                err.print(f"[dim]{NOTICE}[/dim]")
-        except openai.APIConnectionError as error:
-            raise OslerError(
-                f"{address}: no server answers there; start one with `osler serve`, or leave --url out"
-            ) from error
-        except openai.NotFoundError as error:
-            raise OslerError(f"{address}: {error}; `osler serve` names its model 'osler'") from error
+        about: dict[str, Any] = {}
+        with _reachable(address):
+            if as_json:
+                answer = "".join(pieces(address, about))
+                told = None if complete else triage(question).as_dict()
+                found = {"question": question, "answer": answer, "emergency": told, **about}
+                print(json.dumps(found, ensure_ascii=False, default=str))
+                return
+            _say(pieces(address, about))
+        for citation in about.get("citations", ()):
+            err.print(f"[dim]{escape(str(citation))}[/dim]", soft_wrap=True)
+        if not complete:
+            err.print(f"[dim]{NOTICE}[/dim]")
 
     _with_server(url, model, talk)
 
 
 @app.command()
-def chat(model: ModelOption = None, url: UrlOption = None) -> None:
+def chat(
+    model: ModelOption = None,
+    url: UrlOption = None,
+    assistant: AssistantOption = False,
+    documents: DocumentsOption = None,
+) -> None:
     """Talk with the model, several turns. An empty line or Ctrl-D ends it.
 
-    Starts vLLM and stops it at the end, unless --url names a server. The last three exchanges are remembered.
+    Starts vLLM and stops it at the end, unless --url names a server. The last three exchanges are remembered. What tells of an emergency is
+    answered first with what to do.
 
     Examples: `osler chat` · `osler chat --url http://127.0.0.1:8000/v1`
     """
-    import openai
-    from langchain_core.messages import BaseMessage
+    from langchain_core.messages import BaseMessage, HumanMessage
 
-    from serving.assistant import NOTICE, chat_model, remember, stream_answer
+    from serving.assistant import NOTICE, DoctorAssistant, chat_model, remember, stream_answer
+
+    if documents and not assistant:
+        raise OslerError("--documents belongs to --assistant, which cites them")
 
     def talk(address: str) -> None:
         history: list[BaseMessage] = []
-        client = chat_model(address)
+        client = DoctorAssistant(address, documents=documents or ()) if assistant else chat_model(address)
         err.print(f"[dim]{NOTICE} An empty line ends the talk.[/dim]")
         while True:
             try:
@@ -152,11 +230,15 @@ def chat(model: ModelOption = None, url: UrlOption = None) -> None:
                 break
             if not question:
                 break
+            if not assistant:
+                _emergency_first(question)
             out.print("[bold]osler:[/bold] ", end="")
-            try:
-                answer = _say(stream_answer(client, question, history))
-            except openai.APIConnectionError as error:
-                raise OslerError(f"{address}: no server answers there; start one with `osler serve`") from error
+            with _reachable(address):
+                if isinstance(client, DoctorAssistant):
+                    turns = [*history, HumanMessage(question)]
+                    answer = _say(str(piece.text) for piece in client.stream(turns))
+                else:
+                    answer = _say(stream_answer(client, question, history))
             history = remember(history, question, answer)
 
     _with_server(url, model, talk)

@@ -1,5 +1,6 @@
 """`osler serve` in one terminal, `osler ask` and `osler chat` in another."""
 
+import json
 import signal
 import subprocess
 import time
@@ -37,6 +38,25 @@ def test_ask_answers_and_says_what_it_is_not(address: str):
 
 def test_ask_continues_a_text(address: str):
     assert osler("ask", "--complete", "The old man", "--url", address).strip()
+
+
+def test_an_emergency_is_told_before_the_answer_and_in_json(address: str):
+    question = "My father's face is drooping and he cannot lift his arm"
+    said = " ".join(osler("ask", question, "--url", address).split())
+    assert "Call your local emergency number now; this may be a stroke." in said
+    done = subprocess.run(
+        [*OSLER, "ask", "-", "--url", address, "--json"], input=question, capture_output=True, text=True
+    )
+    found = json.loads(done.stdout)
+    assert found["emergency"]["category"] == "stroke"
+    assert found["answer"].strip()
+    assert found["question"] == question
+
+
+def test_an_emergency_is_told_where_no_server_answers():
+    address = f"http://127.0.0.1:{free_port()}/v1"
+    said = " ".join(osler("ask", "My wife took 40 paracetamol tablets", "--url", address, expect=1).split())
+    assert said.index("Call your local emergency number") < said.index("no server answers there")
 
 
 def test_chat_takes_several_turns(address: str):
