@@ -37,8 +37,13 @@ def parse_mapping(given: list[str]) -> dict[str, str]:
 def mapped(row: dict[str, Any], mapping: Mapping[str, str], task: Task, path: Path) -> dict[str, Any]:
     """The row with the fields that ``mapping`` names under our names, and the options of a task whose items all have the same.
 
-    A question that holds its stem and its choices, as in ARC's files, is taken apart.
+    A question that holds its stem and its choices, as in ARC's files, is taken apart, and so is a row that holds it all in one object, as a
+    mirror of MedQA has it.
     """
+    for part in row.values():
+        if isinstance(part, dict) and not set(QUESTIONS) & set(row) and set(QUESTIONS) & set(part):
+            row = {**row, **part}
+            break
     inner = row.get("question")
     if isinstance(inner, dict) and "stem" in inner and "question" not in mapping:
         row = {

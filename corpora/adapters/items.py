@@ -26,12 +26,13 @@ QUESTIONS = (
     "sent1",
     "question_text",
     "question_stem",
+    "prompt",
     "题目",
     "问题",
 )
 OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings", "选项")
 ANSWERS = (
-    "answer_idx", "answer_index", "answer_letter", "answerKey", "answer", "Answer", "label", "ra", "correct_answer", "correct_option",
+    "answer_idx", "answer_index", "answer_letter", "answerKey", "answer", "Answer", "label", "ra", "correct_answer", "correct_option", "Correct Option",
     "correct_index", "correct", "cop", "target", "gold", "answer_key", "答案", "正确答案",
 )  # fmt: skip
 COLUMNS = (

@@ -34,6 +34,8 @@ FORMS = {
     "lettered": {"question": QUESTION, "options": [f"{k}. {v}" for k, v in zip("ABCD", TEXTS, strict=True)], "answer": "C)"},
     "titled": {"Question": QUESTION, **{f"Choice {k}": v for k, v in zip("ABCD", TEXTS, strict=True)}, "Answer": "C"},
     "text": {"question": QUESTION, "options": TEXTS, "answer": "Vitamin C"},
+    "inside": {"id": "7", "data": {"Question": QUESTION, "Options": dict(zip("ABCD", TEXTS, strict=True)), "Correct Option": "C", "Correct Answer": "Vitamin C"}},
+    "prompt": {"prompt": QUESTION, **dict(zip("abcd", TEXTS, strict=True)), "correct": "c"},
 }  # fmt: skip
 
 
