@@ -206,7 +206,7 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
                 yield "n_high_sugar", start, end
         if 1.5 <= value < 20 and _about(tokens, {"ketones", "ketone", "酮"}, start, end, 4):
             yield "n_ketones", start, end
-        if unit == "/" and after + 1 < len(tokens):
+        if unit in {"/", "over"} and after + 1 < len(tokens):
             lower = _value(tokens, after + 1)
             if lower and value >= 170 and 90 <= lower[0] <= 180:
                 yield "n_high_pressure", start, lower[1]

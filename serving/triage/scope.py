@@ -111,8 +111,10 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
             past_sentences.add(sentence)
             for token in range(first[sentence], last[sentence] + 1):
                 past[token] = True
-    for name in ("_teach", "_prevent", "_if"):
-        for sentence in _sentences_with(text, cues.get(name, [])) - strong:
+    # "As if someone sat on my chest" compares and supposes nothing.
+    suppositions = [span for span in cues.get("_if", []) if text.tokens[span[0] - 1 : span[0]] != ["as"]]
+    for found in (cues.get("_teach", []), cues.get("_prevent", []), suppositions):
+        for sentence in _sentences_with(text, found) - strong:
             for token in range(first[sentence], last[sentence] + 1):
                 supposed[token] = True
     someone = _sentences_with(text, cues.get("_someone", []))

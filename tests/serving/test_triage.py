@@ -19,7 +19,16 @@ from serving.triage.detector import detect, load_rules
 from serving.triage.lexicon import load_lexicon
 
 VIGNETTES = Path(__file__).parent / "triage_vignettes"
-FRESH = ("fresh", "second_fresh", "third_fresh", "fourth_fresh", "fifth_fresh", "sixth_fresh")
+FRESH = (
+    "fresh",
+    "second_fresh",
+    "third_fresh",
+    "fourth_fresh",
+    "fifth_fresh",
+    "sixth_fresh",
+    "seventh_fresh",
+    "eighth_fresh",
+)
 EMERGENCIES = ("direct", "paraphrased", *(f"{name}_emergencies" for name in FRESH))
 LOOKALIKES = ("lookalikes", *(f"{name}_lookalikes" for name in FRESH))
 
