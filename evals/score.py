@@ -155,7 +155,7 @@ def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -
     rows: list[_Row] = []
     for prompt, places in grouped.items():
         longest = max(len(pairs[place][1]) for place in places)
-        head = list(prompt)[-max(1, limit - longest) :]
+        head = list(prompt)[-max(1, limit + 1 - longest) :]  # no position is needed for a text's last token
         row = _Row(head, [], [])
         for place in sorted(places, key=lambda place: len(pairs[place][1]), reverse=True):
             tail = pairs[place][1]
