@@ -33,6 +33,7 @@ TASKS = {
     "medmcqa": ("medmcqa", "medmcqa/medmcqa.yaml"),
     "pubmedqa": ("pubmedqa", "pubmedqa/pubmedqa.yaml"),
     "mmlu": ("mmlu-anatomy", "mmlu/default/_default_template_yaml"),
+    "texts": ("mmlu-anatomy", "mmlu/default/_default_template_yaml"),  # the options' texts scored, by byte
 }
 
 
@@ -111,13 +112,15 @@ def by_osler(
     """The items asked by the exam; also the folder of the task's results."""
     write_rows(folder / "data" / "local" / "test.jsonl", rows)
     write_rows(folder / "data" / "local" / "examples.jsonl", examples)
-    own = {
+    own: Row = {
         "extends": TASKS[kind][0],
         "num_fewshot": len(examples),
         "data": {"dataset": "local", "read": ["test.jsonl"], "fewshot": ["examples.jsonl"], "published": None},
     }
     if kind == "medmcqa":
         own["data"]["shape"] = "medmcqa"
+    if kind == "texts":
+        own |= {"prompt": "Question: {{ question }}", "answers": "texts", "normalise": "bytes"}
     path = folder / f"{kind}.yaml"
     path.write_text(yaml.safe_dump(own), encoding="utf-8")
     options = Options(chat=chat)
@@ -156,7 +159,7 @@ def by_lm_eval(
         "test": write_rows(folder / "test.jsonl", rows),
         "train": write_rows(folder / "train.jsonl", examples or rows[:1]),
     }
-    task = {
+    task: Row = {
         "include": str(Path(package.origin).parent / "tasks" / TASKS[kind][1]),
         "task": f"local_{kind}",
         "dataset_path": "json",
@@ -172,8 +175,13 @@ def by_lm_eval(
         "fewshot_config": {"sampler": "first_n"},  # ours are the first too; its default draws them anew for each item
         "num_fewshot": len(examples),
     }
-    if kind == "mmlu":
+    metric = "acc"
+    if kind in ("mmlu", "texts"):
         task["description"] = DESCRIPTION
+    if kind == "texts":
+        metric = "acc_bytes"
+        task |= {"doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_choice": "{{choices}}"}
+        task["metric_list"] = [{"metric": metric, "aggregation": "mean", "higher_is_better": True}]
     (folder / "tasks").mkdir(parents=True, exist_ok=True)
     (folder / "tasks" / f"local_{kind}.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
     lm = HFLM(
@@ -191,17 +199,22 @@ def by_lm_eval(
         apply_chat_template=chat,
         fewshot_as_multiturn=chat,
         log_samples=True,
-        bootstrap_iters=0,
+        bootstrap_iters=100,  # none gives no standard errors
     )
     seconds = time.perf_counter() - started
     assert found is not None
     samples = sorted(found["samples"][f"local_{kind}"], key=lambda sample: sample["doc_id"])
     scores = [[float(value) for value, _ in sample["filtered_resps"]] for sample in samples]
+    if kind == "texts":
+        scores = [
+            [value / len(text.encode()) for value, text in zip(values, row["choices"], strict=True)]
+            for values, row in zip(scores, rows, strict=True)
+        ]
     return Outcome(
         [sample["arguments"][0][0] for sample in samples],
         scores,
         [max(range(len(one)), key=one.__getitem__) for one in scores],
-        found["results"][f"local_{kind}"]["acc,none"],
+        found["results"][f"local_{kind}"][f"{metric},none"],
         seconds,
     ), found
 
