@@ -51,7 +51,7 @@ class Prompter:
         if self.render is None:
             shown = [f"{self._ask(one)}{self.task.lead}{self._right(one)}{EXAMPLES_APART}" for one in self.examples]
             return f"{description}{''.join(shown)}{self._ask(item)}"
-        messages = [{"role": "system", "content": description.strip()}] if description.strip() else []
+        messages = [{"role": "system", "content": description}] if description.strip() else []
         for one in self.examples:
             messages.append({"role": "user", "content": self._ask(one)})
             messages.append({"role": "assistant", "content": self._right(one)})

@@ -98,9 +98,10 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
     chance, first = 0.0, ""
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
-            first = first or prompter.prompt(item)
+            prompt = prompter.prompt(item)
+            first = first or prompt
             chance += _chance(item, task)
-            stream.write(json.dumps(row_of(item, answer, task), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
             bar.update()
     origin = provenance(task, source)
     about = {
@@ -171,8 +172,8 @@ def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skip
     return found
 
 
-def row_of(item: ExamItem, given: Given, task: Task) -> Row:
-    """The line of ``items.jsonl`` for one item."""
+def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
+    """The line of ``items.jsonl`` for one item; the prompt's SHA-256 tells whether two runs, or lm-eval, asked in the same words."""
     chosen = choice_of(given, item, task)
     right = chosen is not None and sorted(chosen) == sorted(item.answers)
     return {
@@ -188,6 +189,7 @@ def row_of(item: ExamItem, given: Given, task: Task) -> Row:
         "scores": given.scores,
         "text": given.text,
         "key_error": item.id in task.key_errors,
+        "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
     }
 
 

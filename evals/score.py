@@ -7,7 +7,7 @@ Two ways to ask, by the task's convention:
 - ``letters``: the options are listed as ``A. …`` and the letters scored, as MedQA and MedMCQA are usually asked.
 
 A longer text is less likely, whatever it says. ``normalise`` says what is done about it: ``none``; ``bytes``, the
-log-probability per byte (lm-eval's ``acc_norm``); or ``unconditional``, the gain over the text's log-probability without the
+log-probability per byte of the option (lm-eval's ``acc_bytes``); or ``unconditional``, the gain over the text's log-probability without the
 question (pointwise mutual information, Holtzman et al. 2021).
 """
 
@@ -155,7 +155,7 @@ def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -
     rows: list[_Row] = []
     for prompt, places in grouped.items():
         longest = max(len(pairs[place][1]) for place in places)
-        head = list(prompt)[-max(1, limit - longest) :]
+        head = list(prompt)[-max(1, limit + 1 - longest) :]  # no position is needed for a text's last token
         row = _Row(head, [], [])
         for place in sorted(places, key=lambda place: len(pairs[place][1]), reverse=True):
             tail = pairs[place][1]
@@ -261,7 +261,7 @@ def normalised(
         prior = dict(zip(texts, log_probs_of([(without_question, text) for text in texts]), strict=True))
         return [value - prior[after] for value, (_, after) in zip(log_probs, pairs, strict=True)]
     if normalise == "bytes":
-        return [value / len(after.encode()) for value, (_, after) in zip(log_probs, pairs, strict=True)]
+        return [value / len(after.strip().encode()) for value, (_, after) in zip(log_probs, pairs, strict=True)]
     return list(log_probs)
 
 

@@ -33,7 +33,7 @@ def summarise(folder: Path) -> dict[str, Any]:
     task = read_task(folder)
     # No text is kept, so that memory stays small.
     items = [
-        {key: value for key, value in item.items() if key not in ("id", "question", "options", "text")}
+        {key: value for key, value in item.items() if key not in ("id", "question", "options", "text", "prompt_sha256")}
         for item in read_items(folder)
     ]
     if not items:

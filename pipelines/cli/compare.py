@@ -1,4 +1,4 @@
-"""Commands that set models side by side: compare, leaderboard, report."""
+"""Commands that read results folders: compare, leaderboard, report, export-results."""
 
 from __future__ import annotations
 
@@ -170,3 +170,21 @@ def report(
 
     page = write_report(folder)
     out.print(f"written: {page}, {page.with_suffix('.html')}", markup=False, soft_wrap=True)
+
+
+@app.command("export-results")
+def export_results(
+    folder: Annotated[Path, typer.Argument(help="A results folder of `osler eval --output`.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the export. Default: `lm-eval` in the results folder."),
+    ] = None,
+) -> None:
+    """Write the results of an exam in lm-eval's form, `results_*.json` and `samples_*.jsonl`, for its tools and for leaderboards.
+
+    Example: `osler export-results runs/exams/mine`
+    """
+    from evals.lm_eval_export import export
+
+    path = export(folder, output or folder / "lm-eval")
+    out.print(f"written: {path}", markup=False, soft_wrap=True)

@@ -111,6 +111,7 @@ def test_an_oracle_is_always_right(tmp_path: Path):
         "scores",
         "text",
         "key_error",
+        "prompt_sha256",
     }
 
 

@@ -112,7 +112,7 @@ def test_normalisation_changes_the_score_as_said(loaded):
     for item, a, b, c in zip(asked, plain, by_byte, gain, strict=True):
         for number, option in enumerate(item.options):
             text = " " + option
-            assert b.scores[number] == pytest.approx(a.scores[number] / len(text.encode()))
+            assert b.scores[number] == pytest.approx(a.scores[number] / len(option.encode()))
             alone = one_by_one(model, tokenizer, "Answer:", text)
             assert c.scores[number] == pytest.approx(a.scores[number] - alone, abs=5e-3)
     with pytest.raises(ValueError, match="normalise is"):
