@@ -187,12 +187,13 @@ def _messages(value: Any) -> tuple[list[dict[str, Any]], str]:
     words: list[str] = []
     for at, message in enumerate(value):
         param = f"messages[{at}]"
-        if not isinstance(message, dict) or message.get("role") not in _ROLES:
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(role, str) or role not in _ROLES:
             raise _bad(f"role must be one of {', '.join(_ROLES)}", f"{param}.role")
         unknown = sorted(set(message) - _MESSAGE - _MESSAGE_DROPPED)
         if unknown:
             raise _bad(f"unknown field '{unknown[0][:64]}' in a message", param, "unknown_field")
-        role = _ROLES[message["role"]]
+        role = _ROLES[role]
         text = _content(message.get("content"), f"{param}.content")
         kept: dict[str, Any] = {"role": role}
         calls = message.get("tool_calls")
@@ -294,7 +295,7 @@ def read(body: bytes, kind: Kind, settings: Settings) -> Asked:
         payload["messages"], question = _messages(payload.get("messages"))
         _check_tools(payload)
         form = payload.get("response_format")
-        if form is not None and (not isinstance(form, dict) or form.get("type") not in _FORMATS):
+        if form is not None and (not isinstance(form, dict) or str(form.get("type")) not in _FORMATS):
             raise _bad(f"response_format must be one of {', '.join(sorted(_FORMATS))}", "response_format")
         structured = form is not None and form["type"] != "text"
         prompt: Any = [payload["messages"], payload.get("tools", [])]
