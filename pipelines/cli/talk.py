@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from corpora.errors import OslerError
+from pipelines.cli.gateway import AUDIT, KEYS, AuditOption, KeysOption
 from pipelines.cli.options import RECIPE, UrlOption, app, err, out
 
 
@@ -44,10 +45,15 @@ def serve(
         str, typer.Option(help="Address to listen on. vLLM's own door is not guarded: keep it on loopback.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    gateway: Annotated[
+        bool, typer.Option("--gateway", help="Put the guarded door at this address, and vLLM on loopback behind it.")
+    ] = False,
+    keys: KeysOption = KEYS,
+    audit: AuditOption = AUDIT,
 ) -> None:
     """Serve MODEL with vLLM until Ctrl-C. Any of vLLM's own flags can follow.
 
-    Example: `osler serve runs/nano/final/model --port 8000 --max-model-len 1024`
+    Examples: `osler serve runs/nano/final/model --max-model-len 1024` · `osler serve --gateway --host 0.0.0.0`
     """
     from serving.server import serving
 
@@ -59,6 +65,14 @@ def serve(
             raise OslerError(f"unexpected argument '{word}'; vLLM's flags start with --")
         key, _, value = word[2:].partition("=")
         flags[key] = value or (words.pop(0) if words and not words[0].startswith("--") else True)
+    if gateway:
+        from serving.gateway.app import run
+        from serving.gateway.settings import Settings
+
+        with serving(_served_model(model, None), flags=flags) as server:
+            err.print(f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", soft_wrap=True)
+            run(server.url, host, port, keys, audit, Settings())
+        return
     # A plain `kill` stops the child as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with serving(_served_model(model, None), flags=flags, host=host, port=port) as server:

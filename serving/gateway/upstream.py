@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,24 +66,22 @@ class Upstream:
             return False
         return answer.status_code == 200
 
-    async def listing(self) -> list[dict[str, Any]]:
-        """The entries of ``/v1/models``, at most some seconds old.
+    async def _list(self) -> list[dict[str, Any]]:
+        self._listed_at = time.monotonic()  # before the answer, so that one request at a time asks again
+        try:
+            answer = await self._client.get("/v1/models", timeout=self._settings.connect_seconds)
+            self._listing = [dict(entry) for entry in answer.raise_for_status().json()["data"]]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ModelDown("the model does not answer") from error
+        return self._listing
+
+    async def models(self) -> dict[str, Any]:
+        """What ``/v1/models`` answers: without the places where weights lie.
 
         Raises:
             ModelDown: vLLM does not answer.
         """
-        if time.monotonic() - self._listed_at >= LISTING_SECONDS:
-            try:
-                answer = await self._client.get("/v1/models", timeout=self._settings.connect_seconds)
-                self._listing = [dict(entry) for entry in answer.raise_for_status().json()["data"]]
-            except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-                raise ModelDown("the model does not answer") from error
-            self._listed_at = time.monotonic()
-        return self._listing
-
-    async def models(self) -> dict[str, Any]:
-        """What ``/v1/models`` answers: without the places where weights lie."""
-        entries = [{name: entry[name] for name in _MODEL_FIELDS if name in entry} for entry in await self.listing()]
+        entries = [{name: entry[name] for name in _MODEL_FIELDS if name in entry} for entry in await self._list()]
         return {"object": "list", "data": entries}
 
     async def served(self, name: str) -> Served:
@@ -90,9 +89,14 @@ class Upstream:
 
         Raises:
             Refused: 404 where none has it.
-            ModelDown: vLLM does not answer.
+            ModelDown: vLLM does not answer, and never has.
         """
-        known = {entry.get("id"): entry for entry in await self.listing()}
+        if not self._listing:
+            await self._list()
+        elif time.monotonic() - self._listed_at >= LISTING_SECONDS:
+            with suppress(ModelDown):  # the old list is believed: the answer itself will tell
+                await self._list()
+        known = {entry.get("id"): entry for entry in self._listing}
         if name in known:
             entry = known[name]
             context = entry.get("max_model_len") or known.get(entry.get("parent"), {}).get("max_model_len")

@@ -100,6 +100,15 @@ def test_an_answer_that_does_not_come_is_an_error_in_time(tmp_path: Path, fault:
         assert door.records()[-1]["outcome"] == "emergency_alone"
 
 
+def test_the_emergencys_words_do_not_wait_for_the_model(tmp_path: Path):
+    with world(tmp_path, SHORT, fault="stall") as door:
+        started = time.monotonic()
+        pieces = iter(stream(door, EMERGENCY))
+        assert next(pieces).choices[0].delta.content.startswith("**POSSIBLE EMERGENCY**")
+        assert time.monotonic() - started < SHORT.idle_seconds
+        assert list(pieces)[-1].choices[0].finish_reason == "stop"
+
+
 def test_an_answer_that_trickles_ends_in_time(tmp_path: Path):
     with world(tmp_path, SHORT, pause=0.3) as door:
         started = time.monotonic()
