@@ -65,16 +65,17 @@ def serve(
             raise OslerError(f"unexpected argument '{word}'; vLLM's flags start with --")
         key, _, value = word[2:].partition("=")
         flags[key] = value or (words.pop(0) if words and not words[0].startswith("--") else True)
+    # A plain `kill` stops the child as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     if gateway:
-        from serving.gateway.app import run
+        from serving.gateway.app import check_before_start, run
         from serving.gateway.settings import Settings
 
+        check_before_start(host, port, keys)
         with serving(_served_model(model, None), flags=flags) as server:
             err.print(f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", soft_wrap=True)
             run(server.url, host, port, keys, audit, Settings())
         return
-    # A plain `kill` stops the child as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with serving(_served_model(model, None), flags=flags, host=host, port=port) as server:
         out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")
         out.print(f'Ask it from another terminal: osler ask --url {server.url} "What is asthma?"')

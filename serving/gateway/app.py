@@ -129,6 +129,10 @@ class Gateway:
         except ClientLeft:
             exchange.end("client_left")
             raise
+        except BaseException:
+            if exchange.hold is not None:
+                exchange.hold.settle(0)
+            raise
         finally:
             self.metrics.under_way.set(self.limits.under_way)
 
@@ -287,6 +291,14 @@ def build(gateway: Gateway) -> FastAPI:
     return app
 
 
+def check_before_start(host: str, port: int, keys: Path) -> None:
+    """Raises OslerError when no key works or the port is taken."""
+    if not any(key.revoked is None for key in KeyFile(keys).read()):
+        raise DataError(f"{keys}: no key works, so nobody could ask; make one with `osler keys add NAME --keys {keys}`")
+    if port_in_use(host, port):
+        raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+
+
 def run(
     upstream: str,
     host: str,
@@ -301,12 +313,8 @@ def run(
     Raises:
         OslerError: no key works, the port is taken, or the audit does not verify.
     """
-    key_file = KeyFile(keys)
-    if not any(key.revoked is None for key in key_file.read()):
-        raise DataError(f"{keys}: no key works, so nobody could ask; make one with `osler keys add NAME --keys {keys}`")
-    if port_in_use(host, port):
-        raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
-    gateway = Gateway(Upstream(upstream, settings, upstream_key), key_file, Audit(audit), settings)
+    check_before_start(host, port, keys)
+    gateway = Gateway(Upstream(upstream, settings, upstream_key), KeyFile(keys), Audit(audit), settings)
     log_to_stderr()
     config = uvicorn.Config(
         build(gateway),

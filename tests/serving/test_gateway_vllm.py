@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import httpx
 import openai
+import psutil
 import pytest
 
 from serving.gateway.app import Gateway, build
@@ -16,7 +20,7 @@ from serving.gateway.audit import Audit, verify
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import serving
+from serving.server import free_port, healthy, serving
 from tests.serving.gateway_world import running
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"
@@ -74,10 +78,16 @@ def test_a_real_vllm_behind_the_door(base_model: Path, tmp_path: Path):
             ) as stream:
                 next(iter(stream))
             time.sleep(1)
-            metrics = httpx.get(f"{root}/metrics").text
-            running_now = [line for line in metrics.splitlines() if line.startswith("vllm:num_requests_running")]
-            assert running_now
-            assert all(float(line.split()[-1]) == 0 for line in running_now)
+            metrics = httpx.get(f"{root}/metrics").text.splitlines()
+            now = [float(line.split()[-1]) for line in metrics if line.startswith("vllm:num_requests_running")]
+            aborted = [
+                float(line.split()[-1])
+                for line in metrics
+                if line.startswith("vllm:request_success_total") and 'finished_reason="abort"' in line
+            ]
+            assert now
+            assert sum(now) == 0
+            assert sum(aborted) >= 1
 
             # The engine dies in the middle of an answer.
             def kill() -> None:
@@ -99,3 +109,32 @@ def test_a_real_vllm_behind_the_door(base_model: Path, tmp_path: Path):
             with pytest.raises(openai.InternalServerError):
                 client.chat.completions.create(messages=talk, **asked)
     assert verify(tmp_path / "audit.jsonl").count >= 6
+
+
+@pytest.mark.slow
+def test_one_command_serves_the_model_behind_the_door(base_model: Path, tmp_path: Path):
+    key = KeyFile(tmp_path / "keys.json").add("ward")
+    port = free_port()
+    places = ["--keys", str(tmp_path / "keys.json"), "--audit", str(tmp_path / "audit.jsonl")]
+    words = ["serve", str(base_model), "--gateway", "--port", str(port), *places, "--max-model-len", "512"]
+    with (tmp_path / "log").open("wb") as log:
+        served = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.cli", *words], stderr=log, stdout=log, env={**os.environ}
+        )
+    try:
+        started = time.monotonic()
+        while not healthy("127.0.0.1", port):
+            assert served.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() - started < 200
+            time.sleep(0.2)
+        children = psutil.Process(served.pid).children(recursive=True)
+        assert children
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0)
+        talk = [{"role": "user", "content": "What is rain?"}]
+        assert client.chat.completions.create(model="osler", messages=talk).choices[0].message.content
+        assert httpx.post(f"http://127.0.0.1:{port}/tokenize", json={}).status_code == 404
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(40) == 0
+        assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    finally:
+        served.kill()
