@@ -32,6 +32,7 @@ for _name in (
     "exam",
     "compare",
     "talk",
+    "gateway",
     "triage",
     "calc",
     "bench",

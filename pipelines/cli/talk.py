@@ -16,6 +16,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from corpora.errors import OslerError
+from pipelines.cli.gateway import AUDIT, KEYS, AuditOption, KeysOption
 from pipelines.cli.options import RECIPE, JsonOption, UrlOption, app, err, out
 
 
@@ -49,10 +50,15 @@ def serve(
         str, typer.Option(help="Address to listen on. vLLM's own door is not guarded: keep it on loopback.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    gateway: Annotated[
+        bool, typer.Option("--gateway", help="Put the guarded door at this address, and vLLM on loopback behind it.")
+    ] = False,
+    keys: KeysOption = KEYS,
+    audit: AuditOption = AUDIT,
 ) -> None:
     """Serve MODEL with vLLM until Ctrl-C. Any of vLLM's own flags can follow.
 
-    Example: `osler serve runs/nano/final/model --port 8000 --max-model-len 1024`
+    Examples: `osler serve runs/nano/final/model --max-model-len 1024` · `osler serve --gateway --host 0.0.0.0`
     """
     from serving.server import serving
 
@@ -66,6 +72,15 @@ def serve(
         flags[key] = value or (words.pop(0) if words and not words[0].startswith("--") else True)
     # A plain `kill` stops the child as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    if gateway:
+        from serving.gateway.app import check_before_start, run
+        from serving.gateway.settings import Settings
+
+        check_before_start(host, port, keys)
+        with serving(_served_model(model, None), flags=flags) as server:
+            err.print(f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", soft_wrap=True)
+            run(server.url, host, port, keys, audit, Settings())
+        return
     with serving(_served_model(model, None), flags=flags, host=host, port=port) as server:
         out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")
         out.print(f'Ask it from another terminal: osler ask --url {server.url} "What is asthma?"')

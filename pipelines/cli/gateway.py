@@ -1,0 +1,130 @@
+"""Commands of the public door: gateway, keys, audit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from corpora.errors import OslerError
+from pipelines.cli.options import JsonOption, app, err, out
+
+KEYS = Path("gateway/keys.json")
+AUDIT = Path("gateway/audit.jsonl")
+
+KeysOption = Annotated[Path, typer.Option("--keys", help="File of the API keys' hashes.")]
+AuditOption = Annotated[Path, typer.Option("--audit", help="File of the audit; its secret and head lie beside it.")]
+
+keys_app = typer.Typer(help="The gateway's API keys: add, list, revoke.", no_args_is_help=True)
+audit_app = typer.Typer(help="The gateway's audit.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
+
+
+@app.command()
+def gateway(
+    upstream: Annotated[str, typer.Option(help="Where vLLM answers; keep it on loopback or a closed network.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    keys: KeysOption = KEYS,
+    audit: AuditOption = AUDIT,
+    upstream_key: Annotated[str | None, typer.Option(help="vLLM's own API key.", envvar="OSLER_UPSTREAM_KEY")] = None,
+    requests_per_minute: Annotated[int, typer.Option(min=1, help="Of a key without a limit of its own.")] = 60,
+    tokens_per_minute: Annotated[int, typer.Option(min=1, help="The same, prompt and answer together.")] = 100_000,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of one answer.")] = 2048,
+    max_n: Annotated[int, typer.Option(min=1, help="Most answers to one prompt.")] = 4,
+    max_context: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens of prompt and answer. Default: the model's context.")
+    ] = None,
+    body_bytes: Annotated[int, typer.Option(min=1, help="Most bytes of a request.")] = 256 * 1024,
+    at_once: Annotated[int, typer.Option(min=1, help="Most requests under way, over all keys.")] = 256,
+    idle_seconds: Annotated[float, typer.Option(help="Longest wait for the next piece of a stream.")] = 30.0,
+    total_seconds: Annotated[float, typer.Option(help="Longest time of one answer.")] = 300.0,
+    drain_seconds: Annotated[int, typer.Option(min=0, help="Longest wait for open answers at the end.")] = 60,
+) -> None:
+    """Open the public door in front of vLLM: keys, limits, red flags first, an audit. SIGTERM or Ctrl-C closes it.
+
+    Example: `osler gateway --upstream http://127.0.0.1:8000 --host 0.0.0.0 --port 8080`
+    """
+    from serving.gateway.app import run
+    from serving.gateway.settings import Settings
+
+    settings = Settings(
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        max_tokens=max_tokens,
+        max_n=max_n,
+        max_context=max_context,
+        body_bytes=body_bytes,
+        at_once=at_once,
+        idle_seconds=idle_seconds,
+        total_seconds=total_seconds,
+        drain_seconds=drain_seconds,
+    )
+    run(upstream, host, port, keys, audit, settings, upstream_key)
+
+
+@keys_app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="Whose key it is; it stands in logs and in the audit.")],
+    keys: KeysOption = KEYS,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Default: the gateway's.")] = None,
+    tokens_per_minute: Annotated[int | None, typer.Option(min=1, help="Default: the gateway's.")] = None,
+    own_triage: Annotated[
+        bool,
+        typer.Option("--own-triage", help="The client looks for emergencies itself, or is an evaluation: no banner."),
+    ] = False,
+) -> None:
+    """Make a key for NAME and print it, this once. The file keeps its hash."""
+    from serving.gateway.keys import KeyFile
+
+    secret = KeyFile(keys).add(name, requests_per_minute, tokens_per_minute, triage=not own_triage)
+    sys.stdout.write(secret + "\n")
+    err.print(f"this key is not shown again; {keys} keeps its hash", markup=False, soft_wrap=True)
+
+
+@keys_app.command("list")
+def list_keys(keys: KeysOption = KEYS, as_json: JsonOption = False) -> None:
+    """List the keys' names and limits."""
+    from serving.gateway.keys import KeyFile
+
+    entries = KeyFile(keys).read()
+    if as_json:
+        sys.stdout.write(json.dumps([entry.model_dump(exclude={"sha256"}) for entry in entries]) + "\n")
+        return
+    table = Table("name", "created", "revoked", "requests/min", "tokens/min", "triage")
+    for entry in entries:
+        limits = (entry.requests_per_minute, entry.tokens_per_minute)
+        shown = (str(limit) if limit else "gateway's" for limit in limits)
+        table.add_row(entry.name, entry.created, entry.revoked or "", *shown, "gateway" if entry.triage else "client")
+    out.print(table)
+
+
+@keys_app.command("revoke")
+def revoke(name: Annotated[str, typer.Argument(help="The key's name.")], keys: KeysOption = KEYS) -> None:
+    """Make NAME's key void: a running gateway refuses it within a second or two."""
+    from serving.gateway.keys import KeyFile
+
+    KeyFile(keys).revoke(name)
+    err.print(f"'{name}' is revoked", markup=False)
+
+
+@audit_app.command("verify")
+def verify_audit(
+    audit: AuditOption = AUDIT,
+    head: Annotated[
+        str | None,
+        typer.Option(help="A line's hash that was kept elsewhere (in a log line's `audit`): it must be there."),
+    ] = None,
+) -> None:
+    """Follow the audit's chain; exit code 1 and the place where a line was changed, moved, put in or taken out."""
+    from serving.gateway.audit import verify
+
+    if not audit.is_file():
+        raise OslerError(f"{audit}: no audit here; name it with --audit")
+    found = verify(audit, head.rpartition(":")[2] if head else None)
+    out.print(f"{audit}: {found.count} lines, whole and in order; head {found.count}:{found.mac}", soft_wrap=True)

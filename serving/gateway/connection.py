@@ -1,0 +1,107 @@
+"""The caller's connection: its body within bounds, and work that ends when the caller leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from serving.gateway.errors import Refused
+from serving.gateway.settings import Settings
+
+T = TypeVar("T")
+
+
+class ClientLeft(Exception):
+    """The caller closed the connection, or has not read for too long."""
+
+
+async def read_body(request: Request, settings: Settings) -> bytes:
+    """The request's body.
+
+    Raises:
+        Refused: it is too large, or comes too slowly.
+        ClientLeft: it broke off.
+    """
+    told = request.headers.get("content-length", "")
+    too_large = Refused(413, f"the body is over {settings.body_bytes} bytes", "body_too_large")
+    if told.isdigit() and int(told) > settings.body_bytes:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            while True:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                body += message.get("body", b"")
+                if len(body) > settings.body_bytes:
+                    raise too_large
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        raise Refused(408, "the body did not come in time", "timeout") from None
+
+
+async def unless_left(receive: Receive, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+    """What ``work`` returns; it is cancelled as soon as the caller leaves, or after ``seconds``.
+
+    Raises:
+        ClientLeft: it was.
+    """
+
+    async def left() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(left())
+    try:
+        done, _ = await asyncio.wait({task, watch}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if task in done:
+            return task.result()
+        raise ClientLeft
+    finally:
+        for one in (task, watch):
+            one.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+class Streamed(Response):
+    """Server-sent events. ``after`` runs whatever happens, even where the caller left before the first."""
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        after: Callable[[], Awaitable[None]],
+        headers: dict[str, str],
+        seconds: float,
+    ) -> None:
+        super().__init__(headers={**headers, "cache-control": "no-cache", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self.headers["content-type"] = "text/event-stream; charset=utf-8"
+        self._events = events
+        self._after = after
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the events until they end or the caller leaves."""
+
+        async def run() -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        try:
+            await unless_left(receive, run(), self._seconds)
+        except ClientLeft:
+            pass
+        finally:
+            await self._after()

@@ -1,0 +1,225 @@
+"""The one place that speaks with vLLM: its four routes, and every way in which an answer can fail."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from serving.gateway.asked import Asked
+from serving.gateway.errors import ModelDown, Refused
+from serving.gateway.settings import Settings
+
+PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
+LISTING_SECONDS = 10.0  # how long the list of models is believed
+_LINE_BYTES = 16 * 2**20
+_MODEL_FIELDS = ("id", "object", "created", "owned_by", "max_model_len", "parent")
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model that vLLM serves.
+
+    Attributes:
+        name: What clients call it.
+        context: Its context in tokens, if vLLM tells.
+        root: Where its weights came from: a path or a hub id.
+        parent: The model that it adapts, where it is a LoRA adapter.
+    """
+
+    name: str
+    context: int | None
+    root: str | None
+    parent: str | None
+
+
+class Upstream:
+    """VLLM at ``url``, with ``/v1`` or without."""
+
+    def __init__(self, url: str, settings: Settings, api_key: str | None = None) -> None:
+        self._settings = settings
+        self._client = httpx.AsyncClient(
+            base_url=url.rstrip("/").removesuffix("/v1"),
+            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=settings.at_once),
+            timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
+            trust_env=False,  # no proxy of the environment's may read what patients write
+            follow_redirects=False,
+        )
+        self._listing: list[dict[str, Any]] = []
+        self._listed_at = -LISTING_SECONDS
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        await self._client.aclose()
+
+    async def healthy(self) -> bool:
+        """Whether vLLM says that it is ready."""
+        try:
+            answer = await self._client.get("/health", timeout=2)
+        except httpx.HTTPError:
+            return False
+        return answer.status_code == 200
+
+    async def _list(self) -> list[dict[str, Any]]:
+        self._listed_at = time.monotonic()  # before the answer, so that one request at a time asks again
+        try:
+            answer = await self._client.get("/v1/models", timeout=self._settings.connect_seconds)
+            self._listing = [dict(entry) for entry in answer.raise_for_status().json()["data"]]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ModelDown("the model does not answer") from error
+        return self._listing
+
+    async def models(self) -> dict[str, Any]:
+        """What ``/v1/models`` answers: without the places where weights lie.
+
+        Raises:
+            ModelDown: vLLM does not answer.
+        """
+        entries = [{name: entry[name] for name in _MODEL_FIELDS if name in entry} for entry in await self._list()]
+        return {"object": "list", "data": entries}
+
+    async def served(self, name: str) -> Served:
+        """The model of this name.
+
+        Raises:
+            Refused: 404 where none has it.
+            ModelDown: vLLM does not answer, and never has.
+        """
+        if not self._listing:
+            await self._list()
+        elif time.monotonic() - self._listed_at >= LISTING_SECONDS:
+            with suppress(ModelDown):  # the old list is believed: the answer itself will tell
+                await self._list()
+        known = {entry.get("id"): entry for entry in self._listing}
+        if name in known:
+            entry = known[name]
+            context = entry.get("max_model_len") or known.get(entry.get("parent"), {}).get("max_model_len")
+            return Served(name, context, entry.get("root"), entry.get("parent"))
+        raise Refused(404, "no model of this name is served; /v1/models lists the names", "model_not_found", "model")
+
+    async def count_tokens(self, asked: Asked) -> int | None:
+        """The tokens of the longest prompt; None where vLLM does not say."""
+        names = ("messages", "tools") if asked.kind == "chat" else ()
+        bodies = [{name: asked.payload[name] for name in names if name in asked.payload}]
+        if asked.kind == "completion":
+            prompts = asked.payload["prompt"]
+            bodies = [{"prompt": prompt} for prompt in (prompts if isinstance(prompts, list) else [prompts])]
+        try:
+            counts = []
+            for body in bodies:
+                answer = await self._client.post("/tokenize", json={"model": asked.model, **body})
+                counts.append(int(answer.raise_for_status().json()["count"]))
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
+        return max(counts)
+
+    async def complete(self, asked: Asked, request_id: str) -> dict[str, Any]:
+        """The whole answer.
+
+        Raises:
+            Refused: vLLM refused the request, in its words.
+            ModelDown: no answer, or one that is not whole.
+        """
+        try:
+            answer = await self._client.post(
+                PATHS[asked.kind],
+                json=asked.payload,
+                headers={"x-request-id": request_id},
+                timeout=httpx.Timeout(self._settings.total_seconds, connect=self._settings.connect_seconds),
+            )
+        except httpx.HTTPError as error:
+            raise _down(error) from error
+        if answer.status_code != 200:
+            raise _refusal(answer.status_code, answer.content)
+        try:
+            body = dict(answer.json())
+            choices = body["choices"]
+            whole = len(choices) == asked.answers and all(choice["finish_reason"] for choice in choices)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelDown("the model's answer cannot be read", "bad_answer") from error
+        if not whole:
+            raise ModelDown("the model's answer is not whole", "bad_answer")
+        return body
+
+    async def stream(self, asked: Asked, request_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The answer's chunks. It ends only where the answer is whole.
+
+        Raises:
+            Refused: vLLM refused the request, in its words.
+            ModelDown: the answer does not begin, stalls, breaks off or cannot be read.
+        """
+        deadline = time.monotonic() + self._settings.total_seconds
+        begun: set[int] = set()
+        ended: set[int] = set()
+        headers = {"x-request-id": request_id}
+        try:
+            async with self._client.stream("POST", PATHS[asked.kind], json=asked.payload, headers=headers) as answer:
+                if answer.status_code != 200:
+                    raise _refusal(answer.status_code, await answer.aread())
+                async for line in _lines(answer, deadline):
+                    if not line.startswith(b"data:"):
+                        continue
+                    data = line[5:].strip()
+                    if data == b"[DONE]":
+                        if len(begun) == asked.answers and begun == ended:
+                            return
+                        break
+                    chunk = _chunk(data)
+                    for choice in chunk["choices"]:
+                        begun.add(choice["index"])
+                        if choice.get("finish_reason"):
+                            ended.add(choice["index"])
+                    yield chunk
+        except httpx.HTTPError as error:
+            raise _down(error) from error
+        raise ModelDown("the model's answer broke off", "bad_answer")
+
+
+async def _lines(answer: httpx.Response, deadline: float) -> AsyncIterator[bytes]:
+    rest = b""
+    async for piece in answer.aiter_bytes():
+        if time.monotonic() > deadline:
+            raise ModelDown("the model took too long", "timeout")
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.rstrip(b"\r")
+        if len(rest) > _LINE_BYTES:
+            raise ModelDown("the model's answer cannot be read", "bad_answer")
+
+
+def _chunk(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = dict(json.loads(data))
+        failed = "error" in chunk
+        if not failed and not all(isinstance(choice["index"], int) for choice in chunk["choices"]):
+            raise ValueError
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelDown("the model's answer cannot be read", "bad_answer") from error
+    if failed:
+        raise ModelDown("the model failed in the middle of its answer", "bad_answer")
+    return chunk
+
+
+def _down(error: httpx.HTTPError) -> ModelDown:
+    if isinstance(error, httpx.TimeoutException):
+        return ModelDown("the model did not answer in time", "timeout")
+    return ModelDown("the model does not answer" if isinstance(error, httpx.ConnectError) else "the model broke off")
+
+
+def _refusal(status: int, body: bytes) -> Refused:
+    """Errors of the request go to the caller in vLLM's words; all others say only that the model is not there."""
+    if status not in (400, 404, 413, 422):
+        return ModelDown(f"the model answered with status {status}")
+    try:
+        error = json.loads(body)["error"]
+        message = str(error["message"])
+        code = "context_length_exceeded" if "context length" in message else "refused_by_model"
+        return Refused(status, message, code, error.get("param"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Refused(status, "the model refused the request", "refused_by_model")

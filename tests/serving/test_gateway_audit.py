@@ -1,0 +1,110 @@
+"""The audit's chain, the keys' file, and their commands."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from corpora.errors import DataError, OslerError
+from pipelines.cli import app
+from serving.gateway.audit import Audit, verify
+from serving.gateway.keys import KeyFile
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.jsonl"
+    audit = Audit(path)
+    for at in range(5):
+        audit.append({"key": "ward", "at": at})
+    audit.close()
+    return path
+
+
+def test_it_goes_on_after_a_restart(written: Path):
+    audit = Audit(written)
+    audit.append({"key": "ward"})
+    audit.close()
+    assert verify(written).count == 6
+
+
+@pytest.mark.parametrize("change", ["edit", "drop", "swap", "double", "cut", "half", "first", "last", "all", "empty"])
+def test_every_tampering_is_seen(written: Path, change: str):
+    lines = written.read_text().splitlines(keepends=True)
+    made = {
+        "edit": [*lines[:2], lines[2].replace("ward", "hall"), *lines[3:]],
+        "drop": [*lines[:2], *lines[3:]],
+        "swap": [lines[1], lines[0], *lines[2:]],
+        "double": [*lines[:3], lines[2], *lines[3:]],
+        "cut": lines[:4],
+        "half": [*lines[:4], lines[4][:20]],
+        "first": lines[1:],
+        "last": [*lines[:4], lines[4].replace('"at":4', '"at":5')],
+        "all": ["{}\n"],
+        "empty": [],
+    }[change]
+    written.write_text("".join(made))
+    with pytest.raises(DataError):
+        verify(written)
+    with pytest.raises(OslerError):
+        Audit(written)  # a gateway does not write on
+
+
+def test_a_chain_that_was_set_back_whole_is_seen_by_a_head_kept_elsewhere(written: Path):
+    kept = verify(written).mac
+    head = written.with_name("audit.jsonl.head")
+    lines = written.read_text().splitlines(keepends=True)
+    written.write_text("".join(lines[:3]))
+    head.write_text(f"3 {json.loads(lines[2])['mac']}\n")
+    assert verify(written).count == 3  # nothing here tells
+    with pytest.raises(DataError, match="not in the chain"):
+        verify(written, kept)
+
+
+def test_a_line_cannot_be_made_without_the_secret(written: Path):
+    written.with_name("audit.jsonl.key").write_text("00" * 32)
+    with pytest.raises(DataError, match="line 1"):
+        verify(written)
+
+
+def test_a_second_writer_is_refused(written: Path):
+    audit = Audit(written)
+    with pytest.raises(DataError, match="another gateway"):
+        Audit(written)
+    audit.close()
+
+
+def test_the_commands(written: Path, tmp_path: Path):
+    run = CliRunner().invoke
+    keys = ["--keys", str(tmp_path / "keys.json")]
+    made = run(app, ["keys", "add", "ward", "--requests-per-minute", "5", *keys])
+    secret = made.stdout.strip()
+    assert secret.startswith("osler-")
+    assert len(secret) == 6 + 43  # 256 bits
+    assert KeyFile(tmp_path / "keys.json").find(secret).name == "ward"
+    assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
+    assert isinstance(run(app, ["keys", "add", "ward", *keys]).exception, OslerError)
+    assert isinstance(run(app, ["keys", "add", "a b", *keys]).exception, OslerError)
+    assert run(app, ["keys", "revoke", "ward", *keys]).exit_code == 0
+    assert KeyFile(tmp_path / "keys.json").find(secret) is None
+    listed = json.loads(run(app, ["keys", "list", "--json", *keys]).stdout)
+    assert listed[0]["name"] == "ward"
+    assert listed[0]["revoked"]
+    assert "sha256" not in listed[0]
+    checked = run(app, ["audit", "verify", "--audit", str(written)])
+    assert "5 lines" in checked.stdout
+    written.write_text("")
+    assert isinstance(run(app, ["audit", "verify", "--audit", str(written)]).exception, OslerError)
+    no_keys = run(app, ["gateway", "--upstream", "http://127.0.0.1:1", *keys, "--audit", str(written)])
+    assert "no key works" in str(no_keys.exception)
+
+
+def test_a_spoilt_file_of_keys_is_told(tmp_path: Path):
+    path = tmp_path / "keys.json"
+    path.write_text('{"keys": [{"name": "x"}]}')
+    with pytest.raises(DataError, match="not a file of keys"):
+        KeyFile(path).read()
