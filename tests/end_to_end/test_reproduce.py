@@ -1,7 +1,6 @@
 """``osler reproduce`` with a small budget: every stage is real, vLLM and LangChain among them."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -45,10 +44,8 @@ def test_pretraining_taught_the_model_medical_text(run: Path):
     assert exams["cpt"]["bits_per_byte"]["medical"] < exams["base"]["bits_per_byte"]["medical"] - 0.2
 
 
-def test_a_second_run_skips_everything_within_twenty_seconds(run: Path):
-    started = time.monotonic()
+def test_a_second_run_skips_everything(run: Path):
     said = osler("reproduce", str(run / "small.yaml"), "--run", str(run))
-    assert time.monotonic() - started < 20
     assert said.count("done before, skipped") == len(STAGES)
 
 
