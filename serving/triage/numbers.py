@@ -190,8 +190,9 @@ def measure(text: Text) -> Iterator[tuple[str, int, int]]:
             yield "n_minutes", start, after + 1
         if unit in _HOURS or (unit == "小" and tokens[after + 1 : after + 2] == ["时"]):
             yield "n_hours", start, after + 1
-        if unit in _PILLS | _DRUGS and 8 <= value < 400:
-            yield "n_many_pills", start, after + 1
+        named = tokens[end : end + 1] and tokens[end] in _DRUGS and unit not in _OTHER_UNITS  # "forty paracetamol"
+        if (unit in _PILLS | _DRUGS or named) and 8 <= value < 400:
+            yield "n_many_pills", start, min(after + 1, len(tokens))
         if 50 <= value < 92 and _about(
             tokens, {"sats", "saturation", "spo2", "oxygen", "oximeter", "spo", "氧", "o2"}, start, end, 5
         ):

@@ -219,3 +219,15 @@ def test_command_prints_one_object_a_line():
     assert objects[1]["category"] is None
     answer = CliRunner().invoke(app, ["triage", "He is choking and turning blue"])
     assert "POSSIBLE EMERGENCY" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("My wife has taken forty paracetamol", "paracetamol-overdose"),
+        ("老公喝了半瓶农药", "poisoning"),
+        ("Can I take two paracetamol", None),
+    ],
+)
+def test_counts_in_words_and_poisons_by_the_bottle_have_their_own_emergency(text: str, category: str | None):
+    assert triage(text).category == category
