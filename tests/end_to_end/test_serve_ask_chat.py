@@ -56,7 +56,7 @@ def test_an_emergency_is_told_before_the_answer_and_in_json(address: str):
 def test_an_emergency_is_told_where_no_server_answers():
     address = f"http://127.0.0.1:{free_port()}/v1"
     said = " ".join(osler("ask", "My wife took 40 paracetamol tablets", "--url", address, expect=1).split())
-    assert said.index("Call your local emergency number") < said.index("no server answers there")
+    assert said.index("Go to the emergency department now") < said.index("no server answers there")
 
 
 def test_chat_takes_several_turns(address: str):
