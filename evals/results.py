@@ -1,4 +1,4 @@
-"""Reading what an exam left: a folder a task with ``task.json`` and ``items.jsonl``, and ``results.json`` above them."""
+"""Reading and writing what an exam leaves: a folder a task with ``task.json`` and ``items.jsonl``, and ``results.json`` above them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
+from corpora.importing import writing
 
 Row = dict[str, Any]
 
 _ITEM_KEYS = ("id", "options", "gold", "chosen", "right", "score")
 _TASK_KEYS = ("task", "metric", "scoring", "chance", "model")
+
+
+def write_json(path: Path, found: Row) -> None:
+    """Writes a JSON file that is there whole or not at all."""
+    with writing(path) as stream:
+        stream.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_json(path: Path) -> Row:

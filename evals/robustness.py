@@ -13,6 +13,7 @@ from evals.engines import Engine
 from evals.finished import Finished
 from evals.items import Source, items_of
 from evals.prompts import Prompter
+from evals.results import write_json
 from evals.stats import wilson
 from evals.tasks import Task
 from evals.variants import blanked, original_place, rotated
@@ -86,9 +87,3 @@ def share(count: int, n: int) -> dict[str, Any]:
     """A share with its 95% interval (Wilson)."""
     low, high = wilson(count, n)
     return {"n": n, "share": count / n, "low": low, "high": high}
-
-
-def write_json(path: Path, found: dict[str, Any]) -> None:
-    """Writes a JSON file that is there whole or not at all."""
-    with writing(path) as stream:
-        stream.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")

@@ -24,7 +24,8 @@ from evals.engines import Engine
 from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
 from evals.prompts import Prompter
-from evals.robustness import write_blank, write_json, write_rotations
+from evals.results import write_json
+from evals.robustness import write_blank, write_rotations
 from evals.summary import summarise
 from evals.tasks import Task
 

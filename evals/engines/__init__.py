@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from corpora.errors import OslerError
 from corpora.fetch import file_sha256
 
 
@@ -47,3 +48,14 @@ def cut(text: str, stop: Sequence[str]) -> str:
     """The text up to the first of ``stop``."""
     places = [place for place in (text.find(one) for one in stop if one) if place >= 0]
     return text[: min(places)] if places else text
+
+
+def in_own_template(tokenizer: Any, messages: list[dict[str, str]], model: str) -> str:
+    """As ``Engine.render``, for a model whose tokenizer is at hand.
+
+    Raises:
+        OslerError: ``model`` has no chat template.
+    """
+    if tokenizer.chat_template is None:
+        raise OslerError(f"{model}: the model has no chat template; ask it with --no-chat")
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 import transformers
 
-from corpora.errors import OslerError
-from evals.engines import cut
+from evals.engines import cut, in_own_template
 from evals.generate import greedy_answers
 from evals.score import continuation_log_probs
 
@@ -60,6 +59,4 @@ class TransformersEngine:
         Raises:
             OslerError: the model has no chat template.
         """
-        if self.tokenizer.chat_template is None:
-            raise OslerError(f"{self.id}: the model has no chat template; ask it with --no-chat")
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return in_own_template(self.tokenizer, messages, self.id)

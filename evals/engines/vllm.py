@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import OslerError
-from evals.engines import cut
+from evals.engines import cut, in_own_template
 from evals.score import tokenized
 
 
@@ -82,6 +82,4 @@ class VllmEngine:
         Raises:
             OslerError: the model has no chat template.
         """
-        if self.tokenizer.chat_template is None:
-            raise OslerError(f"{self.id}: the model has no chat template; ask it with --no-chat")
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return in_own_template(self.tokenizer, messages, self.id)
