@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECIPE ?= nano
+# Tests run in two processes, a core each; more need about 4 GiB of memory each.
+SIDE_BY_SIDE ?= -n 2 --dist loadgroup
 
 .PHONY: help install cuda-libraries reproduce test test-all lint clean
 
@@ -33,10 +35,10 @@ reproduce: install
 	$(BIN)/osler reproduce $(RECIPE)
 
 test: install lint
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
 
 test-all: install lint
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -m "slow or not slow" $(SIDE_BY_SIDE)
 
 lint: install
 	$(BIN)/ruff format --check .

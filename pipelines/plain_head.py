@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, sft_trainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+ALL_FIELDS = ("entropy", "mean_logits", "is_top1")
 # Fields of a config by which some architectures scale or cap their logits; those models keep TRL's head.
 SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 
@@ -42,48 +43,62 @@ def _add_head(fused: Callable[..., None], model: Any, **settings: Any) -> None:
     on_processor = not torch.cuda.is_available() and next(model.parameters()).device.type == "cpu"
     scaled = any(getattr(config, field, None) is not None for field in SCALED)
     experts = hasattr(config, "output_router_logits")  # their balance is a part of the loss, which TRL's head knows
-    asked = set(settings.get("outputs", ())) - {"log_probs", "entropy", "mean_logits", "is_top1"}
+    asked = set(settings.get("outputs", ())) - {"log_probs", *ALL_FIELDS}
     if not on_processor or scaled or experts or asked or settings.get("temperature", 1.0) != 1.0:
         fused(model, **settings)
         return
 
+    fields = frozenset(settings.get("outputs", ()))
+
+    # Not compiled itself, as the number of labelled positions differs from step to step; what it calls is.
+    @torch.compiler.disable(recursive=False)
     @functools.wraps(type(model).forward)
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **kwargs: Any) -> Any:
         if not fused_lm_head:
             return type(self).forward(self, *args, labels=labels, **kwargs)
         kwargs.pop("num_items_in_batch", None)
         hidden = self.base_model(*args, **{**kwargs, "use_cache": False}).last_hidden_state[:, :-1]
-        return score_labels(hidden, self.get_output_embeddings(), labels[:, 1:])
+        return score_labels(hidden, self.get_output_embeddings(), labels[:, 1:], fields)
 
     model.forward = types.MethodType(forward, model)
 
 
-def score_labels(hidden: torch.Tensor, head: torch.nn.Module, labels: torch.Tensor) -> FusedCausalLMOutput:
+def score_labels(
+    hidden: torch.Tensor, head: torch.nn.Module, labels: torch.Tensor, fields: Collection[str] = ALL_FIELDS
+) -> FusedCausalLMOutput:
     """Per-token figures of the labelled positions, zero elsewhere.
 
     Args:
         hidden: ``[batch, seq, hidden]``.
         head: from hidden states to logits.
         labels: ``[batch, seq]``, -100 where there is none.
+        fields: those of ``FusedCausalLMOutput`` that are wanted beside ``log_probs``; the others are None.
     """
     mask = labels != -100
-    targets = labels[mask]
-    logits = head(hidden[mask]).float()  # [labelled, vocabulary]
-    log_probs = functional.log_softmax(logits, dim=-1)
-    chosen = log_probs.gather(-1, targets[:, None]).squeeze(-1)
-    with torch.no_grad():
-        entropy = -(log_probs.exp() * log_probs).sum(dim=-1)
-        mean_logits = logits.mean(dim=-1)
-        top = (logits.argmax(dim=-1) == targets).to(logits.dtype)
+    chosen, entropy, mean_logits, top = _figures(head, hidden[mask], labels[mask], fields)
 
-    def spread(values: torch.Tensor) -> torch.Tensor:
-        return values.new_zeros(mask.shape).masked_scatter(mask, values)
+    def spread(values: torch.Tensor | None) -> torch.Tensor | None:
+        return None if values is None else values.new_zeros(mask.shape).masked_scatter(mask, values)
 
     return FusedCausalLMOutput(
         loss=-chosen.sum() / mask.sum().clamp(min=1),
         log_probs=spread(chosen),
         entropy=spread(entropy),
         mean_logits=spread(mean_logits),
-        is_top1=spread(top).bool(),
+        is_top1=spread(top),
         label_mask=mask,
     )
+
+
+def _figures(
+    head: torch.nn.Module, hidden: torch.Tensor, targets: torch.Tensor, fields: Collection[str]
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+    """Log-probability of each target, and entropy, mean logit and whether it is the likeliest where wanted, each ``[labelled]``."""
+    logits = head(hidden).float()  # [labelled, vocabulary]
+    log_probs = functional.log_softmax(logits, dim=-1)
+    chosen = log_probs.gather(-1, targets[:, None]).squeeze(-1)
+    with torch.no_grad():
+        entropy = -(log_probs.exp() * log_probs).sum(dim=-1) if "entropy" in fields else None
+        mean_logits = logits.mean(dim=-1) if "mean_logits" in fields else None
+        top = logits.argmax(dim=-1) == targets if "is_top1" in fields else None
+    return chosen, entropy, mean_logits, top

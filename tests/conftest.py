@@ -20,6 +20,23 @@ from pipelines.data import Sources
 BASE = MODELS / "osler-nano-base"
 
 
+def pytest_configure() -> None:
+    """Where tests run side by side, each worker and all that it starts keep to cores of their own."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers == 1 or not hasattr(os, "sched_setaffinity"):
+        return
+    cores = sorted(os.sched_getaffinity(0))
+    worker = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+    os.sched_setaffinity(0, set(cores[worker::workers]) or {cores[worker % len(cores)]})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests share its fixtures, and the end-to-end ones a run of everything: each of these goes to one worker."""
+    for item in items:
+        group = "end_to_end" if "end_to_end" in item.path.parts else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def base_model() -> Path:
     return BASE
