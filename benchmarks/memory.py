@@ -55,8 +55,8 @@ def make_model(size: str, folder: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from pipelines import training
-    from pipelines.architectures import config_of
     from pipelines.config import MODELS
+    from pipelines.plan.architectures import config_of
 
     tokenizer = training.load_tokenizer(MODELS / "osler-nano-base")
     if size in SIZES:
@@ -111,9 +111,10 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     from pipelines.artifact import Draft
     from pipelines.config import Recipe
     from pipelines.data import Sources
-    from pipelines.devices import Devices, libraries
-    from pipelines.plan import plan_training, tokenizer_of
-    from pipelines.workload import Workload
+    from pipelines.plan.devices import Devices, libraries
+    from pipelines.plan.reading import tokenizer_of
+    from pipelines.plan.train import plan_training
+    from pipelines.plan.workload import Workload
     from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
 
     libraries()

@@ -5,7 +5,7 @@
     python benchmarks/training.py --sizes 9M --length 256 --seconds 5   # on a processor: that the script works
 
 Each measurement is a process of its own: Osler's stage as a recipe runs it, or TRL's trainer as it comes, on the same model and the same
-rows, stopped when the time is up. MFU counts the operations of ``pipelines.compute.model_flops`` (nothing that is computed again) against
+rows, stopped when the time is up. MFU counts the operations of ``pipelines.plan.compute.model_flops`` (nothing that is computed again) against
 the peak of the device's data sheet. What does not fit is told as such, and the next one runs. Writes results/training.json and .md.
 """
 
@@ -34,9 +34,9 @@ def one(model: Path, given: argparse.Namespace, stage_name: str, lora: bool, trl
 
     from pipelines import training
     from pipelines.bench.trainers import stage_rate, trl_rate
-    from pipelines.compute import model_flops
     from pipelines.data import Sources, records
-    from pipelines.devices import peak_flops
+    from pipelines.plan.compute import model_flops
+    from pipelines.plan.devices import peak_flops
     from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
 
     training.quiet()

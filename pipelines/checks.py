@@ -32,11 +32,12 @@ from pipelines.config import (
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
-from pipelines.devices import here
 from pipelines.launch import Node, check_options, deepspeed_is_there
 from pipelines.model_sources import allowing
 from pipelines.pairs import check_pairs
-from pipelines.plan import StagePlan, check_plan, disk_of
+from pipelines.plan import StagePlan, check_plan
+from pipelines.plan.devices import here
+from pipelines.plan.result import disk_of
 from pipelines.sharding import shared_out
 from serving.hardware import has_gpu
 

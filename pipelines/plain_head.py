@@ -51,7 +51,7 @@ def _add_head(fused: Callable[..., None], model: Any, **settings: Any) -> None:
     fields = frozenset(settings.get("outputs", ()))
 
     # Not compiled itself, as the number of labelled positions differs from step to step; what it calls is.
-    @torch.compiler.disable(recursive=False)
+    @torch.compiler.disable(recursive=False)  # type: ignore[no-untyped-call, untyped-decorator]
     @functools.wraps(type(model).forward)
     def forward(self: Any, *args: Any, fused_lm_head: bool = False, labels: Any = None, **kwargs: Any) -> Any:
         if not fused_lm_head:

@@ -21,8 +21,8 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from pipelines.compute import model_flops
-from pipelines.devices import peak_flops
+from pipelines.plan.compute import model_flops
+from pipelines.plan.devices import peak_flops
 from serving.hardware import has_gpu, peak_memory_gib
 
 TENSORBOARD, TRACKIO = "tensorboard", "trackio"  # folders below the run's

@@ -44,8 +44,8 @@ def plan(
     """
     from pipelines import training
     from pipelines.config import load_recipe
-    from pipelines.devices import devices
     from pipelines.plan import plan as make
+    from pipelines.plan.devices import devices
 
     training.quiet()
     found = make(load_recipe(recipe), devices(gpus, mfu, price), data)

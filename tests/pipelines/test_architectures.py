@@ -8,8 +8,8 @@ import pytest
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
-from pipelines.architectures import known, shape_of
 from pipelines.config import Lora, RecipeError
+from pipelines.plan.architectures import known, shape_of
 
 
 @pytest.mark.parametrize("name", sorted(known()))

@@ -13,9 +13,9 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
-from pipelines.architectures import built, shape_of
 from pipelines.config import Lora
-from pipelines.memory import GIB, Load, activation_bytes, kv_cache_bytes, layer_bytes, memory
+from pipelines.plan.architectures import built, shape_of
+from pipelines.plan.memory import GIB, Load, activation_bytes, kv_cache_bytes, layer_bytes, memory
 
 SIZES = {
     "vocab_size": 128,

@@ -13,13 +13,15 @@ from corpora.records import Document
 from pipelines import training
 from pipelines.blocks import blocks
 from pipelines.cli import app
-from pipelines.compute import forward_flops, training_flops
 from pipelines.config import RECIPES, Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
-from pipelines.devices import devices, table
-from pipelines.memory import GIB
-from pipelines.plan import check_plan, load_of, plan, plan_training, settings_of, tokenizer_of
-from pipelines.workload import Workload, count_corpus
+from pipelines.plan import check_plan, plan
+from pipelines.plan.compute import forward_flops, training_flops
+from pipelines.plan.devices import devices, table
+from pipelines.plan.memory import GIB
+from pipelines.plan.reading import load_of, settings_of, tokenizer_of
+from pipelines.plan.train import plan_training
+from pipelines.plan.workload import Workload, count_corpus
 
 SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
 

@@ -15,10 +15,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from corpora.records import Message, Preference
 from pipelines import training
 from pipelines.artifact import Draft
-from pipelines.compute import model_flops
 from pipelines.config import Corpus, DpoStage, Lora
 from pipelines.data import Sources
 from pipelines.dpo import dpo
+from pipelines.plan.compute import model_flops
 from pipelines.watching import Progress, keep_below
 
 FIGURES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gib", "mfu", "rewards/margins")

@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipelines.architectures import Shape
 from pipelines.config import Strategy
+from pipelines.plan.architectures import Shape
 
 GIB = 2**30
 

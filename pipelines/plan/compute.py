@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from pipelines.architectures import Shape
-from pipelines.devices import BANDWIDTH_SHARE, Devices
-from pipelines.memory import Load, kv_cache_bytes
+from pipelines.plan.architectures import Shape
+from pipelines.plan.devices import BANDWIDTH_SHARE, Devices
+from pipelines.plan.memory import Load, kv_cache_bytes
 
 
 def forward_flops(shape: Shape, length: float) -> float:
