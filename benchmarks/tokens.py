@@ -3,7 +3,7 @@
     python benchmarks/tokens.py --json
 
 Tokenizing: bundled text of ``--megabytes``, by the stage ``tokenize`` with one and with two workers; the peer is what a ``cpt`` stage does in
-memory (``pipelines.blocks``: `datasets` and TRL). Reading: windows of 1,024 tokens in a shuffled order through a DataLoader, from
+memory (``pipelines.training.blocks``: `datasets` and TRL). Reading: windows of 1,024 tokens in a shuffled order through a DataLoader, from
 ``--tokens`` random tokens; the peers are the same windows as a table of `datasets`, from its Arrow file and from memory, and datatrove's own
 reader of the same files. The files were written just before, so that the system holds them in memory ("warm"): what is measured is the
 software, and a disk that is slower than the rate given in bytes is the limit itself. Last, the rate at which the bundled model trains.
@@ -58,10 +58,10 @@ def tokenizing(folder: Path, megabytes: float, model: Path) -> list[Row]:
     from corpora.curate.executor import Scale
     from corpora.records import Document
     from pipelines import training
-    from pipelines.blocks import blocks
     from pipelines.config import Corpus, TokenizeStage
     from pipelines.data import Sources, records
     from pipelines.tokens import tokenize
+    from pipelines.training.blocks import blocks
 
     path, sources = folder / "texts.jsonl", Sources(None, 0, {})
     corpus(path, megabytes)

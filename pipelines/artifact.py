@@ -131,7 +131,9 @@ class Draft:
 
     folder: Path
     metrics: dict[str, Any] = field(default_factory=dict)
-    global_batch: int | None = None  # rows of an optimizer step, where the stage states them (pipelines.sharding)
+    global_batch: int | None = (
+        None  # rows of an optimizer step, where the stage states them (pipelines.training.sharding)
+    )
     checkpoints: Path = field(init=False)
 
     def __post_init__(self) -> None:

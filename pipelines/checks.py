@@ -32,13 +32,13 @@ from pipelines.config import (
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
-from pipelines.launch import Node, check_options, deepspeed_is_there
+from pipelines.launching.launch import Node, check_options, deepspeed_is_there
 from pipelines.model_sources import allowing
-from pipelines.pairs import check_pairs
 from pipelines.plan import StagePlan, check_plan
 from pipelines.plan.devices import here
 from pipelines.plan.result import disk_of
-from pipelines.sharding import shared_out
+from pipelines.preference_data.pairs import check_pairs
+from pipelines.training.sharding import shared_out
 from serving.hardware import has_gpu
 
 log = logging.getLogger(__name__)
@@ -129,8 +129,8 @@ def check_teachers(recipe: Recipe) -> None:
     for stage in recipe.stages.values():
         asks = asking(stage)
         if asks is not None:
-            from pipelines.asking import endpoint_key
-            from pipelines.prompting import load_prompts
+            from pipelines.synthesis.asking import endpoint_key
+            from pipelines.synthesis.prompting import load_prompts
 
             endpoint_key(asks)
             prompted = [asks] if isinstance(asks, Prompted) else getattr(asks, "tasks", [])

@@ -21,13 +21,13 @@ from transformers import Trainer, default_data_collator
 from corpora.records import Document
 from evals.likelihood import bits_per_byte
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged
-from pipelines.anchor import anchor_loss, anchored
 from pipelines.artifact import Draft
-from pipelines.blocks import blocks
 from pipelines.config import CptStage
 from pipelines.data import Sources, records
 from pipelines.tokens import windows
+from pipelines.training.adapters import load_base, lora_config, merged
+from pipelines.training.anchor import anchor_loss, anchored
+from pipelines.training.blocks import blocks
 
 
 def cpt(

@@ -23,12 +23,12 @@ import torch
 from trl import GRPOTrainer
 
 from pipelines import training
-from pipelines.adapters import load_base, lora_config, merged, widen
 from pipelines.artifact import Draft
 from pipelines.config import GrpoStage, Rewards, Verifier
 from pipelines.data import Sources
-from pipelines.plain_head import plain_head
-from pipelines.questions import Asked, asked_of, verdict
+from pipelines.synthesis.questions import Asked, asked_of, verdict
+from pipelines.training.adapters import load_base, lora_config, merged, widen
+from pipelines.training.plain_head import plain_head
 
 DEFAULTS: dict[str, Any] = {
     "max_completion_length": 512,

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pipelines.teacher import Spent
+from pipelines.synthesis.teacher import Spent
 
 
 class Journal:

@@ -15,13 +15,14 @@ from typing import Any
 import torch
 from trl import KTOTrainer
 
-from pipelines import sharding, training
-from pipelines.adapters import load_base, lora_config, merged, widen
+from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import KtoStage
 from pipelines.data import Sources
-from pipelines.pairs import rewards, single_rows
-from pipelines.plain_head import plain_head
+from pipelines.preference_data.pairs import rewards, single_rows
+from pipelines.training import sharding
+from pipelines.training.adapters import load_base, lora_config, merged, widen
+from pipelines.training.plain_head import plain_head
 
 DEFAULTS: dict[str, Any] = {
     "precompute_ref_log_probs": True,

@@ -35,7 +35,7 @@ from corpora.errors import OslerError
 from pipelines import model_sources, training
 from pipelines.artifact import Draft
 from pipelines.config import MergeStage
-from pipelines.weights import Weights, write_shards
+from pipelines.training.weights import Weights, write_shards
 
 
 class MergeError(OslerError):

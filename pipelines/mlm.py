@@ -20,11 +20,12 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForMaskedLM, Trainer, default_data_collator
 
 from corpora.records import Document
-from pipelines import sharding, training
+from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import MlmStage
 from pipelines.data import Sources, in_held_out, records
-from pipelines.masking import MaskedRows, NewMasks, encoder_rows
+from pipelines.training import sharding
+from pipelines.training.masking import MaskedRows, NewMasks, encoder_rows
 
 FIXED = 0  # the seed of the masks that a model is examined on
 

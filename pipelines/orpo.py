@@ -15,12 +15,13 @@ from typing import Any
 import torch
 from trl.experimental.orpo import ORPOTrainer
 
-from pipelines import sharding, training
-from pipelines.adapters import load_base, lora_config, merged, widen
+from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import OrpoStage
 from pipelines.data import Sources
-from pipelines.pairs import pair_rows, rewards
+from pipelines.preference_data.pairs import pair_rows, rewards
+from pipelines.training import sharding
+from pipelines.training.adapters import load_base, lora_config, merged, widen
 
 DEFAULTS: dict[str, Any] = {"max_length": 1024, "remove_unused_columns": False}
 

@@ -20,10 +20,10 @@ from pipelines import training
 from pipelines.artifact import Draft, write_whole
 from pipelines.config import PreferencesStage, Rewards, VerifierScorer
 from pipelines.data import Sources, records
-from pipelines.pairing import paired
-from pipelines.preferences_report import Answers, write_preferences_report
-from pipelines.questions import Asked, asked_of, of_dialogue, of_item
-from pipelines.scorers import score
+from pipelines.preference_data.pairing import paired
+from pipelines.preference_data.report import Answers, write_preferences_report
+from pipelines.preference_data.scorers import score
+from pipelines.synthesis.questions import Asked, asked_of, of_dialogue, of_item
 from serving.sampling import Sample, sample
 from serving.server import on_every_gpu, serving
 

@@ -35,13 +35,13 @@ from pipelines.config import (
     training_data,
 )
 from pipelines.data import Sources, identity
-from pipelines.guards import RolledBack
 from pipelines.inputs import Inputs
-from pipelines.launch import ALONE, Node, join, train_in_processes
+from pipelines.launching.launch import ALONE, Node, join, train_in_processes
 from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
-from pipelines.sharding import shared_out
+from pipelines.training.guards import RolledBack
+from pipelines.training.sharding import shared_out
 from serving.hardware import use_processor_well
 
 # Kinds whose loss is a mean over the tokens or rows of an optimizer step, however these are cut into batches.
@@ -64,7 +64,7 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
             return work(stage, inputs.seed, inputs.model(stage.model), inputs.sources, draft, **more)
         except RolledBack as notice:
             if inputs.processes > 1:
-                raise  # all of them have to begin anew: pipelines.launch starts them again
+                raise  # all of them have to begin anew: pipelines.launching.launch starts them again
             console.print(f"[yellow]{notice}[/yellow]")
 
 
@@ -127,14 +127,14 @@ def given(name: str, stage: Stage, inputs: Inputs) -> dict[str, Any]:
     if isinstance(stage, CptStage) and stage.tokens is not None:
         hashes["tokens"] = sources.artifacts[stage.tokens].output
     if isinstance(stage, SynthesiseStage):
-        from pipelines.prompting import load_prompts
+        from pipelines.synthesis.prompting import load_prompts
 
         hashes["prompts"] = [load_prompts(task).digests for task in stage.tasks]
         config = stage.makes()
     if isinstance(stage, PreferencesStage):
         config = stage.makes()
         if isinstance(stage.scorer, JudgeScorer):
-            from pipelines.prompting import load_prompts
+            from pipelines.synthesis.prompting import load_prompts
 
             hashes["prompts"] = load_prompts(stage.scorer).digests
     return {"stage": name, "config": config, "seed": inputs.seed, "inputs": hashes}

@@ -23,12 +23,13 @@ from trl import RewardTrainer
 from corpora.errors import DataError
 from corpora.records import Message
 from evals.stats import wilson
-from pipelines import sharding, training
-from pipelines.adapters import load_base, lora_config, merged, widen
+from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import RewardStage
 from pipelines.data import Sources
-from pipelines.pairs import pair_rows, rewards
+from pipelines.preference_data.pairs import pair_rows, rewards
+from pipelines.training import sharding
+from pipelines.training.adapters import load_base, lora_config, merged, widen
 from serving.hardware import has_gpu
 
 DEFAULTS: dict[str, Any] = {"max_length": 1024}

@@ -14,13 +14,14 @@ import torch
 from trl import SFTTrainer
 
 from corpora.records import Dialogue
-from pipelines import sharding, training
-from pipelines.adapters import load_base, lora_config, merged, widen
-from pipelines.anchor import anchor_loss, anchored
+from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import SftStage
 from pipelines.data import Sources, records
-from pipelines.plain_head import plain_head
+from pipelines.training import sharding
+from pipelines.training.adapters import load_base, lora_config, merged, widen
+from pipelines.training.anchor import anchor_loss, anchored
+from pipelines.training.plain_head import plain_head
 
 # One dialogue a row: on a processor, packed rows without padding run attention over the whole flattened batch.
 DEFAULTS: dict[str, Any] = {

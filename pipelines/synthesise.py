@@ -33,15 +33,15 @@ from corpora.curate.shards import record_of
 from corpora.curate.waterfall import Step
 from corpora.errors import DataError
 from pipelines.artifact import Draft, load_artifact
-from pipelines.asking import ask_all
 from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora, nearest
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.journal import Journal
-from pipelines.prompting import load_prompts
-from pipelines.synthesis_estimate import Estimate, estimate
-from pipelines.synthesis_tasks import Talk, Work, made, sourced
-from pipelines.teacher import Spent, Teacher
+from pipelines.synthesis.asking import ask_all
+from pipelines.synthesis.estimate import Estimate, estimate
+from pipelines.synthesis.prompting import load_prompts
+from pipelines.synthesis.tasks import Talk, Work, made, sourced
+from pipelines.synthesis.teacher import Spent, Teacher
 
 console = Console(stderr=True, highlight=False)
 

@@ -26,16 +26,16 @@ from corpora.bundled.render import render
 from corpora.errors import OslerError
 from corpora.records import Dialogue, Document
 from pipelines import training
-from pipelines.adapters import lora_config
 from pipelines.artifact import Draft
 from pipelines.bench.loops import Ids, dpo_loss, endless, loop_rate, next_token_loss, sorted_batches, sorted_pairs
 from pipelines.bench.trainers import Reference, Row, reference_timed, stage_rate, trl_rate
-from pipelines.blocks import blocks
 from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
 from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.sft import sft
+from pipelines.training.adapters import lora_config
+from pipelines.training.blocks import blocks
 from serving.hardware import fast_bfloat16, has_gpu, use_processor_well
 
 LENGTH = 128  # tokens of a CPT row

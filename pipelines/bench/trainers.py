@@ -17,10 +17,10 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from pipelines import training
-from pipelines.adapters import lora_config
 from pipelines.artifact import Draft
 from pipelines.bench.loops import COMPILED_WARM_UP, WARM_UP
 from pipelines.config import Lora
+from pipelines.training.adapters import lora_config
 
 Row = dict[str, Any]
 

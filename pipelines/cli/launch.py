@@ -37,7 +37,7 @@ def launch(
     Examples: `osler launch my-recipe.yaml --to slurm -o job.sh` · `osler launch my-recipe.yaml --to skypilot -o task.yaml`
     """
     from pipelines.config import load_recipe
-    from pipelines.task_files import SUBMIT, task_file
+    from pipelines.launching.task_files import SUBMIT, task_file
 
     loaded = launched(load_recipe(recipe), strategy, processes, nodes)
     file = output or Path(f"osler-{loaded.name}.{'yaml' if to == 'skypilot' else 'sh'}")

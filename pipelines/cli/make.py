@@ -38,7 +38,7 @@ def _run(
     rendezvous: str | None = None,
 ) -> None:
     from pipelines.config import load_recipe
-    from pipelines.launch import Node
+    from pipelines.launching.launch import Node
     from pipelines.reproduce import reproduce
 
     recipe = launched(load_recipe(name), launch, processes, nodes)
@@ -206,7 +206,7 @@ def publish(
     """
     from pipelines import training
     from pipelines.config import load_recipe
-    from pipelines.publish import publish as write
+    from pipelines.release.publish import publish as write
 
     training.quiet()
     loaded = load_recipe(recipe)
@@ -226,8 +226,8 @@ def card(
 
     Example: `osler card final my-model --recipe nano`
     """
-    from pipelines.card import write_card
     from pipelines.config import load_recipe
+    from pipelines.release.card import write_card
 
     loaded = load_recipe(recipe)
     out.print(str(write_card(loaded, run or Path("runs") / loaded.name, stage, target)))
@@ -252,7 +252,7 @@ def export(
     Examples: `osler export runs/nano/final --to final-gguf --gguf q8_0` · `osler export my-72b --to cut --shards 2GB`
     """
     from pipelines import training
-    from pipelines.export import export_shards, model_folder
+    from pipelines.release.export import export_shards, model_folder
 
     training.quiet()
     source = model_folder(model)
@@ -261,7 +261,7 @@ def export(
             out.print(str(path))
     if gguf is None:
         return
-    from pipelines.gguf import TYPES, write_gguf
+    from pipelines.release.gguf import TYPES, write_gguf
 
     if gguf not in TYPES:
         raise OslerError(f"--gguf {gguf}: the types are {', '.join(TYPES)}")

@@ -26,7 +26,7 @@ def watch(
 
     Examples: `osler watch` · `osler watch runs/mine --port 9000 --no-browser`
     """
-    from pipelines.watching import TRACKIO
+    from pipelines.training.watching import TRACKIO
 
     folder = run or Path("runs") / RECIPE
     if not (folder / TRACKIO).is_dir():

@@ -138,7 +138,7 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
     numbers: Numbers = "mixed" if where.kind == "gpu" or fast_bfloat16() else "float32"
     sharded = chosen.strategy != "ddp" and chosen.processes > 1
     if where.kind == "gpu" and (chosen.lora is not None or sharded):
-        numbers = "bfloat16"  # of the frozen base (pipelines/adapters.py, load_base), and of layers that are gathered
+        numbers = "bfloat16"  # of the frozen base (pipelines/training/adapters.py, load_base), and of layers that are gathered
     if value_of(stage, "use_liger_kernel"):
         head = "fused"
     elif hasattr(stage, "sequence_length") or stage.kind == "orpo":

@@ -10,12 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipelines import adapters, training
-from pipelines.adapters import lora_config, quantization_config
+from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import Corpus, Lora, Quantization, RecipeError, SftStage, load_recipe
 from pipelines.config.recipe import Recipe
 from pipelines.reward import read_model
+from pipelines.training import adapters
+from pipelines.training.adapters import lora_config, quantization_config
 
 SHORT = {
     "max_steps": 3,

@@ -4,7 +4,7 @@ import pytest
 
 from evals.quantities import quantities
 from evals.verifiers import letters
-from pipelines.agreement import (
+from pipelines.synthesis.agreement import (
     copies,
     dose_support,
     gives_away,

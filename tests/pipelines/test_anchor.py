@@ -8,12 +8,12 @@ from transformers import Trainer
 from trl import SFTTrainer
 
 from pipelines import training
-from pipelines.anchor import AnchorLoss, anchored, divergence
 from pipelines.artifact import Draft
 from pipelines.config import Anchor, Corpus, CptStage, SftStage
 from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.sft import sft
+from pipelines.training.anchor import AnchorLoss, anchored, divergence
 
 ANCHOR = Anchor(corpora=[Corpus(name="bundled-general")], rows=4, sequence_length=32)
 

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from corpora.errors import OslerError
 from pipelines.artifact import drafting
-from pipelines.card import licence, lineage, write_card
 from pipelines.cli import app
 from pipelines.config import Recipe, load_recipe
-from pipelines.publish import publish
+from pipelines.release.card import licence, lineage, write_card
+from pipelines.release.publish import publish
 
 RECIPE = """
 name: mine
@@ -134,7 +134,7 @@ def test_a_dataset_that_forbids_commercial_use_forbids_it_of_the_model():
 
 
 def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("pipelines.publish.OPENINGS", ("The old house stood",))
+    monkeypatch.setattr("pipelines.release.publish.OPENINGS", ("The old house stood",))
     recipe, folder = run
     target = publish(recipe, folder, "sft", tmp_path / "given")
     assert ModelCard.load(target / "README.md").data.license == "apache-2.0"

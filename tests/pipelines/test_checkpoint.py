@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from corpora.records import Document
-from pipelines.checkpoint import SEAL, is_whole, newest_whole, seal
 from pipelines.config import Corpus, CptStage
 from pipelines.cpt import cpt
 from pipelines.data import Sources
+from pipelines.training.checkpoint import SEAL, is_whole, newest_whole, seal
 from tests.pipelines.drafts import fresh
 
 

@@ -27,10 +27,10 @@ from typer.testing import CliRunner
 from corpora.errors import OslerError
 from pipelines import training
 from pipelines.cli import app
-from pipelines.export import export_shards, model_folder
-from pipelines.gguf import ExportError, nearest_rule, write_gguf
 from pipelines.init import train_tokenizer
-from pipelines.weights import INDEX
+from pipelines.release.export import export_shards, model_folder
+from pipelines.release.gguf import ExportError, nearest_rule, write_gguf
+from pipelines.training.weights import INDEX
 
 SHAPE = {
     "hidden_size": 64,
@@ -141,7 +141,7 @@ def test_the_rule_for_words_is_found_by_trial():
     texts = [f"The dose was {n}{n + 1}{n + 2} mg, on day {n}, isn't it?\n\nThe patient's {n * 77}" for n in range(400)]
     from tokenizers import pre_tokenizers, trainers
 
-    from pipelines.gguf import _rules
+    from pipelines.release.gguf import _rules
 
     tokenizer = train_tokenizer(texts, 300, 128)
     backend = tokenizer.backend_tokenizer

@@ -14,9 +14,9 @@ from pipelines import training
 from pipelines.artifact import Artifact, drafting
 from pipelines.config import Corpus, GrpoStage, Lora, RecipeError, Rewards, SftStage, load_recipe
 from pipelines.grpo import grpo
-from pipelines.questions import asked_of, of_dialogue, of_item, reward, verdict
 from pipelines.report import draw_losses
 from pipelines.sft import sft
+from pipelines.synthesis.questions import asked_of, of_dialogue, of_item, reward, verdict
 
 ITEM = ExamItem(id="1", question="Which is a vitamin?", options=["Iron", "Ascorbic acid", "Zinc", "Gold"], answers=[1])
 RECIPE = """

@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from corpora.bundled.render import render
 from corpora.records import Dialogue
 from pipelines import training
-from pipelines.checkpoint import CheckpointError, is_whole, newest_whole
 from pipelines.config import Corpus, CptStage, Recipe, SftStage, Spikes
 from pipelines.data import Sources
-from pipelines.guards import RolledBack, TrainingError
 from pipelines.inputs import Inputs
 from pipelines.reproduce import run_stage
 from pipelines.sft import sft
+from pipelines.training.checkpoint import CheckpointError, is_whole, newest_whole
+from pipelines.training.guards import RolledBack, TrainingError
 from tests.pipelines.drafts import fresh
 
 SHORT = {

@@ -21,10 +21,10 @@ from pipelines.cli.options import launched
 from pipelines.config import Launch, Recipe, RecipeError
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
-from pipelines.launch import Node, _first_error, accelerate_arguments, write_error
+from pipelines.launching.launch import Node, _first_error, accelerate_arguments, write_error
+from pipelines.launching.task_files import task_file
 from pipelines.reproduce import given, reproduce
-from pipelines.sharding import GlobalOrder, LaunchError, shared_out
-from pipelines.task_files import task_file
+from pipelines.training.sharding import GlobalOrder, LaunchError, shared_out
 
 WORDS = ["fever", "cough", "heart", "liver", "blood", "lungs", "skin", "water", "rest", "sleep", "pain", "dose"]
 
@@ -134,7 +134,7 @@ def workers_of(run_dir: Path) -> list[int]:
             words = path.read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if "pipelines.worker" in words and str(run_dir) in words:
+        if "pipelines.training.worker" in words and str(run_dir) in words:
             found.append(int(path.parent.name))
     return found
 
@@ -280,7 +280,7 @@ def test_accelerate_itself_accepts_every_argument(strategy: str):
 
     launch = Launch(strategy=strategy, processes=4, nodes=2)
     given = accelerate_arguments(launch, Node(1, "first:29500"), True)
-    parsed = launch_command_parser().parse_args([*given, "--module", "pipelines.worker"])
+    parsed = launch_command_parser().parse_args([*given, "--module", "pipelines.training.worker"])
     assert (parsed.num_processes, parsed.num_machines, parsed.machine_rank) == (4, 2, 1)
     assert (parsed.main_process_ip, parsed.main_process_port) == ("first", 29500)
     assert (parsed.multi_gpu, parsed.use_fsdp, parsed.use_deepspeed) == (

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from pipelines import training
 from pipelines.config import MergeStage, RecipeError
 from pipelines.merge import MergeError, joined, merge, slerp
-from pipelines.weights import INDEX, WeightsError
+from pipelines.training.weights import INDEX, WeightsError
 
 
 def stage(**given) -> MergeStage:
@@ -194,7 +194,7 @@ def test_a_block_that_does_not_fit_its_method_is_explained(given: dict, message:
 def test_a_shard_is_written_before_the_tensors_of_the_next_are_read(
     tiny_model: Path, draft, monkeypatch: pytest.MonkeyPatch
 ):
-    from pipelines import weights as module
+    from pipelines.training import weights as module
 
     read: list[str] = []
     original = module.Weights.read

@@ -17,10 +17,10 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import Corpus, InitStage, MlmStage
 from pipelines.data import Sources
-from pipelines.guards import where
 from pipelines.init import init, train_encoder_tokenizer
-from pipelines.masking import MaskedRows, chinese_words, draw, encoder_rows, word_starts
 from pipelines.mlm import masked_loss, mlm
+from pipelines.training.guards import where
+from pipelines.training.masking import MaskedRows, chinese_words, draw, encoder_rows, word_starts
 from tests.pipelines.drafts import fresh
 
 CHINESE = "糖尿病患者应监测血糖，二甲双胍是首选药物。Metformin 是一线用药。"

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-import pipelines.optimizer
-from pipelines.optimizer import Float32Muon, MuonAdamW, orthogonal, split_parameters
+import pipelines.training.optimizer
+from pipelines.training.optimizer import Float32Muon, MuonAdamW, orthogonal, split_parameters
 
 
 def network() -> nn.Module:
@@ -28,7 +28,7 @@ def test_matrices_embeddings_and_vectors_go_where_they_belong():
 
 
 def test_it_steps_as_torch_does(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pipelines.optimizer, "fast_bfloat16", lambda: True)
+    monkeypatch.setattr(pipelines.training.optimizer, "fast_bfloat16", lambda: True)
     ours, theirs = network(), network()
     optimizer = MuonAdamW(ours, lr=0.01, weight_decay=0.1)
     matrices, embeddings, vectors = split_parameters(theirs)

@@ -10,8 +10,8 @@ import torch
 from trl import SFTTrainer
 
 from pipelines import training
-from pipelines.plain_head import plain_head
 from pipelines.sft import DEFAULTS
+from pipelines.training.plain_head import plain_head
 
 ROWS = [
     {

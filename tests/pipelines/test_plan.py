@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from corpora.records import Document
 from pipelines import training
-from pipelines.blocks import blocks
 from pipelines.cli import app
 from pipelines.config import RECIPES, Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
@@ -22,6 +21,7 @@ from pipelines.plan.memory import GIB
 from pipelines.plan.reading import load_of, settings_of, tokenizer_of
 from pipelines.plan.train import plan_training
 from pipelines.plan.workload import Workload, count_corpus
+from pipelines.training.blocks import blocks
 
 SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
 

@@ -25,12 +25,12 @@ from pipelines.checks import check_base, check_preferences
 from pipelines.config import Corpus, DpoStage, KtoStage, Lora, OrpoStage, RecipeError, RewardStage, load_recipe
 from pipelines.data import Sources
 from pipelines.dpo import dpo
-from pipelines.guards import where
 from pipelines.kto import kto
 from pipelines.orpo import orpo
-from pipelines.pairs import pair_rows, rewards, single_rows
-from pipelines.plain_head import plain_head
+from pipelines.preference_data.pairs import pair_rows, rewards, single_rows
 from pipelines.reward import read_model, reward, score_answers, split
+from pipelines.training.guards import where
+from pipelines.training.plain_head import plain_head
 
 SHORT = {
     "max_steps": 2,

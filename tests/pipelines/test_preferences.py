@@ -16,11 +16,11 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import Pairing, PreferencesStage, RecipeError, Stage, load_recipe, named_models
 from pipelines.data import Sources
-from pipelines.pairing import ALIKE, EMPTY, NEAR, NO_SCORE, TOO_LONG, paired
+from pipelines.preference_data.pairing import ALIKE, EMPTY, NEAR, NO_SCORE, TOO_LONG, paired
+from pipelines.preference_data.report import Answers, correlation, within
+from pipelines.preference_data.scorers import stated_score
 from pipelines.preferences import preferences
-from pipelines.preferences_report import Answers, correlation, within
-from pipelines.scorers import stated_score
-from pipelines.teacher import TeacherError
+from pipelines.synthesis.teacher import TeacherError
 from serving.sampling import Sample
 from tests.pipelines.scripted import Say, endpoint
 

@@ -12,7 +12,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, s
 
 from corpora.catalog import find_dataset
 from pipelines import training
-from pipelines.adapters import lora_config, quantization_config
 from pipelines.artifact import Artifact, Draft, drafting, load_artifact
 from pipelines.config import (
     Corpus,
@@ -29,6 +28,7 @@ from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.sft import sft
 from pipelines.tokens import tokenize
+from pipelines.training.adapters import lora_config, quantization_config
 from serving.hardware import has_gpu
 
 REAL = [name for name in recipe_names() if "/" in name]

@@ -20,10 +20,10 @@ from pipelines.artifact import Draft
 from pipelines.config import RecipeError, Stage, SynthesiseStage, load_recipe
 from pipelines.journal import Journal
 from pipelines.reproduce import reproduce
-from pipelines.synthesis_estimate import estimate
-from pipelines.synthesis_tasks import passages
+from pipelines.synthesis.estimate import estimate
+from pipelines.synthesis.tasks import passages
+from pipelines.synthesis.teacher import TeacherError, retry_after
 from pipelines.synthesise import estimate_stage, synthesise
-from pipelines.teacher import TeacherError, retry_after
 from tests.pipelines.scripted import Asked, Say, endpoint
 
 ITEMS = [

@@ -24,12 +24,12 @@ from corpora.records import Document
 from corpora.token_files import read_manifest
 from pipelines import training
 from pipelines.artifact import Artifact, Draft
-from pipelines.checkpoint import newest_whole
 from pipelines.config import MODELS, Corpus, CptStage, RecipeError, TokenizeStage, load_recipe
 from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.reproduce import reproduce
 from pipelines.tokens import Windows, tokenize, windows
+from pipelines.training.checkpoint import newest_whole
 from tests.pipelines.drafts import fresh
 
 ROOT = Path(__file__).parents[2]

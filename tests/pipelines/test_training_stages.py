@@ -15,12 +15,12 @@ from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document
 from pipelines import training
-from pipelines.blocks import blocks
 from pipelines.config import Corpus, CptStage, DpoStage, Lora, RecipeError, SftStage
 from pipelines.cpt import cpt
 from pipelines.dpo import dpo
-from pipelines.plain_head import plain_head
 from pipelines.sft import sft
+from pipelines.training.blocks import blocks
+from pipelines.training.plain_head import plain_head
 
 SHORT = {"max_steps": 2, "per_device_train_batch_size": 4, "learning_rate": 0.001, "logging_steps": 1}
 

@@ -19,7 +19,7 @@ from pipelines.config import Corpus, DpoStage, Lora
 from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.plan.compute import model_flops
-from pipelines.watching import Progress, keep_below
+from pipelines.training.watching import Progress, keep_below
 
 FIGURES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gib", "mfu", "rewards/margins")
 

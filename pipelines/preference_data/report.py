@@ -13,8 +13,8 @@ from corpora.curate.waterfall import Step
 from corpora.page import percent, table, write_page
 from corpora.records import Preference
 from pipelines.config import PreferencesStage
-from pipelines.pairing import ALIKE
-from pipelines.scorers import Scored
+from pipelines.preference_data.pairing import ALIKE
+from pipelines.preference_data.scorers import Scored
 
 PAGE = "preferences"
 PICTURE = "preferences.png"

@@ -27,7 +27,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from corpora.bundled.render import render
 from corpora.errors import OslerError
 from pipelines import model_sources, training
-from pipelines.weights import Weights
+from pipelines.training.weights import Weights
 
 ARCHITECTURES = {
     "llama": gguf.MODEL_ARCH.LLAMA,

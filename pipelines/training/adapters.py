@@ -18,8 +18,9 @@ import peft
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from pipelines import sharding, training
+from pipelines import training
 from pipelines.config import Lora, Quantization
+from pipelines.training import sharding
 from serving.hardware import has_gpu, inference_dtype
 
 # Share of the greatest logit by which the merged model may differ from base and adapter. Both are computed in float32, where

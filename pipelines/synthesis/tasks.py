@@ -21,11 +21,11 @@ from corpora.errors import DataError
 from corpora.records import LETTERS, Dialogue, Document, ExamItem, Message
 from evals.score import question_text
 from evals.verifiers import letters
-from pipelines import agreement
 from pipelines.config import ExamTask, GroundedTask, SynthesiseStage, SynthesisTask, VignetteTask
 from pipelines.data import Sources, one_by_one
-from pipelines.prompting import Prompts
-from pipelines.teacher import Failed, Spent, Teacher
+from pipelines.synthesis import agreement
+from pipelines.synthesis.prompting import Prompts
+from pipelines.synthesis.teacher import Failed, Spent, Teacher
 
 
 @dataclass(frozen=True)

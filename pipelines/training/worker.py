@@ -1,4 +1,4 @@
-"""One of the processes of a training stage: ``python -m pipelines.worker REQUEST``, started by ``accelerate launch``.
+"""One of the processes of a training stage: ``python -m pipelines.training.worker REQUEST``, started by ``accelerate launch``.
 
 Every process reads the same data and runs the same stage, which the trainer shares out. The first one shows the bar and leaves the
 model and the figures; what another writes goes to a folder of its own that nobody reads.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pipelines.artifact import Draft, load_artifact, write_whole
 from pipelines.config import Recipe
-from pipelines.launch import METRICS, write_error
+from pipelines.launching.launch import METRICS, write_error
 
 
 def end_with_the_parent() -> None:

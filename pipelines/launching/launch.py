@@ -25,8 +25,8 @@ from rich.console import Console
 from corpora.errors import STOPPED, OslerError, Stopped
 from pipelines.artifact import Artifact, Draft, fingerprint, matches, write_whole
 from pipelines.config import Launch, Recipe, RecipeError, nearest
-from pipelines.guards import RolledBack
-from pipelines.sharding import LaunchError
+from pipelines.training.guards import RolledBack
+from pipelines.training.sharding import LaunchError
 from serving.hardware import has_gpu
 
 console = Console(stderr=True, highlight=False)
@@ -179,7 +179,7 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
     command = [
         *(sys.executable, "-m", "accelerate.commands.launch"),
         *accelerate_arguments(launch, node, on_gpu),
-        *("--module", "pipelines.worker", str(notes / REQUEST)),
+        *("--module", "pipelines.training.worker", str(notes / REQUEST)),
     ]
     environment = {
         **os.environ,
@@ -213,7 +213,7 @@ def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
     with (notes / LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
-            stdin=subprocess.PIPE,  # closed when this process ends: see pipelines.worker
+            stdin=subprocess.PIPE,  # closed when this process ends: see pipelines.training.worker
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,

@@ -19,10 +19,11 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from corpora.records import Document
-from pipelines import sharding, training
-from pipelines.blocks import blocks
+from pipelines import training
 from pipelines.config import Anchor
 from pipelines.data import Sources, records
+from pipelines.training import sharding
+from pipelines.training.blocks import blocks
 
 
 def divergence(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

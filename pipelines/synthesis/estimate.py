@@ -15,9 +15,9 @@ from pipelines import training
 from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
 from pipelines.journal import Journal
-from pipelines.prompting import load_prompts
-from pipelines.synthesis_tasks import first_step, further_steps, sourced
-from pipelines.teacher import Spent
+from pipelines.synthesis.prompting import load_prompts
+from pipelines.synthesis.tasks import first_step, further_steps, sourced
+from pipelines.synthesis.teacher import Spent
 
 
 def rough_tokens(text: str) -> int:

@@ -16,14 +16,14 @@ from corpora.adapters.documents import script
 from corpora.records import Message
 from evals.verifiers import final
 from pipelines.artifact import Draft
-from pipelines.asking import ask_all
 from pipelines.config import JudgeScorer, PreferencesStage, RewardScorer, VerifierScorer
 from pipelines.journal import Journal
-from pipelines.judge import judge
-from pipelines.prompting import load_prompts
-from pipelines.questions import Asked, reward
-from pipelines.synthesis_estimate import Estimate, token_counter
-from pipelines.teacher import Failed, Spent, Teacher
+from pipelines.preference_data.judge import judge
+from pipelines.synthesis.asking import ask_all
+from pipelines.synthesis.estimate import Estimate, token_counter
+from pipelines.synthesis.prompting import load_prompts
+from pipelines.synthesis.questions import Asked, reward
+from pipelines.synthesis.teacher import Failed, Spent, Teacher
 from serving.sampling import Sample
 
 console = Console(stderr=True, highlight=False)

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from corpora.errors import OslerError
 from pipelines.config import Asking, RecipeError
 from pipelines.journal import Journal
-from pipelines.synthesis_estimate import Estimate, token_counter
-from pipelines.teacher import Spent, Teacher, TeacherError
+from pipelines.synthesis.estimate import Estimate, token_counter
+from pipelines.synthesis.teacher import Spent, Teacher, TeacherError
 from serving.server import on_every_gpu, serving
 
 W = TypeVar("W")

@@ -13,8 +13,8 @@ from corpora.catalog import find_dataset, load_catalog
 from corpora.errors import OslerError
 from pipelines import training
 from pipelines.artifact import folder_hashes, load_artifact
-from pipelines.card import is_encoder, write_card
 from pipelines.config import Recipe, named_corpora
+from pipelines.release.card import is_encoder, write_card
 
 OPENINGS = (
     "The old house stood",

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from corpora.errors import OslerError
-from pipelines.weights import INDEX, Weights, write_shards
+from pipelines.training.weights import INDEX, Weights, write_shards
 
 
 def model_folder(place: Path) -> Path:

@@ -24,14 +24,15 @@ from transformers import (
     TrainingArguments,
 )
 
-from pipelines import model_sources, sharding
+from pipelines import model_sources
 from pipelines.artifact import Draft
-from pipelines.checkpoint import newest_whole, save_whole
 from pipelines.config import Spikes, resolve_chat_template, training_class
-from pipelines.guards import TrainingError as TrainingError
-from pipelines.guards import guard
-from pipelines.optimizer import MuonAdamW
-from pipelines.watching import Progress, keep_below, trackers_quiet
+from pipelines.training import sharding
+from pipelines.training.checkpoint import newest_whole, save_whole
+from pipelines.training.guards import TrainingError as TrainingError
+from pipelines.training.guards import guard
+from pipelines.training.optimizer import MuonAdamW
+from pipelines.training.watching import Progress, keep_below, trackers_quiet
 from serving.hardware import fast_bfloat16, has_gpu, inference_dtype
 
 log = logging.getLogger(__name__)

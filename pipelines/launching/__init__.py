@@ -1,0 +1,1 @@
+"""Stages in several processes and on clusters, by existing engines."""

@@ -1,0 +1,1 @@
+"""From sampled answers to preference pairs: scores, pairing, and the report on them."""
