@@ -31,6 +31,7 @@ for _name in (
     "watch",
     "exam",
     "compare",
+    "serve",
     "talk",
     "gateway",
     "triage",
