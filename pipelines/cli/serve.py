@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +62,12 @@ def serve(
     from serving.supervisor import Restarts, keep, kept
 
     policy = Restarts(restarts, restart_window)
+    words = context.args
+    if model is not None and model.startswith("-"):  # the first of vLLM's flags, where no MODEL is named
+        words, model = [model, *words], None
+        for before, word in pairwise(words):
+            if not before.startswith("-") and not word.startswith("-") and "=" not in word:
+                raise OslerError(f"'{word}': MODEL comes before vLLM's flags")
     name = served_model(model, None)
     # A plain `kill` stops the child as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -69,13 +76,13 @@ def serve(
         from serving.gateway.settings import Settings
 
         check_before_start(host, port, keys)
-        server = prepared(name, words=context.args, roomy=True)
+        server = prepared(name, words=words, roomy=True)
         _tell(server.options)
         with running(server, start_seconds), kept(server, policy, start_seconds):
             err.print(f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", soft_wrap=True)
             run(server.url, host, port, keys, audit, Settings(), server.api_key)
         return
-    server = prepared(name, host=host, port=port, words=context.args, roomy=True)
+    server = prepared(name, host=host, port=port, words=words, roomy=True)
     _tell(server.options)
     with running(server, start_seconds):
         out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")

@@ -141,6 +141,15 @@ def test_the_waits_double_up_to_the_longest():
     assert [policy.wait(number) for number in (1, 2, 3, 4)] == [1, 2, 4, 5]
 
 
+def test_its_group_ends_when_nobody_is_there_to_stop_it(tmp_path: Path):
+    made = server(tmp_path)
+    with running(made):
+        assert alive(tmp_path)
+        made._guard.stdin.close()  # as when this process is killed with -9
+        until(lambda: alive(tmp_path) == [] and made.ended() is not None)
+
+
+@pytest.mark.slow
 def test_however_the_keeper_ends_nothing_of_the_server_is_left(tmp_path: Path):
     keepers = {}
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
