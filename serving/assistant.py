@@ -32,7 +32,7 @@ from serving.passages import Passage
 from serving.retrieval import passage_index
 from serving.structured import FAULTS, Triage, as_messages, structured
 from serving.tools import assistant_tools
-from serving.vllm_options import MODEL_NAME
+from serving.vllm_defaults import MODEL_NAME
 
 NOTICE = "Osler is a computer program and not a doctor. In an emergency, call your emergency number."
 

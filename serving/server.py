@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import socket
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,9 @@ from rich.console import Console
 
 from corpora.errors import OslerError
 from serving.hardware import has_gpu, machine, memory_kills, peak_memory_gib
-from serving.vllm_options import LEAST_MEMORY_GIB, MODEL_NAME, Option, command, defaults, environment, given_flags
+from serving.processes import how_it_ended, stop
+from serving.vllm_defaults import LEAST_MEMORY_GIB, MODEL_NAME, Option, defaults
+from serving.vllm_options import command, environment, given_flags
 
 START_SECONDS = 600  # a large model may take minutes to load
 
@@ -124,16 +125,7 @@ class Server:
         code = self.process.poll()
         if code is None:
             return None
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"stopped with exit code {code}"
-        return f"vLLM {how}{self._out_of_memory()}; {self.last_words()}"
-
-    def _out_of_memory(self) -> str:
-        if memory_kills() > self._kills:
-            return ": out of memory (the system killed a process for want of it)"
-        said = self._said()
-        if any(mark in said for mark in OUT_OF_MEMORY):
-            return ": out of memory"
-        return ""
+        return f"vLLM {how_it_ended(code, self._said(), self._kills)}; {self.last_words()}"
 
     def check(self) -> None:
         """Raises ServerError, with the end of the log, when the process has ended."""
@@ -171,17 +163,6 @@ class Server:
         except psutil.NoSuchProcess:
             return 0.0
         return peak_memory_gib([self.process.pid, *(child.pid for child in children)])
-
-
-# What torch, CUDA and vLLM say when memory is short.
-OUT_OF_MEMORY = (
-    "OutOfMemoryError",
-    "CUDA out of memory",
-    "No available memory for the cache blocks",
-    "not enough memory",
-    "Cannot allocate memory",
-    "MemoryError",
-)
 
 
 def free_port() -> int:
@@ -227,48 +208,6 @@ def check_before_start(model: str, host: str, port: int) -> None:
                 f"vLLM needs about {needed:.1f} GiB of memory for {model} and {free:.1f} GiB are free; close other "
                 "programs or serve a smaller model"
             )
-
-
-def _group(leader: int) -> list[psutil.Process]:
-    """The processes of a group that live, whether or not its leader does."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(ProcessLookupError, psutil.Error):
-            if os.getpgid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
-def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    """Ends the process and all that it started, its orphans among them: asked first, then killed.
-
-    They are of one group (``start_new_session``). A killed process lives on until the system has taken its memory back: that is waited for.
-    """
-    family = {one.pid: one for one in _group(process.pid)}
-    try:
-        if process.poll() is None:
-            family |= {child.pid: child for child in psutil.Process(process.pid).children(recursive=True)}
-            process.send_signal(signal.SIGTERM)
-            process.wait(seconds)
-    except (psutil.NoSuchProcess, subprocess.TimeoutExpired):
-        pass
-    finally:  # whatever interrupts the waiting
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        for one in family.values():
-            with suppress(psutil.Error):
-                one.kill()  # psutil makes sure that the id is still of the same process
-        process.wait()
-    deadline = time.monotonic() + seconds
-    while any(_lives(one) for one in family.values()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def prepared(

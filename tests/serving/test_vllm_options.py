@@ -13,7 +13,8 @@ import pytest
 from corpora.errors import OslerError
 from serving import hardware
 from serving.hardware import Gpu, Machine
-from serving.vllm_options import command, defaults, environment, given_flags
+from serving.vllm_defaults import defaults
+from serving.vllm_options import command, environment, given_flags
 
 H100 = Gpu("H100", 80, 79.5, 9.0)
 QWEN_32B = {  # config of Qwen3-32B: 64 layers, 8 key heads of 128
