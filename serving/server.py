@@ -188,9 +188,12 @@ def healthy(host: str, port: int) -> bool:
         return False
 
 
-def check_before_start(model: str, host: str, port: int) -> None:
+def check_before_start(model: str, host: str, port: int, python: Path | None = None) -> None:
     """Raises ServerError when vLLM is not installed, the port is taken, the model is not there, or memory is short."""
-    if importlib.util.find_spec("vllm") is None:
+    if python is not None:
+        if not os.access(python, os.X_OK):
+            raise ServerError(f"{python}: no such interpreter; --vllm-python names the Python that has vLLM")
+    elif importlib.util.find_spec("vllm") is None:
         raise ServerError(
             "vLLM is not installed; run `make install` (processor) or `pip install 'osler[serve-gpu]'` (GPU)"
         )
@@ -218,8 +221,19 @@ def prepared(
     log: Path | None = None,
     words: Sequence[str] = (),
     roomy: bool = False,
+    python: Path | None = None,
 ) -> Server:
     """A server that has not been started: its command, its environment, and the defaults chosen for this machine.
+
+    Args:
+        model: a folder or hub id.
+        flags: vLLM's own, without their dashes.
+        host: address to listen on.
+        port: a free one by default.
+        log: file for what vLLM prints; a temporary one by default.
+        words: vLLM's own flags, as on a command line.
+        roomy: on a processor, a KV cache by the free memory (``serving.vllm_defaults``).
+        python: the interpreter that has vLLM; this one by default.
 
     Raises:
         ServerError: vLLM is not installed, the port is taken, the model is not there, or memory is short.
@@ -227,11 +241,13 @@ def prepared(
     """
     port = port or free_port()
     given = given_flags(flags or {}, words)
-    check_before_start(str(model), host, port)
+    check_before_start(str(model), host, port, python)
     if log is None:
         log = Path(tempfile.mkdtemp(prefix="osler-vllm-")) / "vllm.log"
     options = defaults(str(model), given, machine(), roomy)
     made = command(str(model), host, port, flags or {}, words, options)
+    if python is not None:
+        made[0] = str(python)
     key = given.get("api-key") or os.environ.get("VLLM_API_KEY")
     name = str(given.get("served-model-name", MODEL_NAME)).split()[0]
     return Server(host, port, name, made, environment(options), log, None if key is None else str(key), options)

@@ -28,6 +28,7 @@ for _name in (
     "make",
     "plan",
     "launch",
+    "deploy",
     "watch",
     "exam",
     "compare",

@@ -48,6 +48,9 @@ def serve(
         int, typer.Option(min=0, help="How often vLLM is started again within --restart-window when it dies.")
     ] = 3,
     restart_window: Annotated[float, typer.Option(min=1, help="Seconds for which a death counts.")] = 600.0,
+    vllm_python: Annotated[
+        Path | None, typer.Option(help="A Python that has vLLM, where it is in an environment of its own.")
+    ] = None,
     start_seconds: Annotated[float, typer.Option(min=1, help="Longest wait for vLLM to answer after a start.")] = 600.0,
 ) -> None:
     """Serve MODEL with vLLM until Ctrl-C or SIGTERM, and start it again when it dies. Any of vLLM's own flags can follow, and win.
@@ -76,13 +79,13 @@ def serve(
         from serving.gateway.settings import Settings
 
         check_before_start(host, port, keys)
-        server = prepared(name, words=words, roomy=True)
+        server = prepared(name, words=words, roomy=True, python=vllm_python)
         _tell(server.options)
         with running(server, start_seconds), kept(server, policy, start_seconds):
             err.print(f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", soft_wrap=True)
             run(server.url, host, port, keys, audit, Settings(), server.api_key)
         return
-    server = prepared(name, host=host, port=port, words=words, roomy=True)
+    server = prepared(name, host=host, port=port, words=words, roomy=True, python=vllm_python)
     _tell(server.options)
     with running(server, start_seconds):
         out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")
