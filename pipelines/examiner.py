@@ -14,7 +14,7 @@ from evals.items import Source
 from evals.run import Options, adjusted, run_task, why_not, write_results
 from evals.tasks import Task
 from serving.hardware import has_gpu
-from serving.server import environment
+from serving.vllm_options import environment
 
 EngineName = Literal["transformers", "vllm", "openai"]
 CACHE = ".finished.sqlite"

@@ -15,7 +15,8 @@ from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import ReplayStage
 from serving.sampling import sample
-from serving.server import on_every_gpu, serving
+from serving.server import serving
+from serving.vllm_options import on_every_gpu
 
 
 def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) -> None:

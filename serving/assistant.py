@@ -30,9 +30,9 @@ from serving.doctor import Ask, AssistantError, Call, Done, Retrieve, Say, Step,
 from serving.guard import RedFlag, red_flags
 from serving.passages import Passage
 from serving.retrieval import passage_index
-from serving.server import MODEL_NAME
 from serving.structured import FAULTS, Triage, as_messages, structured
 from serving.tools import assistant_tools
+from serving.vllm_defaults import MODEL_NAME
 
 NOTICE = "Osler is a computer program and not a doctor. In an emergency, call your emergency number."
 

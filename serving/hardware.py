@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -31,6 +33,117 @@ def fast_bfloat16() -> bool:
     beside 105), and still took longer there over the small steps of recipe ``nano``. A recipe can say ``bf16: true`` where it is faster.
     """
     return has_gpu() or bool(torch.cpu.get_capabilities().get("amx_bf16", False))
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as its driver describes it."""
+
+    name: str
+    total_gib: float
+    free_gib: float
+    capability: float  # CUDA's compute capability, as 8.0 for an A100
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to serve a model with.
+
+    Attributes:
+        gpu_count: GPUs that torch sees.
+        gpus: each of them as the driver describes it; empty where no driver tells (ROCm).
+        cores: processor cores that this process may run on.
+        quota: cores' worth of time that the container may use; equal to ``cores`` without a limit.
+        free_gib: memory that is free for a program, in GiB.
+        matrix_units: whether bfloat16 is fast on the processor.
+    """
+
+    gpu_count: int
+    gpus: tuple[Gpu, ...]
+    cores: int
+    quota: int
+    free_gib: float
+    matrix_units: bool
+
+
+def machine() -> Machine:
+    """This machine, as it is now."""
+    count = gpus()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Machine(
+        gpu_count=count,
+        gpus=_described_gpus() if count else (),
+        cores=cores,
+        quota=min(cores, _cpu_quota() or cores),
+        free_gib=_free_memory() / 2**30,
+        matrix_units=fast_bfloat16(),
+    )
+
+
+def _described_gpus() -> tuple[Gpu, ...]:
+    """What nvidia-smi says of the visible GPUs; torch would take half a GiB of each to tell."""
+    query = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total,memory.free,compute_cap"]
+    try:
+        told = subprocess.run(
+            [*query, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=20, check=True
+        )
+        rows = [[cell.strip() for cell in line.split(",")] for line in told.stdout.splitlines() if line.strip()]
+        found = {
+            key: Gpu(name, float(total) / 1024, float(free) / 1024, float(capability))
+            for index, uuid, name, total, free, capability in rows
+            for key in (index, uuid)
+        }
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    wanted = [row[0] for row in rows] if visible is None else [one.strip() for one in visible.split(",")]
+    return tuple(found[one] for one in wanted if one in found)
+
+
+def _number(path: str) -> int | None:
+    try:
+        return int(Path(path).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _cpu_quota(root: str = "/sys/fs/cgroup") -> int | None:
+    """Whole cores' worth of time that the control group allows (at least one); None without a limit."""
+    try:
+        quota, period = Path(f"{root}/cpu.max").read_text().split()
+        return None if quota == "max" else max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        quota_us, period_us = _number(f"{root}/cpu/cpu.cfs_quota_us"), _number(f"{root}/cpu/cpu.cfs_period_us")
+        return max(1, quota_us // period_us) if quota_us and period_us and quota_us > 0 else None
+
+
+def _free_memory(root: str = "/sys/fs/cgroup") -> int:
+    """Bytes that a program may still take: the machine's, or the control group's where that is less."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        most, now = _number(f"{root}/{limit}"), _number(f"{root}/{used}")
+        if most is not None and now is not None:
+            free = min(free, max(0, most - now))
+    return free
+
+
+def memory_kills() -> int:
+    """How often the system has killed a process for want of memory: in this control group where it counts, else on the machine."""
+    for path, name in (
+        ("/sys/fs/cgroup/memory.events", "oom_kill"),
+        ("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill"),
+        ("/proc/vmstat", "oom_kill"),
+    ):
+        try:
+            for line in Path(path).read_text().splitlines():
+                if line.split()[0] == name:
+                    return int(line.split()[1])
+        except (OSError, ValueError, IndexError):
+            continue
+    return 0
 
 
 def inference_dtype() -> torch.dtype:

@@ -1,24 +1,24 @@
 """Start, watch and stop vLLM as a child process.
 
 The server is started with ``python -m vllm.entrypoints.openai.api_server``, which works for the processor and the GPU builds
-alike, is waited for until its health page answers, and is stopped with everything that it started.
+alike, is waited for until its health page answers, and is stopped with everything that it started. ``serving.supervisor`` starts it
+again when it dies.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,12 @@ import psutil
 from rich.console import Console
 
 from corpora.errors import OslerError
-from serving.hardware import fast_bfloat16, gpus, has_gpu, peak_memory_gib
+from serving.hardware import has_gpu, machine, memory_kills, peak_memory_gib
+from serving.processes import how_it_ended, stop
+from serving.vllm_defaults import LEAST_MEMORY_GIB, MODEL_NAME, Option, defaults
+from serving.vllm_options import command, environment, given_flags
 
-MODEL_NAME = "osler"  # what clients call the served model
 START_SECONDS = 600  # a large model may take minutes to load
-PARALLEL_COPIES = "data-parallel-size"
-PARALLEL = {"tensor-parallel-size", "pipeline-parallel-size", PARALLEL_COPIES}  # flags that need several workers
-LEAST_MEMORY_GIB = 2.0  # vLLM itself, beside the weights, on a processor
 
 console = Console(stderr=True, highlight=False)
 
@@ -43,21 +42,118 @@ class ServerError(OslerError):
 
 @dataclass
 class Server:
-    """A running vLLM: where it answers, and its process and log."""
+    """A vLLM: where it answers, how it is started, and, once it is, its process.
 
-    url: str  # of the OpenAI-compatible API, with /v1
+    Attributes:
+        host: where it listens.
+        port: where it listens.
+        model: what clients call it.
+        command: what starts it.
+        environment: of its process.
+        log: file for what it prints; each start adds to it.
+        api_key: what it wants to be shown, if anything.
+        options: the defaults that were chosen for it.
+        start_seconds: from its last start to health.
+    """
+
+    host: str
+    port: int
     model: str
-    process: subprocess.Popen[bytes]
+    command: list[str]
+    environment: dict[str, str]
     log: Path
+    api_key: str | None = None
+    options: list[Option] = field(default_factory=list)
     start_seconds: float = 0.0
+    _process: subprocess.Popen[bytes] | None = None
+    _guard: subprocess.Popen[bytes] | None = None
+    _log_start: int = 0
+    _kills: int = 0
+
+    @property
+    def url(self) -> str:
+        """The address of its OpenAI-compatible API, with /v1."""
+        return f"http://{self.host}:{self.port}/v1"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Its process, which must have been started."""
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        """Starts the process; ``wait`` waits until it answers."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._kills = memory_kills()
+        with self.log.open("ab") as stream:
+            self._log_start = stream.tell()
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,  # a Ctrl-C in the terminal reaches us first, and we stop it in order
+            )
+        # When we are killed and cannot stop it, the pipe closes and this ends the group: no engine is left with its memory.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", f"read -r _; kill -9 -{self._process.pid} 2>/dev/null"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def wait(self, seconds: float, stopping: threading.Event | None = None) -> None:
+        """Waits for health and shows how long, or until ``stopping`` is set.
+
+        Raises:
+            ServerError: it died, or was not healthy in time; with its own reason.
+        """
+        started = time.monotonic()
+        with console.status("vLLM is starting") as status:
+            while not healthy(self.host, self.port):
+                self.check()
+                waited = time.monotonic() - started
+                if waited > seconds:
+                    raise ServerError(f"vLLM was not healthy after {waited:.0f} s; {self.last_words()}")
+                status.update(f"vLLM is starting: {waited:.0f} s")
+                if (stopping or threading.Event()).wait(0.25):
+                    return
+        self.start_seconds = time.monotonic() - started
+
+    def ended(self) -> str | None:
+        """Why the process has ended, with the end of its log; None while it runs."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        return f"vLLM {how_it_ended(code, self._said(), self._kills)}; {self.last_words()}"
 
     def check(self) -> None:
         """Raises ServerError, with the end of the log, when the process has ended."""
-        code = self.process.poll()
-        if code is not None:
-            raise ServerError(
-                f"vLLM stopped with exit code {code}; the end of its log ({self.log}):\n{_reason(self.log)}"
-            )
+        if reason := self.ended():
+            raise ServerError(reason)
+
+    def _said(self) -> str:
+        """What this start has printed."""
+        if not self.log.is_file():
+            return ""
+        with self.log.open("rb") as stream:
+            stream.seek(self._log_start)
+            return stream.read().decode("utf-8", errors="replace")
+
+    def last_words(self, lines: int = 12) -> str:
+        """The last lines of its log that say something: errors if there are any, else the end."""
+        text = self._said().splitlines()
+        told = [line for line in text if "Error" in line or "error:" in line]
+        return f"the end of its log ({self.log}):\n" + ("\n".join((told or text)[-lines:]) or "(the log is empty)")
+
+    def stop(self) -> None:
+        """Ends the process and everything that it started."""
+        if self._process is not None:
+            stop(self._process)
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
 
     @property
     def peak_memory_gib(self) -> float:
@@ -83,70 +179,6 @@ def port_in_use(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def command(model: str, host: str, port: int, flags: Mapping[str, Any]) -> list[str]:
-    """The command line that starts vLLM; ``flags`` are vLLM's own, without their dashes."""
-    defaults: dict[str, Any] = {
-        "served-model-name": MODEL_NAME,
-        # vLLM logs each request otherwise, and with it what a patient wrote.
-        "disable-uvicorn-access-log": True,
-    }
-    if not has_gpu():
-        # Compiling costs half a minute and gains little on a processor.
-        # A prompt cut into chunks crashes the processor build when its request has a seed (its random generator cannot
-        # be set back), so prompts are not cut.
-        defaults |= {
-            "dtype": "bfloat16" if fast_bfloat16() else "float32",
-            # The worker in the engine's own process: a third less time to start and, for a small model, 1.6 times the tokens
-            # per second of one that gets each batch through a pipe. It needs the setting in ``environment`` as well.
-            "distributed-executor-backend": None if PARALLEL & set(flags) else "uni",
-            "enforce-eager": True,
-            "max-num-seqs": 128,
-            "no-enable-chunked-prefill": True,
-        }
-    words = [
-        sys.executable,
-        "-m",
-        "vllm.entrypoints.openai.api_server",
-        "--model",
-        model,
-        "--host",
-        host,
-        "--port",
-        str(port),
-    ]
-    for key, value in {**defaults, **flags}.items():
-        if value is True:
-            words.append(f"--{key}")
-        elif value not in (False, None):
-            words += [f"--{key}", str(value)]
-    return words
-
-
-def on_every_gpu(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """The flags with as many copies of the model as this machine's GPUs hold, each cut as the flags say; unchanged without a second GPU."""
-    if PARALLEL_COPIES in flags:
-        return dict(flags)
-    each = int(flags.get("tensor-parallel-size", 1)) * int(flags.get("pipeline-parallel-size", 1))
-    copies = gpus() // each
-    return {**flags, PARALLEL_COPIES: copies} if copies > 1 else dict(flags)
-
-
-def environment() -> dict[str, str]:
-    """The child's environment: no usage reports, no look-up of the hub for a local folder, a bounded cache."""
-    values = {**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "INFO", "TOKENIZERS_PARALLELISM": "false"}
-    if not has_gpu():
-        values.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB
-        values.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    return values
-
-
-def _reason(log: Path, lines: int = 12) -> str:
-    """The last lines of the log that say something: errors if there are any, else the end."""
-    text = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    told = [line for line in text if "Error" in line or "error:" in line]
-    return "\n".join((told or text)[-lines:]) or "(the log is empty)"
-
-
 def healthy(host: str, port: int) -> bool:
     """Whether a vLLM on ``host:port`` says that it is ready."""
     try:
@@ -156,9 +188,12 @@ def healthy(host: str, port: int) -> bool:
         return False
 
 
-def check_before_start(model: str, host: str, port: int) -> None:
+def check_before_start(model: str, host: str, port: int, python: Path | None = None) -> None:
     """Raises ServerError when vLLM is not installed, the port is taken, the model is not there, or memory is short."""
-    if importlib.util.find_spec("vllm") is None:
+    if python is not None:
+        if not os.access(python, os.X_OK):
+            raise ServerError(f"{python}: no such interpreter; --vllm-python names the Python that has vLLM")
+    elif importlib.util.find_spec("vllm") is None:
         raise ServerError(
             "vLLM is not installed; run `make install` (processor) or `pip install 'osler[serve-gpu]'` (GPU)"
         )
@@ -169,7 +204,7 @@ def check_before_start(model: str, host: str, port: int) -> None:
         raise ServerError(f"{model}: no model here (a model folder holds config.json)")
     if not has_gpu():
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2**30 if folder.is_dir() else 0.0
-        free = psutil.virtual_memory().available / 2**30
+        free = machine().free_gib
         needed = weights * 1.2 + LEAST_MEMORY_GIB
         if free < needed:
             raise ServerError(
@@ -178,25 +213,44 @@ def check_before_start(model: str, host: str, port: int) -> None:
             )
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    """Ends the process and all its children: asked first, then killed."""
-    try:
-        family = psutil.Process(process.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    for child in family:
-        try:
-            child.kill()
-        except psutil.NoSuchProcess:
-            continue
-    psutil.wait_procs(family, timeout=seconds)  # a killed process lives on until the system has taken its memory back
+def prepared(
+    model: str | Path,
+    flags: Mapping[str, Any] | None = None,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    log: Path | None = None,
+    words: Sequence[str] = (),
+    roomy: bool = False,
+    python: Path | None = None,
+) -> Server:
+    """A server that has not been started: its command, its environment, and the defaults chosen for this machine.
+
+    Args:
+        model: a folder or hub id.
+        flags: vLLM's own, without their dashes.
+        host: address to listen on.
+        port: a free one by default.
+        log: file for what vLLM prints; a temporary one by default.
+        words: vLLM's own flags, as on a command line.
+        roomy: on a processor, a KV cache by the free memory (``serving.vllm_defaults``).
+        python: the interpreter that has vLLM; this one by default.
+
+    Raises:
+        ServerError: vLLM is not installed, the port is taken, the model is not there, or memory is short.
+        OslerError: a flag that cannot be taken.
+    """
+    port = port or free_port()
+    given = given_flags(flags or {}, words)
+    check_before_start(str(model), host, port, python)
+    if log is None:
+        log = Path(tempfile.mkdtemp(prefix="osler-vllm-")) / "vllm.log"
+    options = defaults(str(model), given, machine(), roomy)
+    made = command(str(model), host, port, flags or {}, words, options)
+    if python is not None:
+        made[0] = str(python)
+    key = given.get("api-key") or os.environ.get("VLLM_API_KEY")
+    name = str(given.get("served-model-name", MODEL_NAME)).split()[0]
+    return Server(host, port, name, made, environment(options), log, None if key is None else str(key), options)
 
 
 @contextmanager
@@ -221,33 +275,16 @@ def serving(
     Raises:
         ServerError: it cannot start, dies at start, or is not healthy in time. The message ends with vLLM's own reason.
     """
-    port = port or free_port()
-    check_before_start(str(model), host, port)
-    if log is None:
-        log = Path(tempfile.mkdtemp(prefix="osler-vllm-")) / "vllm.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command(str(model), host, port, flags or {}),
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=environment(),
-            start_new_session=True,  # a Ctrl-C in the terminal reaches us first, and we stop it in order
-        )
-    server = Server(f"http://{host}:{port}/v1", MODEL_NAME, process, log)
+    with running(prepared(model, flags, host, port, log), start_seconds) as server:
+        yield server
+
+
+@contextmanager
+def running(server: Server, start_seconds: float = START_SECONDS) -> Iterator[Server]:
+    """The server, healthy inside the block and stopped after it. Raises ServerError as ``serving`` does."""
     try:
-        with console.status("vLLM is starting") as status:
-            while not healthy(host, port):
-                server.check()
-                waited = time.monotonic() - started
-                if waited > start_seconds:
-                    raise ServerError(
-                        f"vLLM was not healthy after {waited:.0f} s; the end of its log ({log}):\n{_reason(log)}"
-                    )
-                status.update(f"vLLM is starting: {waited:.0f} s")
-                time.sleep(0.25)
-        server.start_seconds = time.monotonic() - started
+        server.start()
+        server.wait(start_seconds)
         yield server
     finally:
-        stop(process)
+        server.stop()

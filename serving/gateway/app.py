@@ -268,10 +268,11 @@ def build(gateway: Gateway) -> FastAPI:
         gateway.authenticate(request)
         return Response(generate_latest(gateway.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def health(_: Request) -> Response:
-        # Open, and 200 as long as emergencies are answered, which needs no model.
+    async def health(request: Request) -> Response:
+        # Open, and 200 as long as emergencies are answered, which needs no model; `?need=model` asks for more.
         up = await gateway.upstream.healthy()
-        return JSONResponse({"status": "ok" if up else "degraded", "model": "up" if up else "down"})
+        status = 503 if not up and request.query_params.get("need") == "model" else 200
+        return JSONResponse({"status": "ok" if up else "degraded", "model": "up" if up else "down"}, status)
 
     for path, method, handler in (
         ("/v1/chat/completions", "POST", chat),

@@ -9,7 +9,8 @@ import pytest
 
 from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
 from serving.sampling import sample
-from serving.server import Server, ServerError, command, free_port, on_every_gpu, serving
+from serving.server import Server, ServerError, free_port, serving
+from serving.vllm_options import command, on_every_gpu
 
 
 @pytest.fixture(scope="module")
@@ -120,5 +121,5 @@ def test_a_free_port_is_free():
     ],
 )
 def test_sampling_uses_every_gpu(monkeypatch: pytest.MonkeyPatch, gpus: int, flags: dict[str, int], copies: int | None):
-    monkeypatch.setattr("serving.server.gpus", lambda: gpus)
+    monkeypatch.setattr("serving.vllm_options.gpus", lambda: gpus)
     assert on_every_gpu(flags) == {**flags, **({"data-parallel-size": copies} if copies else {})}

@@ -1,0 +1,212 @@
+"""Defaults for vLLM by the hardware found and the model's size, each with its reason."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.hardware import Gpu, Machine
+
+MODEL_NAME = "osler"  # what clients call the served model
+PARALLEL_COPIES = "data-parallel-size"
+PARALLEL = {"tensor-parallel-size", "pipeline-parallel-size", PARALLEL_COPIES}  # flags that need several workers
+LEAST_MEMORY_GIB = 2.0  # vLLM itself, beside the weights, on a processor
+GPU_MEMORY_SHARE = 0.92  # vLLM's own gpu-memory-utilization
+GPU_FRAMEWORK_GIB = 2.0  # CUDA's context, kernels and activations beside weights and cache. Assumed.
+FULL_SEQUENCES = 16  # as many of full length fit into a processor's cache, if memory allows; shorter ones share it
+AT_ONCE = 128  # sequences on a processor
+WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Option:
+    """A default: vLLM's flag without its dashes, or an environment variable (in capitals), its value, and why."""
+
+    name: str
+    value: Any
+    why: str
+
+    @property
+    def is_variable(self) -> bool:
+        """Whether it is set in the environment and not on the command line."""
+        return self.name.isupper()
+
+    def text(self) -> str:
+        """As it is given to vLLM."""
+        if self.is_variable:
+            return f"{self.name}={self.value}"
+        return f"--{self.name}" + ("" if self.value is True else f" {self.value}")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a model folder says of its size; None where it does not say."""
+
+    gib: float  # on disk
+    stored_width: int | None  # bytes of a weight on disk; None where they are quantized or of several formats
+    heads: int | None
+    context: int | None
+    cached: int | None  # numbers that one token leaves in the KV cache
+
+    @classmethod
+    def of(cls, model: str) -> Weights | None:
+        """The size of the model in a folder; None where ``model`` is no folder of one."""
+        folder = Path(model)
+        if not model:
+            return None
+        try:
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            gib = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 2**30
+        except (OSError, ValueError):
+            return None
+        if not isinstance(config, dict):
+            return None
+        inner = config.get("text_config")
+        text: dict[str, Any] = inner if isinstance(inner, dict) else config
+        layers, heads = text.get("num_hidden_layers"), text.get("num_attention_heads")
+        keys = text.get("num_key_value_heads") or heads
+        size = text.get("head_dim") or (text.get("hidden_size", 0) // heads if heads else None)
+        plain = all(isinstance(one, int) and one for one in (layers, keys, size)) and "kv_lora_rank" not in text
+        width = WIDTH.get(str(text.get("dtype") or text.get("torch_dtype") or config.get("dtype")))
+        return cls(
+            gib,
+            None if "quantization_config" in config else width,
+            heads,
+            text.get("max_position_embeddings"),
+            2 * int(layers) * int(keys) * int(size) if plain else None,  # type: ignore[arg-type]
+        )
+
+    def loaded_gib(self, width: int) -> float:
+        """Memory of the weights when each takes ``width`` bytes; quantized ones stay as they are."""
+        return self.gib * width / self.stored_width if self.stored_width else self.gib
+
+
+def _whole(value: Any, default: int) -> int:
+    """A flag's value as a number; the default where it is none that is written plainly (``auto``, ``32k``)."""
+    try:
+        return int(str(value))
+    except ValueError:
+        return default
+
+
+def defaults(model: str, given: Mapping[str, Any], here: Machine, roomy: bool = False) -> list[Option]:
+    """What vLLM is given beside what a person gave.
+
+    Args:
+        model: a folder or hub id.
+        given: flags that are set (``given_flags``); no default is chosen for them.
+        here: the hardware.
+        roomy: on a processor, take a KV cache by the model and the free memory. Without it the cache is 1 GiB, which ``osler plan``
+            counts on for a stage's own server.
+    """
+    found = [
+        Option("served-model-name", MODEL_NAME, "the name that clients use"),
+        Option("disable-uvicorn-access-log", True, "each request would be logged"),
+    ]
+    weights = Weights.of(model)
+    found += _on_gpus(weights, given, here) if here.gpu_count else _on_processor(weights, given, here, roomy)
+    return [one for one in found if one.name.removeprefix("no-") not in (os.environ if one.is_variable else given)]
+
+
+def _on_processor(weights: Weights | None, given: Mapping[str, Any], here: Machine, roomy: bool) -> list[Option]:
+    dtype = "bfloat16" if here.matrix_units else "float32"
+    found = [
+        Option(
+            "dtype",
+            dtype,
+            "the processor has matrix units for it (AMX)"
+            if here.matrix_units
+            else "no AMX: float32 is as fast or faster",
+        ),
+        Option("enforce-eager", True, "compiling costs half a minute and gains little on a processor"),
+        Option("max-num-seqs", AT_ONCE, "a processor gains nothing from more at once"),
+        Option(
+            "no-enable-chunked-prefill",
+            True,
+            "a prompt in chunks crashes the processor build when its request has a seed",  # its generator cannot be set back
+        ),
+    ]
+    if not PARALLEL & set(given):
+        why = "one worker in the engine's own process starts sooner and, for a small model, writes 1.6 times as fast"
+        found.append(Option("distributed-executor-backend", "uni", why))
+    found.append(Option("VLLM_ENABLE_V1_MULTIPROCESSING", "0", "the worker in the engine's own process"))
+    if here.quota < here.cores:
+        why = f"the container may use {here.quota} cores' worth of time of {here.cores}: more threads would wait for each other"
+        found += [Option("OMP_NUM_THREADS", here.quota, why), Option("VLLM_CPU_OMP_THREADS_BIND", "nobind", why)]
+    return [*found, *_processor_cache(weights, given, here, WIDTH.get(str(given.get("dtype", dtype)), 4), roomy)]
+
+
+def _processor_cache(
+    weights: Weights | None, given: Mapping[str, Any], here: Machine, width: int, roomy: bool
+) -> list[Option]:
+    """The size of the KV cache in whole GiB and, where one sequence would not fit, a shorter context."""
+    cache = Option("VLLM_CPU_KVCACHE_SPACE", 1, "GiB for the KV cache")
+    if not roomy or weights is None or not weights.cached or not weights.context or "kv-cache-memory-bytes" in given:
+        return [cache]
+    token = weights.cached * width
+    length = min(weights.context, _whole(given.get("max-model-len"), weights.context))
+    at_once = min(FULL_SEQUENCES, _whole(given.get("max-num-seqs"), FULL_SEQUENCES))
+    wanted = math.ceil(token * length * at_once / 2**30)
+    room = max(1, int((here.free_gib - weights.loaded_gib(width) * 1.2 - LEAST_MEMORY_GIB) / 2))
+    size = min(wanted, room)
+    why = f"GiB: {size * 2**30 // token:,} tokens of {token / 1024:.0f} KiB each"
+    why += (
+        f", for {at_once} sequences of {length:,}" if size == wanted else f", half of the {room * 2} GiB that are left"
+    )
+    found = [Option("VLLM_CPU_KVCACHE_SPACE", size, why)]
+    space = _whole(os.environ.get("VLLM_CPU_KVCACHE_SPACE"), size)
+    fits = space * 2**30 // token // 128 * 128
+    if "max-model-len" not in given and 0 < fits < weights.context:
+        why = f"one sequence of the model's {weights.context:,} tokens does not fit into {space} GiB of cache"
+        found.append(Option("max-model-len", fits, why))
+    return found
+
+
+def _on_gpus(weights: Weights | None, given: Mapping[str, Any], here: Machine) -> list[Option]:
+    found: list[Option] = []
+    if not here.gpus:  # no driver tells their memory: vLLM's own defaults
+        return found
+    least = min(here.gpus, key=lambda one: one.free_gib)
+    if least.capability < 8:
+        found.append(Option("dtype", "float16", f"{least.name} has no bfloat16"))
+    share = min(GPU_MEMORY_SHARE, math.floor((least.free_gib - 0.5) / least.total_gib * 100) / 100)
+    if share < GPU_MEMORY_SHARE:
+        why = f"{least.free_gib:.0f} of {least.total_gib:.0f} GiB are free: other programs use the GPU"
+        found.append(Option("gpu-memory-utilization", max(0.05, share), why))
+    if weights is None or {"quantization", "cpu-offload-gb"} & set(given):
+        return found
+    try:
+        share = float(given.get("gpu-memory-utilization", max(0.05, share)))
+    except ValueError:
+        return found
+    return [*found, *_cut(weights, given, here, least, share * least.total_gib)]
+
+
+def _cut(weights: Weights, given: Mapping[str, Any], here: Machine, least: Gpu, usable: float) -> list[Option]:
+    """Over how many GPUs the model is cut, and a context that fits beside its weights."""
+    size = weights.loaded_gib(WIDTH.get(str(given.get("dtype", "bfloat16")), 2))
+    length = min(weights.context or 0, _whole(given.get("max-model-len"), weights.context or 0))
+    cache = (weights.cached or 0) * 2 * length / 2**30
+    if (PARALLEL - {PARALLEL_COPIES}) & set(given):
+        return []
+    count = max(1, here.gpu_count // _whole(given.get(PARALLEL_COPIES), 1))  # for each copy
+    parts = [part for part in (1, 2, 4, 8, 16) if part <= count and (not weights.heads or weights.heads % part == 0)]
+    fits = [part for part in parts if (size + cache) / part + GPU_FRAMEWORK_GIB <= usable]
+    holds = [part for part in parts if size / part + GPU_FRAMEWORK_GIB < usable]
+    told = f"weights of {size:.1f} GiB"
+    if fits and fits[0] == 1:
+        return []
+    found = []
+    part = fits[0] if fits else parts[-1]
+    if part > 1:
+        why = f"{told} and a context of {length:,} tokens need {part} of the {here.gpu_count} GPUs ({least.total_gib:.0f} GiB each)"
+        found.append(Option("tensor-parallel-size", part, why))
+    if not fits and holds and "max-model-len" not in given:
+        why = f"the model's {length:,} tokens do not fit beside {told}: vLLM takes as many as do"
+        found.append(Option("max-model-len", "auto", why))
+    return found

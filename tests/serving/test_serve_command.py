@@ -1,0 +1,130 @@
+"""``osler serve`` with a real vLLM: killed, hung up on, and stopped; and vLLM's own command on an artifact."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import openai
+import psutil
+import pytest
+
+from serving.assistant import chat_model
+from serving.gateway.keys import KeyFile
+from serving.server import free_port, healthy
+
+EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"
+START_SECONDS = 240
+
+
+def started(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            command, stdout=stream, stderr=stream, env={**os.environ, "VLLM_NO_USAGE_STATS": "1"}
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not healthy("127.0.0.1", port):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return process
+
+
+def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+def living(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_a_killed_vllm_comes_back_behind_the_door_and_the_end_leaves_nothing(base_model: Path, tmp_path: Path):
+    key = KeyFile(tmp_path / "keys.json").add("ward")
+    port = free_port()
+    words = ["serve", str(base_model), "--gateway", "--port", str(port), "--keys", str(tmp_path / "keys.json")]
+    words += ["--audit", str(tmp_path / "audit.jsonl"), "--restarts", "1", "--max-model-len", "512"]
+    log = tmp_path / "log"
+    served = started([sys.executable, "-m", "pipelines.cli", *words], port, log)
+    try:
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0)
+
+        def ask(text: str) -> str:
+            talk = [{"role": "user", "content": text}]
+            return client.chat.completions.create(model="osler", messages=talk, max_tokens=8).choices[0].message.content
+
+        assert ask("What is rain?")
+        first = [one for one in family(served) if "vllm.entrypoints.openai.api_server" in one.cmdline()]
+        assert len(first) == 1
+        all_first = family(served)
+        first[0].kill()
+        until = time.monotonic() + START_SECONDS
+        answered = False
+        refusals = []
+        while not answered:
+            assert time.monotonic() < until
+            assert served.poll() is None, log.read_text()
+            assert ask(EMERGENCY).startswith("**POSSIBLE EMERGENCY**")
+            try:
+                answered = bool(ask("What is rain?") and refusals)
+            except openai.InternalServerError as error:
+                refusals.append(error.response)
+            time.sleep(0.5)
+        assert {one.status_code for one in refusals} == {503}
+        assert all(int(one.headers["retry-after"]) >= 1 for one in refusals)
+        assert not living([one for one in all_first if one.pid == first[0].pid])
+        said = log.read_text()
+        assert "vLLM was killed by SIGKILL" in said
+        assert "restart 1 of 1 within 10 min" in said
+        assert "--dtype" in said  # the defaults, each with its reason
+
+        everything = family(served)
+        served.send_signal(signal.SIGTERM)
+        assert served.wait(60) == 0, log.read_text()
+        assert not living(everything)
+    finally:
+        served.kill()
+
+
+@pytest.mark.slow
+def test_without_restarts_a_dead_vllm_ends_the_command_with_its_reason(base_model: Path, tmp_path: Path):
+    port = free_port()
+    words = ["serve", str(base_model), "--port", str(port), "--restarts", "0", "--max-model-len", "512"]
+    log = tmp_path / "log"
+    served = started([sys.executable, "-m", "pipelines.cli", *words, "--served-model-name", "ward"], port, log)
+    try:
+        assert chat_model(f"http://127.0.0.1:{port}/v1", model="ward", max_tokens=8).invoke("What is rain?").text
+        everything = family(served)
+        next(one for one in everything if "vllm.entrypoints.openai.api_server" in one.cmdline()).kill()
+        assert served.wait(60) == 1
+        said = log.read_text()
+        assert "given up: vLLM ended once. The last time, vLLM was killed by SIGKILL" in said.replace("\n", " ")
+        assert "as model 'ward'" in said
+        assert "Traceback" not in said
+        assert not living(everything)
+    finally:
+        served.kill()
+
+
+@pytest.mark.slow
+def test_vllms_own_command_serves_an_artifact(base_model: Path, tmp_path: Path):
+    port = free_port()
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(base_model)]
+    served = started([*command, "--host", "127.0.0.1", "--port", str(port), "--enforce-eager"], port, tmp_path / "log")
+    everything = [psutil.Process(served.pid), *family(served)]
+    try:
+        client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="unused")
+        talk = [{"role": "user", "content": "What is rain?"}]
+        answer = client.chat.completions.create(model=str(base_model), messages=talk, max_tokens=8)
+        assert answer.usage is not None
+        assert answer.usage.completion_tokens > 0
+        assert client.completions.create(model=str(base_model), prompt="The old man", max_tokens=8).choices[0].text
+    finally:
+        served.terminate()
+        served.wait(30)
+        for one in living(everything):
+            one.kill()
