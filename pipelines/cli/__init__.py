@@ -32,6 +32,7 @@ for _name in (
     "exam",
     "compare",
     "talk",
+    "ui",
     "gateway",
     "triage",
     "calc",

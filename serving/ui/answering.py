@@ -46,9 +46,7 @@ def _fault(error: Exception, turn: Turn) -> Fault:
     return Fault(kind="other", detail=str(error))
 
 
-async def _pump(
-    assistant: DoctorAssistant, messages: list[BaseMessage], queue: asyncio.Queue[tuple[str, Any]]
-) -> None:
+async def _pump(assistant: DoctorAssistant, messages: list[BaseMessage], queue: asyncio.Queue[tuple[str, Any]]) -> None:
     try:
         async for piece in assistant.astream(messages, {"callbacks": [_Tools(queue)]}):
             if piece.text:

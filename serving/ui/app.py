@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -17,10 +17,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 
 from corpora.errors import OslerError
-from serving.assistant import DoctorAssistant
+from serving.assistant import DoctorAssistant, chat_model
 from serving.gateway.keys import KeyFile
-from serving.server import port_in_use
-from serving.ui.about import About
+from serving.retrieval import PASSAGES, passage_index
+from serving.server import MODEL_NAME, port_in_use
+from serving.ui.about import About, Served
 from serving.ui.page import HEAD, STYLE, build
 from serving.ui.theme import theme
 
@@ -76,6 +77,35 @@ def check_before_start(host: str, port: int, keys: Path | None) -> None:
         )
     if port_in_use(host, port):
         raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+
+
+# Tokens. Below the first, fewer passages are quoted; below the second, the descriptions of the tools do not fit and rules choose them.
+SMALL_CONTEXT, TOOLS_CONTEXT = 4096, 16_384
+
+
+def doctor(
+    url: str, model: Served | None = None, documents: Sequence[str | Path] = (), key: str | None = None
+) -> DoctorAssistant:
+    """The assistant behind the page, which makes the red-flag check itself, before it asks.
+
+    Args:
+        url: of an OpenAI-compatible server, with ``/v1``.
+        model: What the server says of its model, by which passages and answers are measured out; None takes the usual ones.
+        documents: Folders to cite beside the bundled facts.
+        key: The server's API key.
+
+    Raises:
+        DataError: a folder that cannot be read.
+    """
+    context = model.context if model is not None and model.context else 32_768
+    name = model.name if model is not None else MODEL_NAME
+    settings = {"max_tokens": min(1024, context // 4), "timeout": 60, "max_retries": 1}
+    return DoctorAssistant(
+        chat_model(url, name, key or "unused", **settings),
+        retriever=passage_index(documents, k=2 if context < SMALL_CONTEXT else PASSAGES),
+        tool_calls="auto" if context >= TOOLS_CONTEXT else "router",
+        triage=lambda text: None,
+    )
 
 
 def web(assistant: DoctorAssistant, about: About, host: str = "127.0.0.1", keys: Path | None = None) -> FastAPI:

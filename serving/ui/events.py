@@ -23,7 +23,7 @@ Updates = dict[str, Any]  # component's name on the page to its new value
 
 
 def _notice(text: str) -> str:
-    return f'<div role="status">{text}</div>'
+    return f'<div role="status" class="osler-hidden">{text}</div>'
 
 
 def read(box: str) -> Talks:

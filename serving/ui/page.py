@@ -75,7 +75,7 @@ def _parts(about: About) -> dict[str, Any]:
         at[name] = made
 
     def html(name: str, value: str = "") -> None:
-        put(name, gr.HTML(value, elem_id=name, js_on_load=None, padding=False))
+        put(name, gr.HTML(value, elem_id=name, js_on_load=None, padding=False, apply_default_css=False))
 
     def button(name: str, text: str, **more: Any) -> None:
         put(name, gr.Button(words(text, "en"), elem_id=name, **{"size": "sm", "min_width": 40, **more}))
@@ -123,7 +123,7 @@ def _parts(about: About) -> dict[str, Any]:
                 )
                 button("send", "send", variant="primary", size="lg")
                 button("stop", "stop", size="lg", visible=False)
-            html("status", '<div role="status"></div>')
+            html("status", '<div role="status" class="osler-hidden"></div>')
     put("box", gr.Textbox(visible="hidden", elem_id="box"))
     put("file", gr.Textbox(visible="hidden", elem_id="file"))
     put("passed", gr.Textbox(visible="hidden", elem_id="passed"))
@@ -138,6 +138,7 @@ def build(assistant: DoctorAssistant, about: About) -> gr.Blocks:
         about: What the page says of the model.
     """
     events = Events(assistant, about, Desk())
+    page: gr.Blocks
     with gr.Blocks(title="Osler", analytics_enabled=False, fill_width=True) as page:
         at = _parts(about)
         _wire(page, at, events)

@@ -43,15 +43,13 @@ def banner(talk: Talk, language: Language, turn: Turn | None = None) -> str:
         for one in shown
     ]
     return (
-        f'<div class="o-emergency"><h2><span aria-hidden="true" class="o-sign">!</span>{words("emergency", language)}</h2>'
+        f'<div class="o-emergency" role="alert" aria-live="assertive" aria-atomic="true"><h2><span aria-hidden="true" class="o-sign">!</span>{words("emergency", language)}</h2>'
         f'{"".join(parts)}<p class="o-stays">{words("emergency_stays", language)}</p></div>'
     )
 
 
 def _place(one: Citation, language: Language) -> str:
-    parts = [one.file]
-    if one.heading:
-        parts.append(f"“{one.heading}”")
+    parts = [one.heading, one.file] if one.heading else [one.file]
     if one.page is not None:
         parts.append(words("page", language, number=one.page))
     elif one.line is not None:
@@ -84,7 +82,9 @@ def _tools(turn: Turn, language: Language) -> str:
         f"<p>{words('result', language)}</p><pre tabindex='0'>{_json(one.result)}</pre>"
         for one in turn.tools
     )
-    return f'<details class="o-tools"><summary>{escape(words("tools", language, names=names))}</summary>{items}</details>'
+    return (
+        f'<details class="o-tools"><summary>{escape(words("tools", language, names=names))}</summary>{items}</details>'
+    )
 
 
 def _json(value: object) -> str:

@@ -68,11 +68,11 @@ WORDS: Table = {
     "export_json": ("Save as JSON", "导出 JSON"),
     "language": ("Language", "语言"),
     "colours": ("Light / dark", "浅色／深色"),
-    "message": ("Your message", "您的消息"),
-    "placeholder": (
-        "Write your question. Enter sends, Shift+Enter begins a new line.",
-        "请输入问题。回车发送，Shift+回车换行。",
+    "message": (
+        "Your message (Enter sends, Shift+Enter begins a new line)",
+        "您的消息（回车发送，Shift+回车换行）",
     ),
+    "placeholder": ("Write your question", "请输入问题"),
     "send": ("Send", "发送"),
     "stop": ("Stop", "停止"),
     "retry": ("Ask again", "重新回答"),
