@@ -22,7 +22,7 @@ from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
 from serving.server import MODEL_NAME, port_in_use
 from serving.ui.about import About, Served
-from serving.ui.page import HEAD, STYLE, build
+from serving.ui.page import HEAD, build
 from serving.ui.theme import theme
 
 # What the page asks for. Gradio has more routes: uploads, files of the server, an assistant for writing pages.
@@ -145,7 +145,6 @@ def web(assistant: DoctorAssistant, about: About, host: str = "127.0.0.1", keys:
         show_error=False,
         max_file_size=1,
         theme=theme(),
-        css=STYLE,
         head=HEAD,
     )
     return outer

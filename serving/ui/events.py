@@ -127,7 +127,8 @@ class Events:
             talks, note = Talks.read(kept), ""
         except ValueError:
             talks, note = Talks(), words("not_kept", language)
-        return {"language": language, "keep": bool(kept), "note": note, **whole_page(talks, language)}
+        shown = {"language": gr.update(value=language), "keep": gr.update(value=bool(kept)), "note": note}
+        return {**shown, **whole_page(talks, language)}
 
     def turn_over(self, action: str, box: str, language: str, value: str = "") -> Updates:
         """Begins, shows, renames or deletes a conversation."""

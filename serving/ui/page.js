@@ -1,6 +1,7 @@
 // What the page does in the browser alone: keys, opening of passages, saving, the store of conversations, colours.
 (() => {
   "use strict";
+  if (window.oslerKeep) return; // Gradio runs what stands in the head twice
   const STORE = "osler-talks";
   const seen = new Set(); // ids of conversations that this tab has had
   let latest = { text: "", keep: false };

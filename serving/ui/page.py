@@ -13,11 +13,12 @@ from serving.ui.about import About
 from serving.ui.answering import Desk
 from serving.ui.events import Events, Updates
 from serving.ui.texts import BROWSER_LANGUAGE, LANGUAGES, NAMES, SET_LANGUAGE, Language, language_for, words
-from serving.ui.theme import CSS
+from serving.ui.theme import style
 
 HERE = Path(__file__).parent
-STYLE = CSS + (HERE / "page.css").read_text(encoding="utf-8")
-HEAD = f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
+HEAD = style((HERE / "page.css").read_text(encoding="utf-8")) + (
+    f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>"
+)
 EXAMPLES = ("example_1", "example_2", "example_3")
 
 

@@ -37,7 +37,7 @@ class Pages:
         page.set_default_timeout(8000)
         self.watch(page, url)
         page.goto(url)
-        page.wait_for_selector("#talk_list label")
+        page.wait_for_selector("#talk_list label", state="attached")
         try:
             yield page
         finally:
