@@ -61,6 +61,11 @@ def login(keys: KeyFile) -> Callable[[str, str], bool]:
     return check
 
 
+def holds_key(keys: KeyFile) -> Callable[[str | None], bool]:
+    """A check that a user's key has not been revoked since the login."""
+    return lambda user: any(one.name == user and one.revoked is None for one in keys.read())
+
+
 def check_before_start(host: str, port: int, keys: Path | None) -> None:
     """Raises OslerError where the page may not or cannot listen.
 
@@ -133,7 +138,7 @@ def web(assistant: DoctorAssistant, about: About, host: str = "127.0.0.1", keys:
         outer.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])
     gr.mount_gradio_app(
         outer,
-        build(assistant, about),
+        build(assistant, about, holds_key(KeyFile(keys)) if keys is not None else lambda user: True),
         path="/",
         auth=login(KeyFile(keys)) if keys is not None else None,
         footer_links=[],

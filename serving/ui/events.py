@@ -5,7 +5,7 @@ Each event takes the tab's conversations as JSON and gives them back; see ``serv
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +36,11 @@ def read(box: str) -> Talks:
 
 def whole_page(talks: Talks, language: Language) -> Updates:
     """All that depends on which conversation is shown."""
+    carried = talks.carried()
     talk = talks.talk
     titles = [(one.title or words("untitled", language), one.id) for one in talks.talks]
     return {
-        "box": talks.model_dump_json(),
+        "box": carried,
         "talk_list": gr.update(choices=titles, value=talk.id),
         "thread": thread_html(talk, language),
         "live": "",
@@ -59,13 +60,23 @@ def _controls(running: bool) -> Updates:
 
 @dataclass(frozen=True)
 class Events:
-    """The page's events, on one assistant."""
+    """The page's events, on one assistant.
+
+    Attributes:
+        assistant: Answers.
+        about: What the page says of the model.
+        desk: Keeps the answers under way.
+        may: Whether a user, by name, may still ask; None is one without a login.
+    """
 
     assistant: DoctorAssistant
     about: About
     desk: Desk
+    may: Callable[[str | None], bool]
 
-    async def ask(self, message: str, box: str, language: str, session: str) -> AsyncIterator[Updates]:
+    async def ask(
+        self, message: str, box: str, language: str, session: str, user: str | None
+    ) -> AsyncIterator[Updates]:
         """Answers ``message``: what to do first in an emergency at once, then the model's words as they come."""
         tongue, question = language_for(language), message.strip()
         if not question:
@@ -74,19 +85,24 @@ class Events:
             said = words("too_long", tongue, length=len(question), most=MOST_CHARACTERS)
             yield {"status": _notice(said), "note": said}
             return
-        async for update in self._answer(read(box), question, tongue, session):
+        async for update in self._answer(read(box), question, tongue, session, user):
             yield update
 
-    async def retry(self, box: str, language: str, session: str) -> AsyncIterator[Updates]:
+    async def retry(self, box: str, language: str, session: str, user: str | None) -> AsyncIterator[Updates]:
         """Asks the last question of the conversation again, in place of its last answer."""
         talks, tongue = read(box), language_for(language)
         if not talks.talk.turns:
             return
         *talks.talk.turns, last = talks.talk.turns
-        async for update in self._answer(talks, last.question, tongue, session):
+        async for update in self._answer(talks, last.question, tongue, session, user):
             yield update
 
-    async def _answer(self, talks: Talks, question: str, tongue: Language, session: str) -> AsyncIterator[Updates]:
+    async def _answer(
+        self, talks: Talks, question: str, tongue: Language, session: str, user: str | None
+    ) -> AsyncIterator[Updates]:
+        if not self.may(user):
+            yield {"note": words("revoked", tongue)}
+            return
         if self.desk.busy(session):
             yield {"note": words("busy", tongue)}
             return

@@ -172,6 +172,14 @@ class Talks(_Record):
         """Names the one that is shown; blanks alone leave its name."""
         self.talk.title = short(title) or self.talk.title
 
+    def carried(self) -> str:
+        """As JSON for the browser; the oldest others are left out where all together are too long."""
+        while len(text := self.model_dump_json()) > MOST_JSON and len(self.talks) > 1:
+            shown = self.talk
+            oldest = next(one for one in reversed(self.talks) if one is not shown)
+            self.talks = [one for one in self.talks if one is not oldest]
+        return text
+
     def add(self, turn: Turn) -> None:
         """Ends the shown conversation with ``turn``, which names it if it is the first."""
         talk = self.talk

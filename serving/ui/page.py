@@ -131,14 +131,15 @@ def _parts(about: About) -> dict[str, Any]:
     return at
 
 
-def build(assistant: DoctorAssistant, about: About) -> gr.Blocks:
+def build(assistant: DoctorAssistant, about: About, may: Callable[[str | None], bool]) -> gr.Blocks:
     """The page.
 
     Args:
         assistant: Answers. Its own red-flag check should be off: the page makes that check before it asks.
         about: What the page says of the model.
+        may: Whether a user, by name, may still ask.
     """
-    events = Events(assistant, about, Desk())
+    events = Events(assistant, about, Desk(), may)
     page: gr.Blocks
     with gr.Blocks(title="Osler", analytics_enabled=False, fill_width=True) as page:
         at = _parts(about)
@@ -158,11 +159,11 @@ def _wire(page: gr.Blocks, at: dict[str, Any], events: Events) -> None:
         return {at[name]: value for name, value in shown.items()}
 
     async def ask(message: str, box: str, language: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        async for update in events.ask(message, box, language, str(request.session_hash)):
+        async for update in events.ask(message, box, language, str(request.session_hash), request.username):
             yield values(update)
 
     async def retry(box: str, language: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        async for update in events.retry(box, language, str(request.session_hash)):
+        async for update in events.retry(box, language, str(request.session_hash), request.username):
             yield values(update)
 
     def stop(request: gr.Request) -> None:

@@ -51,7 +51,6 @@ WORDS: Table = {
         "A very small demonstration model: its answers are often wrong.",
         "这是一个很小的演示模型，回答经常有误。",
     ),
-    "about": ("About this model", "关于此模型"),
     "talks": ("Conversations", "对话"),
     "new": ("New conversation", "新对话"),
     "untitled": ("New conversation", "新对话"),
@@ -133,9 +132,9 @@ WORDS: Table = {
         "无法读取此浏览器中保存的对话，已跳过。",
     ),
     "busy": ("An answer is under way in this tab; stop it first.", "此标签页正在回答，请先停止。"),
-    "by_rules": (
-        "Looked up or computed by rules, without the model.",
-        "由规则查得或算得，未使用模型。",
+    "revoked": (
+        "Your key works no more. Ask for a new one, and log in again.",
+        "您的密钥已失效。请索取新密钥并重新登录。",
     ),
 }
 
