@@ -84,7 +84,7 @@ def check_before_start(host: str, port: int, keys: Path | None) -> None:
         raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
 
 
-# Tokens. Below the first, fewer passages are quoted; below the second, the descriptions of the tools do not fit and rules choose them.
+# Tokens. Below the first, fewer passages and exchanges are read; below the second, the descriptions of the tools do not fit and rules choose them.
 SMALL_CONTEXT, TOOLS_CONTEXT = 4096, 16_384
 
 
@@ -104,12 +104,14 @@ def doctor(
     """
     context = model.context if model is not None and model.context else 32_768
     name = model.name if model is not None else MODEL_NAME
-    settings = {"max_tokens": min(1024, context // 4), "timeout": 60, "max_retries": 1}
+    small = context < SMALL_CONTEXT
+    settings = {"max_tokens": context // 8 if small else min(1024, context // 4), "timeout": 60, "max_retries": 1}
     return DoctorAssistant(
         chat_model(url, name, key or "unused", **settings),
-        retriever=passage_index(documents, k=2 if context < SMALL_CONTEXT else PASSAGES),
+        retriever=passage_index(documents, k=2 if small else PASSAGES),
         tool_calls="auto" if context >= TOOLS_CONTEXT else "router",
         triage=lambda text: None,
+        exchanges=1 if small else 6,
     )
 
 

@@ -70,6 +70,10 @@
     }
   }, true);
 
+  // What the reader opened stays open when the conversation is drawn anew.
+  const opened = new Set();
+  const reopen = () => opened.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
+
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
     const cite = target?.closest("a.o-cite");
@@ -78,9 +82,12 @@
       const passage = document.getElementById(cite.getAttribute("href").slice(1));
       if (!passage) return;
       passage.open = true;
+      opened.add(passage.id);
       passage.querySelector("summary").focus({ preventScroll: true });
       passage.scrollIntoView({ block: "center" });
     }
+    const folded = target?.closest("summary")?.parentElement;
+    if (folded?.id) { folded.open ? opened.delete(folded.id) : opened.add(folded.id); }
     if (target?.closest("a.o-skip")) { event.preventDefault(); messageBox()?.focus(); }
     const menu = target?.closest("#menu");
     if (menu) {
@@ -98,5 +105,8 @@
     if (!live) return;
     clearInterval(ready);
     follow.observe(live, { childList: true, subtree: true, characterData: true });
+    const again = new MutationObserver(() => { again.disconnect(); reopen(); watch(); });
+    const watch = () => again.observe($("#thread"), { childList: true, subtree: true, attributes: true, attributeFilter: ["open", "id"] });
+    watch();
   }, 100);
 })();

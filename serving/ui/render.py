@@ -73,7 +73,7 @@ def _citations(turn: Turn, key: str, language: Language) -> str:
     return f'<section class="o-citations"><h4>{heading}</h4><ul>{items}</ul></section>'
 
 
-def _tools(turn: Turn, language: Language) -> str:
+def _tools(turn: Turn, key: str, language: Language) -> str:
     if not turn.tools:
         return ""
     names = ", ".join(one.name for one in turn.tools)
@@ -82,9 +82,7 @@ def _tools(turn: Turn, language: Language) -> str:
         f"<p>{words('result', language)}</p><pre tabindex='0'>{_json(one.result)}</pre>"
         for one in turn.tools
     )
-    return (
-        f'<details class="o-tools"><summary>{escape(words("tools", language, names=names))}</summary>{items}</details>'
-    )
+    return f'<details class="o-tools" id="{key}-tools"><summary>{escape(words("tools", language, names=names))}</summary>{items}</details>'
 
 
 def _json(value: object) -> str:
@@ -123,7 +121,7 @@ def turn_html(turn: Turn, key: str, language: Language, doing: str = "") -> str:
         f'<article class="o-turn" id="{key}"><div class="o-asked"><h3>{words("you", language)}</h3><p>{plain(turn.question)}</p></div>'
         f'<div class="o-answered"{" aria-busy=" + chr(34) + "true" + chr(34) if doing else ""}><h3>{words("osler", language)}</h3>'
         f'<div class="o-text">{to_html(turn.answer, marks)}</div>{waiting}{fault_html(turn, language)}'
-        f"{_tools(turn, language)}{_citations(turn, key, language)}</div></article>"
+        f"{_tools(turn, key, language)}{_citations(turn, key, language)}</div></article>"
     )
 
 

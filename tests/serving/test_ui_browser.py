@@ -129,6 +129,9 @@ def test_citations_open_and_tool_calls_show_what_went_in_and_out(world: Pages) -
         tools.locator("summary").click()
         assert '"creatinine": 1.0' in tools.inner_text()
         assert '"value": 69.0' in tools.inner_text()
+        ask(page, "And gout?")
+        answered(page, 2)
+        assert page.locator("#thread .o-turn").first.locator("details[open]").count() == 2  # what was open stays so
 
 
 def test_nothing_in_a_text_runs(world: Pages) -> None:
@@ -192,6 +195,8 @@ def test_conversations_are_switched_renamed_deleted_and_kept_only_if_asked(world
         answered(page)
         assert page.locator("#talk_list label").count() == 2
         assert page.evaluate("localStorage.getItem('osler-talks')") is None
+        leave = "!dispatchEvent(new Event('beforeunload', {cancelable: true}))"
+        assert page.evaluate(leave)  # asks before it loses them
         page.locator("#talk_list label", has_text="quinces").click()
         page.wait_for_function("document.querySelector('#thread').innerText.includes('quinces')")
         page.click("#rename")
@@ -200,11 +205,24 @@ def test_conversations_are_switched_renamed_deleted_and_kept_only_if_asked(world
         page.locator("#talk_list label", has_text="Fruit").wait_for()
         page.check("#keep input")
         page.wait_for_function("!!localStorage.getItem('osler-talks')")
+        assert not page.evaluate(leave)
+        second = page.context.new_page()  # another tab that keeps its own beside them
+        second.goto(world.scripted)
+        second.locator("#talk_list label", has_text="Fruit").wait_for()
+        second.click("#new")
+        second.wait_for_selector("#examples", state="visible")
+        ask(second, "About sloes")
+        answered(second)
+        second.wait_for_function("localStorage.getItem('osler-talks').includes('sloes')")
+        second.close()
+        page.click("#new")
+        page.wait_for_selector("#examples", state="visible")
         page.reload()
-        page.locator("#talk_list label", has_text="Fruit").wait_for()
-        assert "quinces" in page.inner_text("#thread")
+        page.locator("#talk_list label", has_text="sloes").wait_for()
+        page.locator("#talk_list label", has_text="Fruit").click()
+        page.wait_for_function("document.querySelector('#thread').innerText.includes('quinces')")
         page.click("#delete")
-        page.wait_for_function("document.querySelectorAll('#talk_list label').length === 1")
+        page.wait_for_function("!document.querySelector('#talk_list').innerText.includes('Fruit')")
         page.wait_for_function("!localStorage.getItem('osler-talks').includes('quinces')")
         page.uncheck("#keep input")
         page.wait_for_function("localStorage.getItem('osler-talks') === null")
