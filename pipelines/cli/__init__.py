@@ -34,6 +34,7 @@ for _name in (
     "compare",
     "serve",
     "talk",
+    "ui",
     "gateway",
     "triage",
     "calc",

@@ -1,0 +1,74 @@
+"""The command that opens the page to talk to."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import UrlOption, app, err, out
+from pipelines.cli.talk import ModelOption, _served_model
+
+
+@app.command()
+def ui(
+    model: ModelOption = None,
+    url: UrlOption = None,
+    documents: Annotated[
+        list[Path] | None,
+        typer.Option("--documents", help="A folder of your own to cite beside the bundled facts; repeatable."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. Any other than this machine's own needs --keys.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            "--keys", help="File of `osler keys add`: people log in with a key's name and the key. Default: no login."
+        ),
+    ] = None,
+    api_key: Annotated[
+        str | None, typer.Option(help="Key of the server at --url, if it wants one.", envvar="OSLER_API_KEY")
+    ] = None,
+    trained_on: Annotated[
+        str | None,
+        typer.Option(help="What the model was trained on, for the page to say; for --url, which cannot know."),
+    ] = None,
+) -> None:
+    """Open a chat page in the browser. Starts vLLM for it, unless --url names a server. Ctrl-C closes it.
+
+    Emergencies are answered at once, and also while the model is down. Conversations stay in the browser (docs/ui.md).
+
+    Examples: `osler ui` · `osler ui --model runs/nano` · `osler ui --url http://127.0.0.1:8000/v1 --documents ward`
+    """
+    from contextlib import nullcontext
+    from dataclasses import replace
+
+    from pipelines.about import about_folder, model_of_run
+    from serving.server import serving
+    from serving.ui.about import About, served
+    from serving.ui.app import check_before_start, doctor, run, web
+
+    check_before_start(host, port, keys)
+    # A plain `kill` stops vLLM as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    folder = None if url is not None else _served_model(model_of_run(model), None)
+    with nullcontext() if folder is None else serving(folder) as server:
+        address = url if server is None else server.url
+        assert address is not None
+        found = served(address, api_key)
+        if found is None:
+            err.print(
+                f"{address}: no model answers there yet; the page opens, and answers emergencies and calculations alone",
+                markup=False,
+                soft_wrap=True,
+            )
+        about = about_folder(folder) if folder is not None else About(found.name if found else address)
+        about = replace(about, trained_on=trained_on) if trained_on else about
+        assistant = doctor(address, found, documents or (), api_key)
+        application = web(assistant, about, host, keys)
+        out.print(f"the page is at http://{host}:{port} · Ctrl-C closes it", markup=False, soft_wrap=True)
+        run(application, host, port)

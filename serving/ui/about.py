@@ -1,0 +1,55 @@
+"""What the page says of the model that it talks to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+import httpx
+
+from serving.ui.texts import Language, words
+
+
+@dataclass(frozen=True)
+class About:
+    """A model in words.
+
+    Attributes:
+        name: What people call it.
+        trained_on: What it learnt from, in English; empty where nobody knows.
+        small: Whether it is too small to be relied on in anything.
+    """
+
+    name: str
+    trained_on: str = ""
+    small: bool = False
+
+    def line(self, language: Language) -> str:
+        """The standing line, as HTML."""
+        said = [escape(words("model", language, name=self.name))]
+        if self.small:
+            said.append(f"<strong>{words('small', language)}</strong>")
+        if self.trained_on:
+            said.append(words("trained_on", language, what=f'<span lang="en">{escape(self.trained_on)}</span>'))
+        else:
+            said.append(words("unknown_training", language))
+        return " ".join(said)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a server says of the model behind it."""
+
+    name: str
+    context: int | None = None  # tokens of prompt and answer
+
+
+def served(url: str, key: str | None = None) -> Served | None:
+    """The first model that ``url`` (with ``/v1``) lists; None where nobody answers or the answer is no list."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/models", headers=headers, timeout=5)
+        first = answer.raise_for_status().json()["data"][0]
+        return Served(str(first["id"]), int(first["max_model_len"]) if first.get("max_model_len") else None)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, IndexError, TypeError):
+        return None

@@ -1,0 +1,162 @@
+"""The page as a web application: a door that lets through what the page needs, and nothing from outside."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI, Request
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse, Response
+
+from corpora.errors import OslerError
+from serving.assistant import DoctorAssistant, chat_model
+from serving.gateway.keys import KeyFile
+from serving.retrieval import PASSAGES, passage_index
+from serving.server import MODEL_NAME, port_in_use
+from serving.ui.about import About, Served
+from serving.ui.page import HEAD, build
+from serving.ui.theme import theme
+
+# What the page asks for. Gradio has more routes: uploads, files of the server, an assistant for writing pages.
+PATHS = re.compile(
+    r"/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
+    r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|queue/(?:join|data)|run/[^/]+|call/[^/]+))"
+)
+# Gradio builds functions from text in the browser, so scripts may be evaluated; none may come from elsewhere, and nothing may go there.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def login(keys: KeyFile) -> Callable[[str, str], bool]:
+    """A check of a key's name and the key, as user and password."""
+
+    def check(name: str, secret: str) -> bool:
+        found = keys.find(secret.strip())
+        return found is not None and found.name == name.strip()
+
+    return check
+
+
+def holds_key(keys: KeyFile) -> Callable[[str | None], bool]:
+    """A check that a user's key has not been revoked since the login."""
+    return lambda user: any(one.name == user and one.revoked is None for one in keys.read())
+
+
+def check_before_start(host: str, port: int, keys: Path | None) -> None:
+    """Raises OslerError where the page may not or cannot listen.
+
+    Raises:
+        OslerError: the host is not loopback and there is no key to log in with, or the port is taken.
+    """
+    working = [one for one in KeyFile(keys).read() if one.revoked is None] if keys is not None else []
+    if keys is not None and not working:
+        raise OslerError(f"{keys}: no working key to log in with; make one with `osler keys add NAME --keys {keys}`")
+    if not is_loopback(host) and not working:
+        raise OslerError(
+            f"{host} can be reached from other machines, and the page would have no login; make a key with `osler keys add NAME` and give "
+            "its file with --keys gateway/keys.json, or leave --host out"
+        )
+    if port_in_use(host, port):
+        raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+
+
+# Tokens. Below the first, fewer passages and exchanges are read; below the second, the descriptions of the tools do not fit and rules choose them.
+SMALL_CONTEXT, TOOLS_CONTEXT = 4096, 16_384
+
+
+def doctor(
+    url: str, model: Served | None = None, documents: Sequence[str | Path] = (), key: str | None = None
+) -> DoctorAssistant:
+    """The assistant behind the page, which makes the red-flag check itself, before it asks.
+
+    Args:
+        url: of an OpenAI-compatible server, with ``/v1``.
+        model: What the server says of its model, by which passages and answers are measured out; None takes the usual ones.
+        documents: Folders to cite beside the bundled facts.
+        key: The server's API key.
+
+    Raises:
+        DataError: a folder that cannot be read.
+    """
+    context = model.context if model is not None and model.context else 32_768
+    name = model.name if model is not None else MODEL_NAME
+    small = context < SMALL_CONTEXT
+    settings = {"max_tokens": context // 8 if small else min(1024, context // 4), "timeout": 60, "max_retries": 1}
+    return DoctorAssistant(
+        chat_model(url, name, key or "unused", **settings),
+        retriever=passage_index(documents, k=2 if small else PASSAGES),
+        tool_calls="auto" if context >= TOOLS_CONTEXT else "router",
+        triage=lambda text: None,
+        exchanges=1 if small else 6,
+    )
+
+
+def web(assistant: DoctorAssistant, about: About, host: str = "127.0.0.1", keys: Path | None = None) -> FastAPI:
+    """The application.
+
+    Args:
+        assistant: Answers; its red-flag check is the page's.
+        about: What the page says of the model.
+        host: Where it will listen. On loopback, requests for another name than this machine's are refused.
+        keys: File of the keys of those who may log in; None asks for no login.
+    """
+    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @outer.middleware("http")
+    async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        if not PATHS.fullmatch(request.url.path):
+            return PlainTextResponse("not found", 404)
+        answer = await go_on(request)
+        for name, value in HEADERS.items():
+            if name != "cache-control" or not request.url.path.startswith(("/assets/", "/static/")):
+                answer.headers[name] = value
+        return answer
+
+    if is_loopback(host):
+        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])
+    gr.mount_gradio_app(
+        outer,
+        build(assistant, about, holds_key(KeyFile(keys)) if keys is not None else lambda user: True),
+        path="/",
+        auth=login(KeyFile(keys)) if keys is not None else None,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        show_error=False,
+        max_file_size=1,
+        theme=theme(),
+        head=HEAD,
+    )
+    return outer
+
+
+def run(app: FastAPI, host: str, port: int) -> None:
+    """Serves the page until Ctrl-C or SIGTERM."""
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)

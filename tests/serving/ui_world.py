@@ -1,0 +1,92 @@
+"""Chat pages on free ports: on a real gateway with a slow model, on a scripted model, and on a model that is down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving.server import free_port
+from serving.ui.about import About, served
+from serving.ui.app import doctor, web
+from tests.serving.gateway_world import Model, running, world
+from tests.serving.stand_in import Reply, StandIn, stand_in
+
+ABOUT = About("tiny", "a few made-up sentences", small=True)
+
+
+@dataclass
+class Pages:
+    """Addresses of the pages, and what stands behind them."""
+
+    browser: Any
+    gateway: str  # page on the gateway
+    scripted: str  # page on the scripted model
+    down: str  # page on a model that is down
+    model: Model  # behind the gateway
+    script: StandIn
+    outside: list[str] = field(default_factory=list)  # requests to another host than the page's
+
+    @contextmanager
+    def tab(self, url: str, width: int = 1200, height: int = 800, **options: Any) -> Iterator[Any]:
+        """A tab in a profile of its own; whatever it asks of another host is noted, and an alert fails the test."""
+        context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
+        page = context.new_page()
+        page.set_default_timeout(8000)
+        self.watch(page, url)
+        page.goto(url)
+        page.wait_for_selector("#talk_list label", state="attached")
+        try:
+            yield page
+        finally:
+            context.close()
+
+    def watch(self, page: Any, url: str) -> None:
+        page.on(
+            "request",
+            lambda request: (
+                self.outside.append(request.url) if not request.url.startswith((url, "blob:", "data:")) else None
+            ),
+        )
+
+    def says(self, *replies: Reply) -> None:
+        """Sets what the scripted model answers next, the last one for ever."""
+        self.script.replies[:] = replies
+        self.script.requests.clear()
+
+
+@contextmanager
+def pages(browser: Any, folder: Path) -> Iterator[Pages]:
+    guide = folder / "ward"
+    guide.mkdir()
+    (guide / "guide.md").write_text(
+        "# Ward guide\n\n## Zinc fever\n\nZinc fever <img src=x onerror=\"window.ran='document'\"> on the ward: call the doctor.\n"
+    )
+    with ExitStack() as stack:
+        behind = stack.enter_context(world(folder, pause=0.0))
+        key = behind.keys.add("page", triage=False)
+        address = f"{behind.url}/v1"
+        found = served(address, key)
+        assert found is not None
+        assert found.context == 4096
+        gateway = stack.enter_context(running(web(doctor(address, found, (), key), ABOUT)))
+        script = stack.enter_context(stand_in(Reply(("Hello.",))))
+        scripted = stack.enter_context(running(web(doctor(script.url, None, [guide]), ABOUT)))
+        dead = f"http://127.0.0.1:{free_port()}/v1"
+        down = stack.enter_context(running(web(doctor(dead), ABOUT)))
+        yield Pages(browser, gateway, scripted, down, behind.model, script)
+
+
+def ask(page: Any, text: str) -> None:
+    page.fill("#message textarea", text)
+    page.press("#message textarea", "Enter")
+
+
+def answered(page: Any, turns: int = 1) -> None:
+    """Waits until the conversation has ``turns`` whole turns and the next message can be sent."""
+    page.wait_for_function(
+        "n => document.querySelectorAll('#thread .o-turn').length === n && !!document.querySelector('#send')?.offsetParent",
+        arg=turns,
+    )
