@@ -14,8 +14,9 @@ from corpora.curate.units import units
 from evals.quantities import quantities
 from evals.words import content
 
-# Of a statement's words. Reworded statements that say the same share about two thirds of their words in the bundled knowledge's own wordings.
-ENOUGH = 0.6
+# Of a statement's words. On the 399 statements that three physicians labelled for K-QA (Manes et al. 2024) the rule agrees with their majority on
+# entailment by a kappa of 0.31 (macro-F1 0.66) with this share, chosen there from 0.4 to 0.9; a physician agrees with another by 0.71 (0.86).
+ENOUGH = 0.5
 
 
 def stem(unit: str) -> str:

@@ -55,7 +55,9 @@ class Judge:
     timeout: float = 300.0  # seconds for one request
     max_retries: int = MAX_RETRIES
     max_tokens: int = MAX_TOKENS
-    agreements: dict[str, dict[str, Any]] = field(default_factory=dict)  # by kind of judgement: see ``evals.judge_agreement``
+    agreements: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # by kind of judgement: see ``evals.judge_agreement``
     _engine: OpenAIEngine | None = field(default=None, repr=False)
 
     def connect(self) -> None:
@@ -93,7 +95,9 @@ class Judge:
         found: dict[str, Verdict] = {}
         faults: list[str] = []  # since the last answer
         with ThreadPoolExecutor(self.concurrency) as pool:
-            futures: dict[Future[list[str]], str] = {pool.submit(self._replies, one): key for key, one in missing.items()}
+            futures: dict[Future[list[str]], str] = {
+                pool.submit(self._replies, one): key for key, one in missing.items()
+            }
             try:
                 for future in tqdm(as_completed(futures), total=len(futures), desc=label, leave=False, disable=None):
                     key = futures[future]
@@ -141,8 +145,12 @@ class Judge:
 
     def _unusable(self, error: openai.OpenAIError) -> OslerError:
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return OslerError(f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {_short(error)}")
-        return OslerError(f"the judge at {self.url}: {_short(error)}; its verdicts so far are kept: run the same command to go on")
+            return OslerError(
+                f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {_short(error)}"
+            )
+        return OslerError(
+            f"the judge at {self.url}: {_short(error)}; its verdicts so far are kept: run the same command to go on"
+        )
 
     def told(self, kinds: Sequence[str]) -> dict[str, Any]:
         """Who judged, in which words and with which agreement with people, for the results."""

@@ -30,18 +30,57 @@ _BOUND = re.compile(
     r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
     re.IGNORECASE,
 )
-_DENIED = re.compile(r"^\W*(?:not\b|n't\b|unknown|cannot|unclear|不是|并非|无法)|\b(?:cannot|can't|unable to) be?\b", re.IGNORECASE)
-_OUT_OF = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*(?:out of|of|/)\s*(?:a (?:possible|maximum of) )?(\d+)(?![\w./])", re.IGNORECASE)
+_DENIED = re.compile(
+    r"^\W*(?:not\b|n't\b|unknown|cannot|unclear|不是|并非|无法)|\b(?:cannot|can't|unable to) be?\b", re.IGNORECASE
+)
+_OUT_OF = re.compile(
+    r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*(?:out of|of|/)\s*(?:a (?:possible|maximum of) )?(\d+)(?![\w./])", re.IGNORECASE
+)
 _WORDS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {word: value for value, word in enumerate("零一二三四五六七八九十")}
 _WORD = re.compile(
     r"\W*(?:a |an )?(?:total |score )*(?:of )?([a-z]+\b|[零一二三四五六七八九十](?![零一二三四五六七八九十百千]))(?!\s*(?:or|to|and|或|至|到)\b)"
 )
-_MONTHS = "january february march april may june july august september october november december".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _DATES = [
     (re.compile(r"(?<!\d)(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)"), "mdy"),
     (re.compile(r"(?<!\d)(\d{1,2})-(\d{1,2})-(\d{4})(?!\d)"), "mdy"),
@@ -51,7 +90,10 @@ _DATES = [
     (re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?([A-Z][a-z]{2,8})\.?,?\s+(\d{4})\b", re.IGNORECASE), "dMy"),
 ]
 _WEEKS = [
-    re.compile(r"(\d+)[\"']?\s*(?:weeks?|wks?|w|周|星期)[\"']?\s*(?:,|and|&|\+|又|零)?\s*[\"']?(\d+)\s*(?:days?|d|天|日)", re.IGNORECASE),
+    re.compile(
+        r"(\d+)[\"']?\s*(?:weeks?|wks?|w|周|星期)[\"']?\s*(?:,|and|&|\+|又|零)?\s*[\"']?(\d+)\s*(?:days?|d|天|日)",
+        re.IGNORECASE,
+    ),
     re.compile(r"(?<![\d.])(\d{1,2})\s?\+\s?(\d)(?![\d.])"),
     re.compile(r"[(\[]\s*[\"']?(\d+)[\"']?\s*,\s*[\"']?(\d+)[\"']?\s*[)\]]"),
 ]
@@ -154,7 +196,11 @@ def _whole(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
         return _value(last[2], form)
     numbers = _VALUE.findall(text)
     words = len(text.split())
-    return _value(text, form) if len(numbers) == 1 or (words <= 2 and not numbers) or _OUT_OF.fullmatch(text.strip(" .")) else None
+    return (
+        _value(text, form)
+        if len(numbers) == 1 or (words <= 2 and not numbers) or _OUT_OF.fullmatch(text.strip(" ."))
+        else None
+    )
 
 
 def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | None:
@@ -174,7 +220,7 @@ def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
         return float(_WORDS[word[1]]) if word is not None and word[1] in _WORDS else None
     # A range, a bound, or a choice of two is no one value.
     span = _RANGE.search(text)
-    if span is not None and span.start() <= first.start() or _BOUND.search(text[: first.start()]):
+    if (span is not None and span.start() <= first.start()) or _BOUND.search(text[: first.start()]):
         return None
     if re.match(r"\s?/\s?\d", text[first.end() :]):  # 120/80, 1/2
         return None
@@ -190,7 +236,9 @@ def _date(text: str) -> datetime.date | None:
             continue
         parts = dict(zip(order.lower(), found.groups(), strict=True))
         if not parts["m"].isdigit():
-            month = next((n for n, name in enumerate(_MONTHS, start=1) if name.startswith(parts["m"].lower()[:3])), None)
+            month = next(
+                (n for n, name in enumerate(_MONTHS, start=1) if name.startswith(parts["m"].lower()[:3])), None
+            )
             if month is None or not _MONTHS[month - 1].startswith(parts["m"].lower()):
                 continue
             parts["m"] = str(month)

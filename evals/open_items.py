@@ -169,7 +169,10 @@ def _healthbench(row: Row, id: str) -> OpenItem:
         raise ValueError("the last turn of 'prompt' is not the user's")
     criteria = tuple(
         Criterion(
-            _text(one["criterion"], "criterion"), float(one["points"]), "criterion", tuple(map(str, one.get("tags") or ()))
+            _text(one["criterion"], "criterion"),
+            float(one["points"]),
+            "criterion",
+            tuple(map(str, one.get("tags") or ())),
         )
         for one in row["rubrics"]
     )
@@ -207,12 +210,19 @@ def _medcalc(row: Row, id: str) -> OpenItem:
     form = "weeks" if "week" in f"{said} {truth.lower()}" else _FORMS.get(said)
     if form is None:
         raise ValueError(f"'Output Type' is '{said}', not decimal, integer, date or a time in weeks and days")
-    low, high = (str(row.get(name) if row.get(name) not in (None, "") else truth) for name in ("Lower Limit", "Upper Limit"))
+    low, high = (
+        str(row.get(name) if row.get(name) not in (None, "") else truth) for name in ("Lower Limit", "Upper Limit")
+    )
     limits = Limits(form, truth, low, high)
     check_limits(limits)
     turns = (("user", _text(row["Question"], "Question")),)
     return OpenItem(
-        id, turns, (truth,), limits=limits, context=_text(row["Patient Note"], "Patient Note"), subject=row.get("Category")
+        id,
+        turns,
+        (truth,),
+        limits=limits,
+        context=_text(row["Patient Note"], "Patient Note"),
+        subject=row.get("Category"),
     )
 
 

@@ -56,7 +56,9 @@ class Similarity:
         from evals.engines import weights_fingerprint
 
         if not (folder / "config.json").is_file():
-            raise OslerError(f"{folder}: no model is here (no config.json); --similarity names the folder of a local model, as of a BERT")
+            raise OslerError(
+                f"{folder}: no model is here (no config.json); --similarity names the folder of a local model, as of a BERT"
+            )
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True).eval()
@@ -78,7 +80,9 @@ class Similarity:
     def embedded(self, texts: Sequence[str]) -> list[torch.Tensor]:
         """The hidden states of each text's tokens, ``[tokens, size]``, without special tokens."""
         found: list[torch.Tensor] = [torch.empty(0, 1)] * len(texts)
-        order = sorted((place for place, text in enumerate(texts) if text.strip()), key=lambda place: -len(texts[place]))
+        order = sorted(
+            (place for place, text in enumerate(texts) if text.strip()), key=lambda place: -len(texts[place])
+        )
         for start in range(0, len(order), self._batch_size):
             places = order[start : start + self._batch_size]
             batch = self._tokenizer(

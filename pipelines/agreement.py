@@ -16,6 +16,7 @@ from evals.quantities import UNIT, Quantity, quantities
 from evals.verifiers import letters
 from evals.words import content
 
+
 def holds_run(text: Sequence[str], run: Sequence[str]) -> bool:
     """Whether ``run`` stands in ``text`` in one piece."""
     size = len(run)

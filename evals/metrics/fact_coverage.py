@@ -20,7 +20,7 @@ Args:
     predictions: the answers.
     references: for each a list of statements; with bundled=True a list of one name, as "Asthma".
     bundled: take the statements from the bundled knowledge.
-    enough: share of a statement's words that make it covered; default 0.6.
+    enough: share of a statement's words that make it covered; default 0.5.
 Returns:
     coverage: mean over the answers, 0 to 1.
     statements: how many there were.

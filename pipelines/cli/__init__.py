@@ -30,6 +30,7 @@ for _name in (
     "launch",
     "watch",
     "exam",
+    "judge",
     "compare",
     "talk",
     "gateway",
