@@ -9,6 +9,7 @@ that a run goes on when the judge's server was started anew elsewhere.
 from __future__ import annotations
 
 import collections
+import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -104,11 +105,11 @@ class Judge:
                     try:
                         replies = future.result()
                     except _REFUSED as error:
-                        found[key] = Verdict(None, _short(error), "refused")
+                        found[key] = Verdict(None, self._said(error), "refused")
                         continue
                     except _FAILED as error:
-                        found[key] = Verdict(None, _short(error), "failed")
-                        faults.append(_short(error))
+                        found[key] = Verdict(None, self._said(error), "failed")
+                        faults.append(self._said(error))
                         if len(faults) >= STOP_AFTER:
                             raise self._stopped(faults) from error
                         continue
@@ -146,11 +147,17 @@ class Judge:
     def _unusable(self, error: openai.OpenAIError) -> OslerError:
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             return OslerError(
-                f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {_short(error)}"
+                f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {self._said(error)}"
             )
         return OslerError(
-            f"the judge at {self.url}: {_short(error)}; its verdicts so far are kept: run the same command to go on"
+            f"the judge at {self.url}: {self._said(error)}; its verdicts so far are kept: run the same command to go on"
         )
+
+    def _said(self, error: object) -> str:
+        """An error's message in one short line, without the key should the server repeat it."""
+        key = os.environ.get(self.key_env)
+        text = " ".join(str(error).split())
+        return (text.replace(key, "[key]") if key else text)[:200]
 
     def told(self, kinds: Sequence[str]) -> dict[str, Any]:
         """Who judged, in which words and with which agreement with people, for the results."""
@@ -182,7 +189,3 @@ def read(kind: Kind, replies: Sequence[str]) -> Verdict:
     """The verdict in the last of a judge's replies."""
     value = kind.verdict(replies[-1])
     return Verdict(value, replies[-1], "" if value is not None else "unparsed")
-
-
-def _short(error: object) -> str:
-    return " ".join(str(error).split())[:200]

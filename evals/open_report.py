@@ -9,7 +9,7 @@ from typing import Any
 from corpora.page import percent, table
 from evals.results import Row, read_items
 
-HEAD = ["task", "n", "score, % (95% interval)", "ungraded, %", "unparsed, %", "empty, %", "score is"]
+HEAD = ["task", "n", "score, % (95%)", "ungraded, %", "unparsed, %", "empty, %"]
 WORST = 5  # answers shown of each task
 
 
@@ -30,15 +30,14 @@ def rows(summaries: dict[str, Row]) -> list[list[str]]:
             percent(found["ungraded"]),
             percent(found["unparsed"]),
             percent(found["empty"]),
-            found["open"],
         ]
         for name, found in summaries.items()
     ]
 
 
 def told(found: Row) -> list[str]:
-    """In words: the parts of the score, what missing verdicts could change, and who judged and how well."""
-    lines = [f"{part['title']}: {_value(part)}" for part in found["parts"].values()]
+    """In words: what the score is, its parts, and what missing verdicts could change."""
+    lines = [f"the score is: {found['open']}", *(f"{part['title']}: {_value(part)}" for part in found["parts"].values())]
     verdicts = found["verdicts"]
     if verdicts["n"] and found["ungraded"]:
         missing = ", ".join(
@@ -53,14 +52,17 @@ def told(found: Row) -> list[str]:
             f"{verdicts[name]:,} {name}" for name in ("unparsed", "refused", "failed") if verdicts[name]
         )
         lines.append(f"of {verdicts['n']:,} verdicts {missing}; the score does not need them")
-    if found.get("judge"):
-        lines += judge_lines(found["judge"])
     if found.get("similarity"):
         lines.append(f"similarity by {found['similarity']}")
     return lines
 
 
-def judge_lines(judge: Row) -> list[str]:
+def judges(summaries: dict[str, Row]) -> list[str]:
+    """What is known of the judges of these tasks, each said once; it stands before their scores."""
+    return list(dict.fromkeys(line for found in summaries.values() if found["judge"] for line in _judge(found["judge"])))
+
+
+def _judge(judge: Row) -> list[str]:
     """Each kind of judgement with the judge's agreement with people, or plainly that it is unknown."""
     lines = []
     for kind, about in judge["kinds"].items():
@@ -102,9 +104,11 @@ def overview(summaries: dict[str, Row], plain: Any) -> list[str]:
     """The report's table of open answers; nothing where there are none."""
     if not summaries:
         return []
-    shown = [[plain(cell) if place in (0, 6) else cell for place, cell in enumerate(row)] for row in rows(summaries)]
+    shown = [[plain(name), *cells] for name, *cells in rows(summaries)]
     return [
         "## Open answers",
+        "",
+        *(f"- {plain(line)}" for line in judges(summaries)),
         "",
         table(HEAD, shown),
         "",
@@ -116,7 +120,7 @@ def overview(summaries: dict[str, Row], plain: Any) -> list[str]:
 
 def details(folder: Path, found: Row, plain: Any) -> list[str]:
     """What a task's section says beyond its title, with the answers that scored least."""
-    lines = [line for one in told(found) for line in (f"- {plain(one)}", "")]
+    lines = [*(f"- {plain(one)}" for one in told(found)), ""]
     if len(found["subjects"]) > 1:
         lines += ["### By subject", ""]
         lines += [

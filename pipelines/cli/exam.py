@@ -242,8 +242,10 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
     """The table of open answers, and what its scores are made of."""
     if not results:
         return
-    from evals.open_report import HEAD, rows, told
+    from evals.open_report import HEAD, judges, rows, told
 
+    for line in judges(results):
+        out.print(line, markup=False, soft_wrap=True)
     shown = Table(title="open answers")
     for head in HEAD:
         shown.add_column(head, justify="right" if "%" in head or head == "n" else "left")
