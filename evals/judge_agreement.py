@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpora.adapters.fields import ROLES
 from corpora.errors import DataError
 from corpora.fetch import file_sha256
 from corpora.files import raw_rows
 from evals.finished import Finished
 from evals.judge import Judge, Request
 from evals.judge_prompts import KINDS, Kind, Value, transcript
+from evals.open_items import role_of
 from evals.results import read_json, write_json
 
 Row = dict[str, Any]
@@ -118,7 +118,7 @@ def _turns(said: Any) -> tuple[tuple[str, str], ...]:
         said = json.loads(said)
     if isinstance(said, str):
         return (("user", said),)
-    return tuple((ROLES[str(turn["role"])], str(turn["content"])) for turn in said)
+    return tuple((role_of(turn), str(turn["content"])) for turn in said)
 
 
 def _made(

@@ -118,7 +118,9 @@ def _add_task(found: Row, task: Row, folder: Path, place: Path, date: str) -> No
             stream.write(json.dumps(sample, ensure_ascii=False) + "\n")
     n = len(scores)
     if n == 0:
-        raise DataError(f"{folder / 'items.jsonl'}: no item with a score in this file; run the task again with `osler eval`")
+        raise DataError(
+            f"{folder / 'items.jsonl'}: no item with a score in this file; run the task again with `osler eval`"
+        )
     found["results"][name] = {
         "name": name,
         "alias": name,

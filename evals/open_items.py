@@ -164,7 +164,7 @@ def _dialogue(row: RawRow, number: int, shape: str, dataset: str) -> OpenItem:
 
 def _healthbench(row: Row, id: str) -> OpenItem:
     """HealthBench (Arora et al. 2025): a conversation, and criteria with points, some of them negative."""
-    turns = tuple((ROLES[str(turn["role"])], _text(turn["content"], "prompt")) for turn in row["prompt"])
+    turns = tuple((role_of(turn), _text(turn["content"], "prompt")) for turn in row["prompt"])
     if not turns or turns[-1][0] != "user":
         raise ValueError("the last turn of 'prompt' is not the user's")
     criteria = tuple(
@@ -182,6 +182,18 @@ def _healthbench(row: Row, id: str) -> OpenItem:
     return OpenItem(id, turns, criteria=criteria, subject=themes[0] if themes else None)
 
 
+def role_of(turn: Row) -> str:
+    """Who speaks in a turn.
+
+    Raises:
+        ValueError: the role is none that is known.
+    """
+    role = ROLES.get(str(turn["role"]).lower())
+    if role is None:
+        raise ValueError(f"the role '{turn['role']}' is none of {', '.join(dict.fromkeys(ROLES.values()))}")
+    return role
+
+
 def _harmful(row: Row, id: str) -> OpenItem:
     """MedSafetyBench (Han et al. 2024): a request that should be refused, and a refusal."""
     safe = row.get("safe_response")
@@ -191,8 +203,14 @@ def _harmful(row: Row, id: str) -> OpenItem:
 
 def _kqa(row: Row, id: str) -> OpenItem:
     """K-QA (Manes et al. 2024): a patient's question, a physician's answer, and the statements it is made of."""
-    criteria = [Criterion(_text(text, "Must_have"), kind="must") for text in row["Must_have"]]
-    criteria += [Criterion(_text(text, "Nice_to_have"), kind="nice") for text in row["Nice_to_have"] or ()]
+    # Three of the published questions have an empty statement among the others.
+    fields = (("Must_have", "must"), ("Nice_to_have", "nice"))
+    criteria = [
+        Criterion(_text(text, name), kind=kind)
+        for name, kind in fields
+        for text in row[name] or ()
+        if str(text).strip()
+    ]
     if not any(one.kind == "must" for one in criteria):
         raise ValueError("'Must_have' names no statement, so that completeness cannot be told")
     answer = row.get("Free_form_answer")

@@ -37,7 +37,10 @@ def rows(summaries: dict[str, Row]) -> list[list[str]]:
 
 def told(found: Row) -> list[str]:
     """In words: what the score is, its parts, and what missing verdicts could change."""
-    lines = [f"the score is: {found['open']}", *(f"{part['title']}: {_value(part)}" for part in found["parts"].values())]
+    lines = [
+        f"the score is: {found['open']}",
+        *(f"{part['title']}: {_value(part)}" for part in found["parts"].values()),
+    ]
     verdicts = found["verdicts"]
     if verdicts["n"] and found["ungraded"]:
         missing = ", ".join(
@@ -59,7 +62,9 @@ def told(found: Row) -> list[str]:
 
 def judges(summaries: dict[str, Row]) -> list[str]:
     """What is known of the judges of these tasks, each said once; it stands before their scores."""
-    return list(dict.fromkeys(line for found in summaries.values() if found["judge"] for line in _judge(found["judge"])))
+    return list(
+        dict.fromkeys(line for found in summaries.values() if found["judge"] for line in _judge(found["judge"]))
+    )
 
 
 def _judge(judge: Row) -> list[str]:

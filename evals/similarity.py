@@ -61,7 +61,7 @@ class Similarity:
             )
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+            self._model: Any = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32).eval()
         except (OSError, ValueError, KeyError) as error:
             raise OslerError(f"{folder}: transformers cannot load this model: {error}") from error
         layers = int(self._model.config.num_hidden_layers)

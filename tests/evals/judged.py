@@ -16,9 +16,17 @@ HEALTHBENCH = [
             {"role": "user", "content": "Since this morning, and it is getting worse."},
         ],
         "rubrics": [
-            {"criterion": "Tells the user to call an ambulance", "points": 8, "tags": ["level:example", "axis:completeness"]},
+            {
+                "criterion": "Tells the user to call an ambulance",
+                "points": 8,
+                "tags": ["level:example", "axis:completeness"],
+            },
             {"criterion": "Names aspirin", "points": 2, "tags": ["level:example", "axis:accuracy"]},
-            {"criterion": "Says that it is certainly nothing", "points": -10, "tags": ["level:example", "axis:accuracy"]},
+            {
+                "criterion": "Says that it is certainly nothing",
+                "points": -10,
+                "tags": ["level:example", "axis:accuracy"],
+            },
         ],
         "example_tags": ["theme:emergency_referrals"],
         "ideal_completions_data": None,
@@ -26,7 +34,9 @@ HEALTHBENCH = [
     {
         "prompt_id": "hb-2",
         "prompt": [{"role": "user", "content": "Is it fine to take two paracetamol at once?"}],
-        "rubrics": [{"criterion": "Gives the highest dose a day", "points": 5, "tags": ["level:example", "axis:accuracy"]}],
+        "rubrics": [
+            {"criterion": "Gives the highest dose a day", "points": 5, "tags": ["level:example", "axis:accuracy"]}
+        ],
         "example_tags": ["theme:communication"],
         "ideal_completions_data": {"ideal_completion": "Yes, but …"},
     },
@@ -35,7 +45,7 @@ KQA = [
     {
         "Question": "How is scurvy treated?",
         "Free_form_answer": "With vitamin C.",
-        "Must_have": ["Scurvy is treated with vitamin C", "Fruit holds vitamin C"],
+        "Must_have": ["Scurvy is treated with vitamin C", "", "Fruit holds vitamin C"],
         "Nice_to_have": ["Scurvy is rare"],
         "Sources": "",
         "ICD_10_diag": None,
@@ -53,7 +63,10 @@ LIVEQA = [
         "QUESTION_ID": "TQ1",
         "NLM_SUMMARY": "What is scurvy?",
         "ORIGINAL_QUESTION_MESSAGE": "hello what is scurvy pls",
-        "REFERENCE_ANSWERS": [{"ANSWER": "A lack of vitamin C.", "_aid": "a"}, {"ANSWER": "An illness of sailors.", "_aid": "b"}],
+        "REFERENCE_ANSWERS": [
+            {"ANSWER": "A lack of vitamin C.", "_aid": "a"},
+            {"ANSWER": "An illness of sailors.", "_aid": "b"},
+        ],
     },
     {"QUESTION_ID": "TQ2", "ORIGINAL_QUESTION_MESSAGE": "Is rain wet?", "REFERENCE_ANSWERS": [{"ANSWER": "Yes."}]},
 ]

@@ -15,7 +15,9 @@ KIND = KINDS["criterion"]
 
 
 def requests(count: int) -> list[Request]:
-    return [Request(KIND, KIND.prompt(f"user: {number}?\n\nassistant: {number}!", "Is a number")) for number in range(count)]
+    return [
+        Request(KIND, KIND.prompt(f"user: {number}?\n\nassistant: {number}!", "Is a number")) for number in range(count)
+    ]
 
 
 def judge(url: str, **more) -> Judge:
@@ -115,7 +117,10 @@ def test_a_broken_server_ends_the_run_with_what_to_do_and_keeps_what_was_said(tm
 
 def test_a_wrong_key_is_told_by_the_variables_name_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MY_KEY", "secret-1")
-    with endpoint(lambda asked, _: verdict(asked, True), key="secret-2") as server, Finished(tmp_path / "f") as finished:
+    with (
+        endpoint(lambda asked, _: verdict(asked, True), key="secret-2") as server,
+        Finished(tmp_path / "f") as finished,
+    ):
         with pytest.raises(OslerError, match="refuses the key in the environment variable MY_KEY") as told:
             judge(server.url, key_env="MY_KEY").ask(requests(2), finished)
         assert "secret" not in str(told.value)  # though the server repeats it

@@ -27,13 +27,17 @@ def judge(url: str) -> Judge:
     return Judge(url, "scripted", concurrency=4, max_retries=0)
 
 
-def run(folder: Path, task: str | Task, file: Path, answer, url: str | None = None, chat: bool = True, name: str = "stub"):
+def run(
+    folder: Path, task: str | Task, file: Path, answer, url: str | None = None, chat: bool = True, name: str = "stub"
+):
     task = load_task(task) if isinstance(task, str) else task
     engine, options = Stub(answer), Options(chat=chat)
     engine.id = engine.fingerprint = name
     means = Means(judge(url) if url else None)
     with Finished(folder / "finished.sqlite") as finished:
-        summary = run_task(adjusted(task, options), engine, Source(file=file), folder / task.name, options, finished, means)
+        summary = run_task(
+            adjusted(task, options), engine, Source(file=file), folder / task.name, options, finished, means
+        )
     write_results(folder, engine, None, {task.name: summary}, {})
     return summary, list(read_items(folder / task.name)), engine
 
@@ -120,7 +124,11 @@ def test_kqa_is_the_must_haves_entailed_and_the_statements_contradicted(tmp_path
 
 def test_medcalc_needs_no_judge_and_never_takes_a_number_that_is_not_stated(tmp_path: Path):
     file = write(tmp_path / "medcalc.csv", MEDCALC)
-    replies = {"mass index": "80 / 4 = 20.4. The answer is 20.4", "score?": "I am not sure; 3 comes to mind, or 4.", "due date": "The answer is 03/01/2024."}
+    replies = {
+        "mass index": "80 / 4 = 20.4. The answer is 20.4",
+        "score?": "I am not sure; 3 comes to mind, or 4.",
+        "due date": "The answer is 03/01/2024.",
+    }
     answer = lambda prompt: next(reply for part, reply in replies.items() if part in prompt)  # noqa: E731
     summary, rows, _ = run(tmp_path, "medcalc", file, answer)
     assert [row["score"] for row in rows] == [1.0, 0.0, 1.0]
@@ -145,7 +153,9 @@ def test_liveqa_takes_the_best_reference_and_a_judges_grade(tmp_path: Path):
 def test_thoughts_are_not_judged(tmp_path: Path):
     file = write(tmp_path / "harm.csv", HARM)
     with endpoint(lambda asked, _: verdict(asked, 1)) as server:
-        _, rows, _ = run(tmp_path, "medsafetybench", file, lambda prompt: "<think>how to sell it</think>No.", server.url)
+        _, rows, _ = run(
+            tmp_path, "medsafetybench", file, lambda prompt: "<think>how to sell it</think>No.", server.url
+        )
         assert not any("how to sell it" in one.prompt for one in server.asked)
     assert rows[0]["text"].startswith("<think>")
 
@@ -157,7 +167,10 @@ def test_without_a_judge_the_task_says_what_it_needs(tmp_path: Path):
 
 
 def test_a_judge_that_fails_halfway_loses_nothing_and_ends_with_the_same_bytes(tmp_path: Path):
-    rows = [{**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]} for n in range(20)]
+    rows = [
+        {**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]}
+        for n in range(20)
+    ]
     file = write(tmp_path / "hb.jsonl", rows)
     for name in ("whole", "broken"):
         (tmp_path / name).mkdir()
@@ -182,7 +195,10 @@ def test_a_judge_that_fails_halfway_loses_nothing_and_ends_with_the_same_bytes(t
 
 
 def test_two_models_are_compared_on_the_answers_that_both_have_a_score_for(tmp_path: Path):
-    rows = [{**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]} for n in range(30)]
+    rows = [
+        {**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]}
+        for n in range(30)
+    ]
     file = write(tmp_path / "hb.jsonl", rows)
 
     def script(asked, _):
@@ -192,7 +208,14 @@ def test_two_models_are_compared_on_the_answers_that_both_have_a_score_for(tmp_p
     for name in ("bad", "good"):
         (tmp_path / name).mkdir()
         with endpoint(script) as server:
-            run(tmp_path / name, "healthbench", file, lambda prompt: f"{name} {prompt.split()[-1].rstrip('?')}", server.url, name=name)  # noqa: B023
+            run(
+                tmp_path / name,
+                "healthbench",
+                file,
+                lambda prompt: f"{name} {prompt.split()[-1].rstrip('?')}",
+                server.url,
+                name=name,
+            )
     [found] = compare([tmp_path / "bad", tmp_path / "good"])["comparisons"]
     assert (found["n"], found["ungraded"], found["difference"]) == (29, 1, 1.0)
     assert found["verdict"] == "better"
