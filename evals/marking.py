@@ -62,8 +62,8 @@ def why_not(task: Task, means: Means) -> str | None:
     """Why a task of open answers cannot be marked; None where it can."""
     if task.scoring == "rubric" and means.judge is None:
         return (
-            f"task '{task.name}': its open answers are marked by a judge model; name one with --judge URL --judge-model NAME, an "
-            "OpenAI-compatible server and a model of it"
+            f"task '{task.name}': marking its open answers needs a judge model; name an OpenAI-compatible server and a model of it with --judge URL "
+            "--judge-model NAME"
         )
     return None
 

@@ -46,7 +46,7 @@ def test_healthbench_is_points_earned_by_points_possible(tmp_path: Path):
     file = write(tmp_path / "hb.jsonl", HEALTHBENCH)
     met = {"Tells the user to call an ambulance": True, "Says that it is certainly nothing": True}
     with endpoint(lambda asked, _: verdict(asked, met.get(said(asked)[1], False))) as server:
-        summary, (first, second), engine = run(tmp_path, "healthbench", file, lambda prompt: "Call 112!", server.url)
+        summary, (first, second), _ = run(tmp_path, "healthbench", file, lambda prompt: "Call 112!", server.url)
         assert len(server.asked) == 4
         assert all(said(one)[0] == "Call 112!" for one in server.asked)
     # (8 - 10) / (8 + 2), and 0 of 5: the mean is -0.1, which is published as 0.
@@ -162,7 +162,7 @@ def test_thoughts_are_not_judged(tmp_path: Path):
 
 def test_without_a_judge_the_task_says_what_it_needs(tmp_path: Path):
     file = write(tmp_path / "hb.jsonl", HEALTHBENCH)
-    with pytest.raises(OslerError, match="--judge URL --judge-model NAME"):
+    with pytest.raises(OslerError, match="needs a judge model; .* --judge URL --judge-model NAME"):
         run(tmp_path, "healthbench", file, lambda prompt: "x")
 
 
@@ -205,17 +205,13 @@ def test_two_models_are_compared_on_the_answers_that_both_have_a_score_for(tmp_p
         reply = said(asked)[0]
         return "Hm." if reply == "bad 3" else verdict(asked, reply.startswith("good"))
 
+    def answer(name: str):
+        return lambda prompt: f"{name} {prompt.split()[-1].rstrip('?')}"
+
     for name in ("bad", "good"):
         (tmp_path / name).mkdir()
         with endpoint(script) as server:
-            run(
-                tmp_path / name,
-                "healthbench",
-                file,
-                lambda prompt: f"{name} {prompt.split()[-1].rstrip('?')}",
-                server.url,
-                name=name,
-            )
+            run(tmp_path / name, "healthbench", file, answer(name), server.url, name=name)
     [found] = compare([tmp_path / "bad", tmp_path / "good"])["comparisons"]
     assert (found["n"], found["ungraded"], found["difference"]) == (29, 1, 1.0)
     assert found["verdict"] == "better"
