@@ -360,7 +360,7 @@ def _xml_rows(stream: IO[bytes], name: str) -> Iterator[RawRow]:
     kind = _local(root.tag)
     if kind == "Document" and _find(root, "QAPairs") is not None:
         yield from _medquad_rows(root)
-    elif kind == "NLM-QUESTIONS":
+    elif kind == "NLM-QUESTIONS" or kind.startswith("LiveQA2017-Medical-Test"):  # the training sets, and the test set
         yield from _liveqa_rows(root)
     elif kind == "PubmedArticleSet":
         yield from _pubmed_rows(root)
@@ -436,8 +436,11 @@ def _liveqa_rows(root: ElementTree.Element) -> Iterator[RawRow]:
     for asked in root.iter("NLM-QUESTION"):
         message = _text_of(_find(asked, "MESSAGE", "Message")) or _text_of(_find(asked, "SUBJECT", "Subject"))
         for part in (one for one in asked.iter() if _local(one.tag) in ("ANSWER", "ReferenceAnswer")):
+            inner = _find(part, "Answer", "ANSWER") if _local(part.tag) == "ReferenceAnswer" else part
+            if inner is not part and inner is not None and _local(inner.tag) == "ANSWER":
+                continue  # it comes itself
             number += 1
-            answer = _find(part, "Answer") if _local(part.tag) == "ReferenceAnswer" else part
+            answer = inner
             yield RawRow(
                 f"row {number}",
                 {

@@ -17,7 +17,7 @@ from evals.summary import clusters_of
 SIGNIFICANT = 0.05
 
 # What must be alike for two results to be of one exam.
-_ASKED_ALIKE = ("version", "language", "metric", "scoring", "normalise", "num_fewshot", "chat_template")
+_ASKED_ALIKE = ("version", "language", "metric", "scoring", "normalise", "num_fewshot", "chat_template", "judged_by")
 
 
 def labels_of(folders: Sequence[Path]) -> list[str]:
@@ -45,7 +45,7 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
         own_prompts: allow models that were asked in different ways (with and without a chat template, other shots).
 
     Returns:
-        ``{"base", "models", "comparisons", "left_out"}``. A comparison has task, model, n, clusters, base_accuracy, accuracy, difference with
+        ``{"base", "models", "comparisons", "left_out"}``. A comparison has task, model, n, ungraded (left out, without a score in one of them), clusters, base_accuracy, accuracy, difference with
         low and high (95%, paired cluster bootstrap), gained, lost, mcnemar (exact p), bootstrap (p), test (which of the two decides: McNemar's,
         unless answers are graded or share passages), p, holm, smallest (the smallest difference that so many items with so much disagreement
         show in 4 of 5 tries; None where none could), and verdict: "better", "worse" or "no difference shown".
@@ -79,6 +79,11 @@ def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
     before, after = list(read_items(base)), list(read_items(other))
     _check(base, other, before, after, own_prompts)
     by_id = {item["id"]: item for item in after}
+    # An open answer of which a judge's verdict is missing has no score.
+    ungraded = sum(item["score"] is None or by_id[item["id"]]["score"] is None for item in before)
+    before = [item for item in before if item["score"] is not None and by_id[item["id"]]["score"] is not None]
+    if not before:
+        raise OslerError(f"{base} and {other}: no item has a score in both")
     after = [by_id[item["id"]] for item in before]
     olds, news = [float(item["score"]) for item in before], [float(item["score"]) for item in after]
     clusters = clusters_of(before)
@@ -94,6 +99,7 @@ def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
     by_mcnemar = binary and alone
     return {
         "n": n,
+        "ungraded": ungraded,
         "clusters": n
         - sum(name is not None for name in clusters)
         + len({name for name in clusters if name is not None}),
@@ -139,6 +145,6 @@ def _check(base: Path, other: Path, before: list[Row], after: list[Row], own_pro
             f"(as {example}); run both with the same --file and --limit"
         )
     for name, item in first.items():
-        for key in ("question", "options", "gold"):
+        for key in ("question", "options", "gold", "marked_by"):
             if item.get(key) != second[name].get(key):
                 raise OslerError(f"{base} and {other}: item {name} differs in its {key}; both must be of the same data")

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from corpora.adapters import detect
 from corpora.adapters.items import (
@@ -28,6 +28,7 @@ from evals.own_file import FIRST, mapped, unfit
 from evals.tasks import Task
 from evals.variants import varied
 
+T = TypeVar("T")
 BUNDLED = "bundled-exam"
 SHOWN = 10  # bad rows that an error names
 
@@ -59,7 +60,7 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     seen: collections.Counter[bytes] = collections.Counter()
     items = _own_file(task, source) if source.file is not None else _catalogued(task, source, task.data.read)
     if task.data.limit is not None and source.file is None:
-        items = _evenly(items, task.data.limit)
+        items = evenly(items, task.data.limit)
     empty = True
     for item in itertools.islice(items, source.limit):
         empty = False
@@ -140,14 +141,20 @@ def _catalogued(
             raise DataError(f"the data of task '{task.name}' are not here: {how_to_get(task)}")
         yield from (_checked(record, task) for record in stream_records(name, source.data_dir))
         return
-    paths = _paths(task, source.data_dir, patterns)
-    rows = (
-        (f"{path}, {row.place}", row)
-        for path in paths
-        for row in raw_rows(path)
-        if not _archived(row) or not patterns or _matches(_member(row), patterns)
-    )
+    rows = catalogued_rows(task, source.data_dir, patterns)
     yield from _read(rows, task, name or task.name, task.data.where if where is None else where)
+
+
+def catalogued_rows(task: Task, data_dir: Path | None, patterns: list[str]) -> Iterator[tuple[str, RawRow]]:
+    """The rows of a task's data below the data folder, each with its place.
+
+    Raises:
+        DataError: the data are not there.
+    """
+    for path in _paths(task, data_dir, patterns):
+        for row in raw_rows(path):
+            if not _archived(row) or not patterns or _matches(_member(row), patterns):
+                yield f"{path}, {row.place}", row
 
 
 def _paths(task: Task, data_dir: Path | None, patterns: list[str]) -> list[Path]:
@@ -263,7 +270,7 @@ def _wanted(where: Mapping[str, list[str]]) -> str:
     return " (" + "; ".join(f"{name} is {' or '.join(values)}" for name, values in where.items()) + ")"
 
 
-def _evenly(items: Iterator[ExamItem], count: int) -> Iterator[ExamItem]:
+def evenly(items: Iterator[T], count: int) -> Iterator[T]:
     """``count`` items spread over all of them, the same ones in every run."""
     kept = list(items)
     if len(kept) <= count:

@@ -36,7 +36,9 @@ def gather(folder: Path) -> list[Row]:
         raise OslerError(
             f"{folder}: no results.json below this folder; `osler eval MODEL --suite quick --output {folder}/NAME` writes one"
         )
-    shared = set.intersection(*(set(one["tasks"]) for one in found))
+    shared = set.intersection(
+        *({name for name, its in one["tasks"].items() if its["accuracy"] is not None} for one in found)
+    )
     for one in found:
         scores = [one["tasks"][name]["accuracy"] for name in shared]
         one["mean"] = sum(scores) / len(scores) if scores else None
@@ -49,8 +51,10 @@ def columns(found: list[Row]) -> list[str]:
 
 
 def cell(summary: dict[str, Any] | None) -> str:
-    """Accuracy with its interval; a dash where the task was not sat."""
-    return f"{percent(summary['accuracy'])} ({percent(summary['low'])}–{percent(summary['high'])})" if summary else "–"
+    """Accuracy, or an open task's mean score, with its interval; a dash where the task was not sat or no answer has a score."""
+    if not summary or summary["accuracy"] is None:
+        return "–"
+    return f"{percent(summary['accuracy'])} ({percent(summary['low'])}–{percent(summary['high'])})"
 
 
 def head_and_rows(found: list[Row]) -> tuple[list[str], list[list[str]]]:

@@ -20,6 +20,7 @@ from typing import Any
 from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import LETTERS
+from evals.open_summary import OPEN
 from evals.results import Row, read_items, read_json, read_task, task_folders
 
 _GROUPS = {  # our prefix and theirs, and the subjects, which both call alike
@@ -117,7 +118,9 @@ def _add_task(found: Row, task: Row, folder: Path, place: Path, date: str) -> No
             stream.write(json.dumps(sample, ensure_ascii=False) + "\n")
     n = len(scores)
     if n == 0:
-        raise DataError(f"{folder / 'items.jsonl'}: no items in this file; run the task again with `osler eval`")
+        raise DataError(
+            f"{folder / 'items.jsonl'}: no item with a score in this file; run the task again with `osler eval`"
+        )
     found["results"][name] = {
         "name": name,
         "alias": name,
@@ -160,9 +163,14 @@ def _samples(task: Row, metric: str, folder: Path) -> Iterator[Row]:
             raise DataError(
                 f"{folder / 'items.jsonl'}, item {item['id']}: no prompt_sha256; run the task again with `osler eval`"
             )
-        if item["scores"] is not None:
+        if item["score"] is None:  # an open answer of which a judge's verdict is missing
+            continue
+        if task["scoring"] in OPEN:
+            target = "\n".join(item["references"])
+            filtered: list[Any] = [item["text"]]
+        elif item["scores"] is not None:
             target = str(item["gold"][0])
-            filtered: list[Any] = [[str(score), "None"] for score in item["scores"]]
+            filtered = [[str(score), "None"] for score in item["scores"]]
         else:
             target = _letters(item["gold"])
             filtered = [NOTHING_READ if item["chosen"] is None else _letters(item["chosen"])]

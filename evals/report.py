@@ -10,6 +10,7 @@ from typing import Any
 
 from corpora.page import percent, table, write_page
 from corpora.records import LETTERS
+from evals import open_report
 from evals.calibration import probabilities
 from evals.plots import Dot, dots, reliability
 from evals.results import Row, read_items, read_json, read_task, task_folders
@@ -40,7 +41,10 @@ def write_report(out: Path) -> Path:
     summaries = {name: known.get(name) or summarise(folder) for name, folder in folders.items()}
     model = results.get("model") or next(iter(tasks.values()))["model"]
     lines = [f"# Exam of {plain(str(model['id']))}", "", _about(results, tasks, model), ""]
-    lines += _overview(out, summaries)
+    opened = {name: found for name, found in summaries.items() if "open" in found}
+    chosen = {name: found for name, found in summaries.items() if "open" not in found}
+    lines += _overview(out, chosen) if chosen else []
+    lines += open_report.overview(opened, plain)
     for reason in [f"{name}: {why}" for name, why in (results.get("skipped") or {}).items()]:
         lines += [f"Not asked: {plain(reason)}", ""]
     for name, folder in folders.items():
@@ -132,6 +136,8 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
         "",
     ]
     lines += [line for note in task.get("notes") or [] for line in (f"- {plain(str(note))}", "")]
+    if "open" in found:
+        return lines + open_report.details(folder, found, plain) + _first_prompt(task)
     if len(found.get("subjects", {})) > 1:
         shown = [
             Dot(f"{key} ({one['n']:,})", one["accuracy"], one["low"], one["high"], found["chance"])
@@ -146,11 +152,13 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
         lines += _calibration(out, name, found)
     lines += _other_forms(out, name, found)
     lines += _mistakes(folder)
-    if task.get("prompt_example"):
-        prompt = str(task["prompt_example"])
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", prompt)), default=0))
-        lines += ["### The first prompt", "", fence, prompt[:3000], fence, ""]
-    return lines
+    return lines + _first_prompt(task)
+
+
+def _first_prompt(task: Row) -> list[str]:
+    prompt = str(task.get("prompt_example") or "")
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", prompt)), default=0))
+    return ["### The first prompt", "", fence, prompt[:3000], fence, ""] if prompt else []
 
 
 def _sources(task: Row) -> str:

@@ -16,13 +16,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from corpora.errors import DataError, OslerError
+from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import ExamItem
 from evals.asking import Asked, Given, choice_of
 from evals.engines import Engine
 from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
+from evals.marking import Means
+from evals.open_run import run_open
 from evals.prompts import Prompter
 from evals.results import write_json
 from evals.robustness import write_blank, write_rotations
@@ -30,6 +32,7 @@ from evals.summary import summarise
 from evals.tasks import Task
 
 Row = dict[str, Any]
+NO_MEANS = Means()
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def adjusted(task: Task, options: Options) -> Task:
         DataError: the task cannot be asked so.
     """
     changed: dict[str, Any] = {}
-    if options.num_fewshot is not None:
+    if options.num_fewshot is not None and not task.open_ended:
         changed["num_fewshot"] = options.num_fewshot
     if options.max_tokens is not None:
         changed["max_tokens"] = options.max_tokens
@@ -65,19 +68,15 @@ def adjusted(task: Task, options: Options) -> Task:
     return task.model_copy(update=changed)
 
 
-def why_not(task: Task) -> str | None:
-    """Why a task cannot be scored by options alone; None where it can."""
-    needs = {
-        "rubric": "its open answers are marked by rubric, which needs a judge model",
-        "similarity": "its open answers are compared with references",
-        "numeric": "its answers are numbers within published limits",
-    }
-    if not task.open_ended:
-        return None
-    return f"task '{task.name}' is not scored by choosing options: {needs[task.scoring]}; nothing was asked"
-
-
-def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished) -> Row:
+def run_task(
+    task: Task,
+    engine: Engine,
+    source: Source,
+    folder: Path,
+    options: Options,
+    finished: Finished,
+    means: Means = NO_MEANS,
+) -> Row:
     """Asks every item of ``task``, writes its folder, and returns the task's summary.
 
     All rows are read once before the first is asked, so that a bad one is told at once.
@@ -86,9 +85,8 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         DataError: the data are not there or cannot be used.
         OslerError: the task cannot be scored here.
     """
-    refused = why_not(task)
-    if refused is not None:
-        raise OslerError(refused)
+    if task.open_ended:
+        return _run_open(task, engine, source, folder, options, finished, means)
     free = task.scoring == "generative"
     widths = Counter(len(item.options) for item in items_of(task, source))
     count = widths.total()
@@ -136,6 +134,19 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         write_rotations(task, asked, source, folder)
     if options.blank:
         write_blank(task, engine, prompter, source, folder, finished)
+    return summary_of(folder)
+
+
+def _run_open(
+    task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished, means: Means
+) -> Row:
+    """As ``run_task``, for answers in the model's own words."""
+    steps = run_open(task, engine, source, folder, options.chat, finished, means, _osler_version())
+    with _bar(next(steps), task.name) as bar:
+        for step in steps:
+            bar.update(step)
+    for name in ("rotations", "blank"):
+        (folder / f"{name}.json").unlink(missing_ok=True)
     return summary_of(folder)
 
 

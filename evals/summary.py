@@ -9,6 +9,7 @@ from typing import Any
 
 from corpora.errors import DataError
 from evals.calibration import calibration
+from evals.open_summary import OPEN, summarise_open
 from evals.results import Row, read_items, read_json, read_task
 from evals.stats import majority, mean_interval
 
@@ -31,6 +32,8 @@ def summarise(folder: Path) -> dict[str, Any]:
         DataError: a file is missing or broken, or there are no items.
     """
     task = read_task(folder)
+    if task["scoring"] in OPEN:
+        return summarise_open(folder, task)
     # No text is kept, so that memory stays small.
     items = [
         {key: value for key, value in item.items() if key not in ("id", "question", "options", "text", "prompt_sha256")}

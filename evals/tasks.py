@@ -22,6 +22,7 @@ TASKS = Path(__file__).parent / "tasks"
 SUITES = Path(__file__).parent / "suites"
 
 Scoring = Literal["likelihood", "generative", "numeric", "rubric", "similarity"]
+Judged = Literal["none", "criteria", "statements", "harm", "reference"]
 
 
 class _Block(BaseModel):
@@ -67,6 +68,7 @@ class Task(_Block):
     several: bool = False  # whether several options may be right at once
     scoring: Scoring = "likelihood"
     metric: Literal["accuracy", "exact_set", "graded"] = "accuracy"
+    judged: Judged = "none"  # what a judge model says of an open answer (see ``evals.marking``)
     normalise: Literal["none", "bytes", "unconditional"] = "none"
     num_fewshot: int = Field(default=0, ge=0)
     max_tokens: int = Field(default=1024, gt=0)  # tokens of a freely written answer

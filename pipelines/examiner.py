@@ -11,7 +11,8 @@ from corpora.errors import DataError, OslerError
 from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
 from evals.items import Source
-from evals.run import Options, adjusted, run_task, why_not, write_results
+from evals.marking import Means, why_not
+from evals.run import NO_MEANS, Options, adjusted, run_task, write_results
 from evals.tasks import Task
 from serving.hardware import has_gpu
 from serving.vllm_options import environment
@@ -70,6 +71,7 @@ def examine_tasks(
     out: Path,
     suite: str | None,
     told: Callable[[str], None],
+    means: Means = NO_MEANS,
 ) -> dict[str, Any]:
     """Runs the tasks and writes ``out``; of several, those that cannot be run are listed in the results with the reason.
 
@@ -83,7 +85,7 @@ def examine_tasks(
         for task in tasks:
             try:
                 summaries[task.name] = run_task(
-                    adjusted(task, options), engine, source, out / task.name, options, finished
+                    adjusted(task, options), engine, source, out / task.name, options, finished, means
                 )
                 for note in summaries[task.name]["notes"]:
                     told(f"{task.name}: {note}")
@@ -93,7 +95,7 @@ def examine_tasks(
                 skipped[task.name] = str(error)
                 told(f"left out: {error}")
             except OslerError as error:
-                if why_not(task) is None or len(tasks) == 1:
+                if why_not(task, means) is None or len(tasks) == 1:
                     raise
                 skipped[task.name] = str(error)
                 told(f"left out: {error}")

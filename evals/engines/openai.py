@@ -27,7 +27,15 @@ class OpenAIEngine:
     name = "openai"
     chunk = 128
 
-    def __init__(self, url: str, model: str, concurrency: int = 16, timeout: float = 600.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        concurrency: int = 16,
+        timeout: float = 600.0,
+        key_env: str = KEY,
+        max_retries: int = MAX_RETRIES,
+    ) -> None:
         """An engine.
 
         Args:
@@ -35,13 +43,15 @@ class OpenAIEngine:
             model: as the server calls it.
             concurrency: requests at once.
             timeout: seconds for one request.
+            key_env: environment variable of the key.
+            max_retries: of a request.
 
         Raises:
             OslerError: the server does not answer, or does not have the model.
         """
-        key = os.environ.get(KEY) or "none"
-        self.client = openai.OpenAI(base_url=url, api_key=key, max_retries=MAX_RETRIES, timeout=timeout)
-        self.url, self.id, self.concurrency = url, model, concurrency
+        key = os.environ.get(key_env) or "none"
+        self.client = openai.OpenAI(base_url=url, api_key=key, max_retries=max_retries, timeout=timeout)
+        self.url, self.id, self.concurrency, self.key_env = url, model, concurrency, key_env
         self._length = "max_tokens"
         known = self._models()
         if known and model not in known:
@@ -83,9 +93,14 @@ class OpenAIEngine:
 
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
-        return self._each(lambda prompt: cut(self._written(prompt, max_tokens, stop), stop).strip(), prompts)
+        return self._each(lambda prompt: cut(self.written(prompt, max_tokens, stop), stop).strip(), prompts)
 
-    def _written(self, prompt: str, max_tokens: int, stop: Sequence[str]) -> str:
+    def written(self, prompt: str, max_tokens: int, stop: Sequence[str]) -> str:
+        """What the server writes on one prompt, or in one conversation as ``render`` gives it.
+
+        Raises:
+            openai.OpenAIError: the server refused, or did not answer after all retries.
+        """
         if not prompt.startswith(CHAT):
             # Four sequences are as many as OpenAI's protocol takes.
             completion = self.client.completions.create(
@@ -98,7 +113,7 @@ class OpenAIEngine:
         except openai.BadRequestError as error:
             if self._length == "max_tokens" and "max_completion_tokens" in str(error):
                 self._length = "max_completion_tokens"  # as OpenAI's reasoning models want it
-                return self._written(prompt, max_tokens, stop)
+                return self.written(prompt, max_tokens, stop)
             raise
         return str(reply.choices[0].message.content or "")
 
@@ -118,7 +133,7 @@ class OpenAIEngine:
 
     def _unusable(self, error: openai.OpenAIError) -> OslerError:
         if isinstance(error, openai.AuthenticationError):
-            return OslerError(f"{self.url} refuses the key in {KEY}: {error}")
+            return OslerError(f"{self.url} refuses the key in {self.key_env}: {error}")
         return OslerError(f"{self.url}: {error}; what was finished is kept: run the same command to go on")
 
 

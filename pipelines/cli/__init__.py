@@ -31,6 +31,7 @@ for _name in (
     "deploy",
     "watch",
     "exam",
+    "judge",
     "compare",
     "serve",
     "talk",

@@ -79,6 +79,11 @@ def compare(
     out.print(shown)
     if any(one["test"] != "exact McNemar" for one in found["comparisons"]):
         out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
+    for one in found["comparisons"]:
+        if one["ungraded"]:
+            out.print(
+                f"{one['task']}, {one['model']}: {one['ungraded']:,} answers have no score in one of the two and are left out"
+            )
     for line in found["left_out"]:
         out.print(f"not compared: {line}", markup=False)
 

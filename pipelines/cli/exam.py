@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from corpora.errors import OslerError
+from pipelines.cli.judge import (
+    AGREEMENTS,
+    AgreementsOption,
+    JudgeConcurrencyOption,
+    JudgeKeyOption,
+    JudgeModelOption,
+    JudgeOption,
+    SimilarityOption,
+    judge_of,
+    means_of,
+)
 from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out
 from pipelines.cli.tasks import show_tasks
+
+if TYPE_CHECKING:
+    from evals.marking import Means
 
 TaskOption = Annotated[
     list[str] | None,
@@ -79,6 +94,12 @@ def evaluate(
     blank: Annotated[
         bool, typer.Option("--blank", help="Also ask without the question: what the options alone give away.")
     ] = False,
+    judge: JudgeOption = None,
+    judge_model: JudgeModelOption = None,
+    judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
+    judge_concurrency: JudgeConcurrencyOption = 8,
+    agreements: AgreementsOption = AGREEMENTS,
+    similarity: SimilarityOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -140,8 +161,11 @@ def evaluate(
             chat,
             output,
             as_json,
+            lambda: means_of(judge_of(judge, judge_model, judge_key_env, judge_concurrency, agreements), similarity),
         )
         return
+    if judge or judge_model or similarity:
+        raise OslerError("a judge and a similarity mark the open answers of a task: name one with --task or --suite")
     if file is not None or mapping:
         raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
     _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
@@ -158,6 +182,7 @@ def _by_tasks(
     chat: bool | None,
     output: Path | None,
     as_json: bool,
+    means: Callable[[], Means],
 ) -> None:
     from evals.items import Source
     from evals.own_file import parse_mapping
@@ -179,13 +204,16 @@ def _by_tasks(
     if read["file"] is not None and not read["file"].is_file():
         raise OslerError(f"{read['file']}: no such file")
     source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"])
+    marked = means()
     engine = engine_of(model, engine_name, url)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
         asked["scoring"] = "generative"  # a chat endpoint gives no log-probabilities of the options
     options = Options(chat=in_chat, **asked)
     folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
-    found = examine_tasks(engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False))
+    found = examine_tasks(
+        engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked
+    )
     page = write_report(folder) if found["tasks"] else None
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
@@ -194,16 +222,39 @@ def _by_tasks(
     for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %"):
         shown.add_column(head, justify="left" if head == "task" else "right")
     results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
-    for name, result in results.items():
+    opened = {name: result for name, result in results.items() if "open" in result}
+    chosen = {name: result for name, result in results.items() if "open" not in result}
+    for name, result in chosen.items():
         interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
         shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority", "unparsed")]
         shown.add_row(name, f"{result['n']:,}", shares[0], interval, *shares[1:])
-    out.print(shown)
-    for name, result in results.items():
+    if chosen:
+        out.print(shown)
+    for name, result in chosen.items():
         for line in _hidden(result):
             out.print(f"{name}: {line}")
+    _show_opened(opened)
     told = f"; report: {page} and .html" if page is not None else ""
     out.print(f"every answer: {folder}{told}", markup=False, soft_wrap=True)
+
+
+def _show_opened(results: dict[str, dict[str, Any]]) -> None:
+    """The table of open answers, and what its scores are made of."""
+    if not results:
+        return
+    from evals.open_report import HEAD, judges, rows, told
+
+    for line in judges(results):
+        out.print(line, markup=False, soft_wrap=True)
+    shown = Table(title="open answers")
+    for head in HEAD:
+        shown.add_column(head, justify="right" if "%" in head or head == "n" else "left")
+    for row in rows(results):
+        shown.add_row(*row)
+    out.print(shown)
+    for name, result in results.items():
+        for line in told(result):
+            out.print(f"{name}: {line}", markup=False, soft_wrap=True)
 
 
 def _hidden(result: dict[str, Any]) -> list[str]:

@@ -57,6 +57,11 @@ def endpoint(script: Script, key: str | None = None) -> Iterator[Endpoint]:
         def log_message(self, *_):
             pass
 
+        def do_GET(self):
+            self.send_response(404)  # it lists no models
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked = Asked(time.monotonic(), body["messages"][0]["content"], body.get("seed", -1), body)

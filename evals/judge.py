@@ -1,0 +1,191 @@
+"""A judge model behind an OpenAI-compatible endpoint: many verdicts at once, each asked once, kept, and never guessed.
+
+A verdict that cannot be read is asked for once more, with a reminder of the form; if that cannot be read either, there is none. A request
+that the server refuses (too long for the judge, or filtered) or fails to answer after all retries has none either, is counted apart, and is asked
+again by the next run. What was answered is kept under a hash of the judge's name, its settings and the prompt, and not of the address, so
+that a run goes on when the judge's server was started anew elsewhere.
+"""
+
+from __future__ import annotations
+
+import collections
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+from tqdm import tqdm
+
+from corpora.errors import OslerError
+from evals.engines.openai import MAX_RETRIES, OpenAIEngine
+from evals.finished import Finished, key_of
+from evals.judge_prompts import KINDS, REMINDER, Kind, Value
+
+KEY = "OSLER_JUDGE_KEY"  # environment variable of the key for the judge's endpoint
+MAX_TOKENS = 2048  # of a verdict with its explanation, as HealthBench's grader has it
+STOP_AFTER = 8  # requests that fail one after another
+
+
+@dataclass(frozen=True)
+class Request:
+    """One judgement that is asked for."""
+
+    kind: Kind
+    prompt: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge said; ``value`` is None where there is no verdict, and ``fault`` then says why."""
+
+    value: Value | None
+    reply: str = ""
+    fault: str = ""  # unparsed, refused or failed
+
+
+@dataclass
+class Judge:
+    """One judge model, and what came of its verdicts so far."""
+
+    url: str
+    model: str
+    key_env: str = KEY
+    concurrency: int = 8
+    timeout: float = 300.0  # seconds for one request
+    max_retries: int = MAX_RETRIES
+    max_tokens: int = MAX_TOKENS
+    agreements: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # by kind of judgement: see ``evals.judge_agreement``
+    _engine: OpenAIEngine | None = field(default=None, repr=False)
+
+    def connect(self) -> None:
+        """Asks the server for its models, so that a wrong address or name is told before hours of answers are written.
+
+        Raises:
+            OslerError: it does not answer, refuses the key, or does not have the model.
+        """
+        if self._engine is None:
+            self._engine = OpenAIEngine(
+                self.url, self.model, self.concurrency, self.timeout, key_env=self.key_env, max_retries=self.max_retries
+            )
+
+    def ask(self, requests: Sequence[Request], finished: Finished, label: str = "judge") -> list[Verdict]:
+        """The verdict on each request, in order.
+
+        Raises:
+            OslerError: the key or the model is refused, or ``STOP_AFTER`` requests failed one after another.
+        """
+        self.connect()
+        keys = [self._key(request) for request in requests]
+        found: dict[str, Verdict] = {}
+        missing: dict[str, Request] = {}
+        for key, request in zip(keys, requests, strict=True):
+            kept = finished.get(key)
+            if kept is not None:
+                found[key] = read(request.kind, kept[0])
+            else:
+                missing[key] = request
+        if missing:
+            found |= self._asked(missing, finished, label)
+        return [found[key] for key in keys]
+
+    def _asked(self, missing: dict[str, Request], finished: Finished, label: str) -> dict[str, Verdict]:
+        found: dict[str, Verdict] = {}
+        faults: list[str] = []  # since the last answer
+        with ThreadPoolExecutor(self.concurrency) as pool:
+            futures: dict[Future[list[str]], str] = {
+                pool.submit(self._replies, one): key for key, one in missing.items()
+            }
+            try:
+                for future in tqdm(as_completed(futures), total=len(futures), desc=label, leave=False, disable=None):
+                    key = futures[future]
+                    try:
+                        replies = future.result()
+                    except _REFUSED as error:
+                        found[key] = Verdict(None, self._said(error), "refused")
+                        continue
+                    except _FAILED as error:
+                        found[key] = Verdict(None, self._said(error), "failed")
+                        faults.append(self._said(error))
+                        if len(faults) >= STOP_AFTER:
+                            raise self._stopped(faults) from error
+                        continue
+                    faults.clear()
+                    finished.put(key, replies, 0.0)
+                    found[key] = read(missing[key].kind, replies)
+            except BaseException as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                if isinstance(error, openai.OpenAIError):
+                    raise self._unusable(error) from error
+                raise
+        return found
+
+    def _replies(self, request: Request) -> list[str]:
+        """The reply, and a second one where the first holds no verdict."""
+        replies = [self._write(request.prompt)]
+        if request.kind.verdict(replies[0]) is None:
+            replies.append(self._write(request.prompt + REMINDER))
+        return replies
+
+    def _write(self, prompt: str) -> str:
+        assert self._engine is not None
+        return self._engine.written(self._engine.render([{"role": "user", "content": prompt}]), self.max_tokens, [])
+
+    def _key(self, request: Request) -> str:
+        return key_of(["judge", self.model, str(self.max_tokens), request.prompt, REMINDER])
+
+    def _stopped(self, faults: list[str]) -> OslerError:
+        told = "; ".join(f"{count} × {fault}" for fault, count in collections.Counter(faults).most_common(3))
+        return OslerError(
+            f"the judge at {self.url} failed {len(faults)} requests one after another ({told}); its verdicts so far are kept: mend the server, or "
+            "ask fewer at once with --judge-concurrency, and run the same command to go on"
+        )
+
+    def _unusable(self, error: openai.OpenAIError) -> OslerError:
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            return OslerError(
+                f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {self._said(error)}"
+            )
+        return OslerError(
+            f"the judge at {self.url}: {self._said(error)}; its verdicts so far are kept: run the same command to go on"
+        )
+
+    def _said(self, error: object) -> str:
+        """An error's message in one short line, without the key should the server repeat it."""
+        key = os.environ.get(self.key_env)
+        text = " ".join(str(error).split())
+        return (text.replace(key, "[key]") if key else text)[:200]
+
+    def told(self, kinds: Sequence[str]) -> dict[str, Any]:
+        """Who judged, in which words and with which agreement with people, for the results."""
+        return {
+            "model": self.model,
+            "max_tokens": self.max_tokens,
+            "kinds": {
+                name: {"prompt_sha256": KINDS[name].sha256, "agreement": self.agreements.get(name)} for name in kinds
+            },
+        }
+
+
+_REFUSED = (openai.BadRequestError, openai.UnprocessableEntityError)
+# After the client's own retries; and a body that is no answer of the protocol.
+_FAILED = (
+    openai.RateLimitError,
+    openai.InternalServerError,
+    openai.ConflictError,
+    openai.APIConnectionError,
+    openai.APIResponseValidationError,
+    AttributeError,
+    IndexError,
+    TypeError,
+    ValueError,
+)
+
+
+def read(kind: Kind, replies: Sequence[str]) -> Verdict:
+    """The verdict in the last of a judge's replies."""
+    value = kind.verdict(replies[-1])
+    return Verdict(value, replies[-1], "" if value is not None else "unparsed")

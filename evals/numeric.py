@@ -1,0 +1,257 @@
+"""The number, date or time that an answer states at its end, and whether it is right within the published limits.
+
+MedCalc-Bench (Khandekar et al. 2024, arXiv:2406.12036) counts a calculation by an equation as right within 5% of the truth, which its rows give
+as a lower and an upper limit, and a score by rules, a date, or a time in weeks and days only when it is the same. An answer that states no one
+value has no value: nothing is taken in its place.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from evals.replies import after_thinking
+
+_MARK = re.compile(
+    r"\b(?:final\s+|correct\s+)?(?:answer|result)\b[\"'*_\s]*(?:\([^()\n]{0,40}\))?\s*(?:is|was|=|:|would be|equals|→)+|(?:最终|正确)?(?:答案|结果)[\"'*_\s]*(?:是|为|:|：)+"
+    r"|\\boxed\s*(?=\{)|<answer>|[\"'](?:final_)?answer[\"']\s*:",
+    re.IGNORECASE,
+)
+_END = re.compile(r"\n|</answer>|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s+[A-Z\n]|\s*$)|。|；")
+_NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+"
+_VALUE = re.compile(
+    rf"(?<![\w.,])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^?\s?\{{?(?P<power>[-+]?\d{{1,2}})\}}?|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w))?(?P<percent>\s?\\?%)?"
+)
+_COMMA = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
+_RANGE = re.compile(rf"(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
+_BOUND = re.compile(
+    r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
+    re.IGNORECASE,
+)
+_DENIED = re.compile(
+    r"^\W*(?:not\b|n't\b|unknown|cannot|unclear|不是|并非|无法)|\b(?:cannot|can't|unable to) be?\b", re.IGNORECASE
+)
+_OUT_OF = re.compile(
+    r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*(?:out of|of|/)\s*(?:a (?:possible|maximum of) )?(\d+)(?![\w./])", re.IGNORECASE
+)
+_WORDS = {
+    word: value
+    for value, word in enumerate(
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
+    )
+} | {word: value for value, word in enumerate("零一二三四五六七八九十")}
+_WORD = re.compile(
+    r"\W*(?:a |an )?(?:total |score )*(?:of )?([a-z]+\b|[零一二三四五六七八九十](?![零一二三四五六七八九十百千]))(?!\s*(?:or|to|and|或|至|到)\b)"
+)
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_DATES = [
+    (re.compile(r"(?<!\d)(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)"), "mdy"),
+    (re.compile(r"(?<!\d)(\d{1,2})-(\d{1,2})-(\d{4})(?!\d)"), "mdy"),
+    (re.compile(r"(?<!\d)(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)"), "ymd"),
+    (re.compile(r"(?<!\d)(\d{4})\s?年\s?(\d{1,2})\s?月\s?(\d{1,2})\s?[日号]"), "ymd"),
+    (re.compile(r"\b([A-Z][a-z]{2,8})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})\b", re.IGNORECASE), "Mdy"),
+    (re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?([A-Z][a-z]{2,8})\.?,?\s+(\d{4})\b", re.IGNORECASE), "dMy"),
+]
+_WEEKS = [
+    re.compile(
+        r"(\d+)[\"']?\s*(?:weeks?|wks?|w|周|星期)[\"']?\s*(?:,|and|&|\+|又|零)?\s*[\"']?(\d+)\s*(?:days?|d|天|日)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"(?<![\d.])(\d{1,2})\s?\+\s?(\d)(?![\d.])"),
+    re.compile(r"[(\[]\s*[\"']?(\d+)[\"']?\s*,\s*[\"']?(\d+)[\"']?\s*[)\]]"),
+]
+_WHOLE_WEEKS = re.compile(r"(?<![\d.])(\d+)\s*(?:weeks?|wks?|周)(?!\s*[\d,+])", re.IGNORECASE)
+MATH = re.compile(r"\\(?:text|mathrm|mathbf)\s?\{([^{}]*)\}|[{}$*`]|\\[,;! ]|\\boxed")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What number or date is right."""
+
+    form: str  # decimal, integer, date or weeks
+    truth: str
+    low: str
+    high: str
+
+
+def stated(answer: str, form: str) -> float | datetime.date | tuple[int, int] | None:
+    """What an answer states at its end.
+
+    Args:
+        answer: the reply, thoughts and all.
+        form: ``decimal``, ``integer``, ``date``, or ``weeks`` for a time in weeks and days.
+
+    Returns:
+        The number, the date, or weeks and days; None where it states none, several, a range, or a bound.
+    """
+    text = after_thinking(answer)
+    if not text:
+        return None
+    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-")
+    marks = list(_MARK.finditer(text))
+    if not marks:
+        return _whole(_plain(text), form)
+    said = text[marks[-1].end() :].lstrip(" \t\n*:\"'")
+    if form in ("date", "weeks"):
+        return _value(_plain(said[:200]), form)
+    return _value(_plain(_END.split(said)[0]), form)
+
+
+def right(answer: str, limits: Limits) -> bool | None:
+    """Whether what an answer states is right; None where it states nothing.
+
+    A percentage counts as it stands and as a share, as the published code takes it.
+    """
+    found = stated(answer, limits.form)
+    if found is None:
+        return None
+    if limits.form in ("date", "weeks"):
+        return found == _truth(limits.truth, limits.form)
+    assert isinstance(found, float)
+    low, high = sorted((float(limits.low), float(limits.high)))
+    if limits.form == "integer":
+        low = high = float(limits.truth)
+    near = 1e-9 * max(1.0, abs(high))  # 0.1 + 0.2 is 0.3
+    values = [found, found / 100] if limits.form == "decimal" and _percentage(answer) else [found]
+    return any(low - near <= value <= high + near for value in values)
+
+
+def check_limits(limits: Limits) -> None:
+    """Raises ValueError when the published truth or its limits cannot be read."""
+    if limits.form in ("date", "weeks"):
+        _truth(limits.truth, limits.form)
+        return
+    for text in (limits.truth, limits.low, limits.high):
+        try:
+            float(text)
+        except ValueError as error:
+            raise ValueError(f"'{text}' is not a number, as the truth and its limits must be") from error
+
+
+def _truth(text: str, form: str) -> datetime.date | tuple[int, int]:
+    found = _date(text) if form == "date" else _weeks(text)
+    if found is None:
+        raise ValueError(f"'{text}' is not a {'date' if form == 'date' else 'time in weeks and days'}")
+    return found
+
+
+def _percentage(answer: str) -> bool:
+    text = unicodedata.normalize("NFKC", after_thinking(answer) or "")
+    marks = list(_MARK.finditer(text))
+    return "%" in _END.split(text[marks[-1].end() :] if marks else text)[0]
+
+
+def _plain(text: str) -> str:
+    """The text without markup, and with decimal commas as points."""
+    text = MATH.sub(lambda found: found[1] or "", text)
+    return _COMMA.sub(r"\1.\2", text.replace("\\%", "%"))
+
+
+def _whole(text: str, form: str) -> float | datetime.date | tuple[int, int] | None:
+    """The value of a reply that does not say which is its answer: it must hold one alone."""
+    if form == "date":
+        dates = {found for part in re.split(r"[\n;]", text) if (found := _date(part)) is not None}
+        return dates.pop() if len(dates) == 1 and text.count("\n") < 3 else None
+    if form == "weeks":
+        return _weeks(text) if len(text) < 80 else None
+    last = text.strip().splitlines()[-1].rpartition("=")
+    if last[1]:
+        return _value(last[2], form)
+    numbers = _VALUE.findall(text)
+    words = len(text.split())
+    return (
+        _value(text, form)
+        if len(numbers) == 1 or (words <= 2 and not numbers) or _OUT_OF.fullmatch(text.strip(" ."))
+        else None
+    )
+
+
+def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | None:
+    if form == "date":
+        return _date(text)
+    if form == "weeks":
+        return _weeks(text)
+    if _DENIED.search(text):
+        return None
+    text = text.rpartition("=")[2] if "=" in text else text
+    text = re.sub(r"(?<=\d)\s*±.*", "", text)
+    if form == "integer" and (found := _OUT_OF.search(text)) is not None:
+        return None if _BOUND.search(text[: found.start()]) else float(found[1])
+    first = _VALUE.search(text)
+    if first is None:
+        word = _WORD.match(text.lower())
+        return float(_WORDS[word[1]]) if word is not None and word[1] in _WORDS else None
+    # A range, a bound, or a choice of two is no one value.
+    span = _RANGE.search(text)
+    if (span is not None and span.start() <= first.start()) or _BOUND.search(text[: first.start()]):
+        return None
+    if re.match(r"\s?/\s?\d", text[first.end() :]):  # 120/80, 1/2
+        return None
+    value = float(first["value"].replace(",", ""))
+    power = first["power"] or first["exp"]
+    return value * 10 ** int(power) if power else value
+
+
+def _date(text: str) -> datetime.date | None:
+    for pattern, order in _DATES:
+        found = pattern.search(text)
+        if found is None:
+            continue
+        parts = dict(zip(order.lower(), found.groups(), strict=True))
+        if not parts["m"].isdigit():
+            month = next(
+                (n for n, name in enumerate(_MONTHS, start=1) if name.startswith(parts["m"].lower()[:3])), None
+            )
+            if month is None or not _MONTHS[month - 1].startswith(parts["m"].lower()):
+                continue
+            parts["m"] = str(month)
+        try:
+            return datetime.date(int(parts["y"]), int(parts["m"]), int(parts["d"]))
+        except ValueError:
+            return None
+    return None
+
+
+def _weeks(text: str) -> tuple[int, int] | None:
+    for pattern in _WEEKS:
+        if (found := pattern.search(text)) is not None:
+            return int(found[1]), int(found[2])
+    found = _WHOLE_WEEKS.search(text)
+    return (int(found[1]), 0) if found is not None else None

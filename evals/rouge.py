@@ -1,0 +1,45 @@
+"""ROUGE of an answer against one or several references, in any language.
+
+The computation is that of ``rouge_score`` (Google's reimplementation of Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries"),
+whose own tokenizer drops all but the letters a to z and digits. It is used for English, with Porter's stemmer as MultiMedQA-style comparisons
+have it; for other languages words and single Chinese characters count, as ``corpora.curate.units`` cuts them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from rouge_score import rouge_scorer, tokenizers
+
+from corpora.curate.units import units
+
+TYPES = ("rouge1", "rouge2", "rougeL")
+
+
+class Units(tokenizers.Tokenizer):  # type: ignore[misc]
+    """Words of any script and single Chinese characters, without case, width, accents and punctuation."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """The text's units."""
+        return units(text)
+
+
+@functools.cache
+def _scorer(language: str) -> Any:
+    if language == "en":
+        return rouge_scorer.RougeScorer(list(TYPES), use_stemmer=True)
+    return rouge_scorer.RougeScorer(list(TYPES), tokenizer=Units())
+
+
+def rouge(answer: str, references: Sequence[str], language: str = "en") -> dict[str, float]:
+    """F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each by the reference that gives the most.
+
+    Raises:
+        ValueError: there is no reference.
+    """
+    if not references:
+        raise ValueError("ROUGE needs a reference")
+    found = _scorer(language).score_multi(list(references), answer)
+    return {name: float(found[name].fmeasure) for name in TYPES}

@@ -1,0 +1,145 @@
+"""The judge of open answers: how it is named on the command line, and the command that measures its agreement with people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from corpora.errors import OslerError
+from pipelines.cli.options import JsonOption, app, out
+
+if TYPE_CHECKING:
+    from evals.judge import Judge
+    from evals.marking import Means
+
+AGREEMENTS = Path("runs/judges")
+
+JudgeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge", help="An OpenAI-compatible server whose model marks open answers, as http://127.0.0.1:8001/v1."
+    ),
+]
+JudgeModelOption = Annotated[str | None, typer.Option("--judge-model", help="The judge's name on that server.")]
+JudgeKeyOption = Annotated[
+    str, typer.Option("--judge-key-env", help="Environment variable that holds the key for the judge's server.")
+]
+JudgeConcurrencyOption = Annotated[
+    int, typer.Option("--judge-concurrency", min=1, help="Requests to the judge at once.")
+]
+AgreementsOption = Annotated[
+    Path, typer.Option("--agreements", help="Folder of the agreements that `osler judge-agreement` has measured.")
+]
+SimilarityOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--similarity",
+        help="Folder of a local model by whose embeddings long answers are compared with their references (BERTScore's formula).",
+    ),
+]
+
+
+def judge_of(url: str | None, model: str | None, key_env: str, concurrency: int, agreements: Path) -> Judge | None:
+    """The judge that the command line names, with what is known of it; None where it names none.
+
+    Raises:
+        OslerError: only one of address and name is given.
+    """
+    if url is None and model is None:
+        return None
+    if url is None or model is None:
+        raise OslerError("a judge is named by both its server and its model: --judge URL --judge-model NAME")
+    from evals.judge import Judge
+    from evals.judge_agreement import known
+
+    judge = Judge(url, model, key_env, concurrency)
+    judge.agreements = known(judge, agreements)
+    return judge
+
+
+def means_of(judge: Judge | None, similarity: Path | None) -> Means:
+    """What open answers are marked with.
+
+    Raises:
+        OslerError: the model for the similarity cannot be loaded.
+    """
+    from evals.marking import Means
+
+    if similarity is None:
+        return Means(judge)
+    from evals.similarity import Similarity
+
+    return Means(judge, Similarity(similarity))
+
+
+@app.command("judge-agreement")
+def judge_agreement(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="Judgements with people's labels: HealthBench's meta-evaluation, K-QA's annotated statements, or rows of your own with "
+            "`question`, `answer`, `criterion` and `label`."
+        ),
+    ],
+    judge: JudgeOption = None,
+    judge_model: JudgeModelOption = None,
+    judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
+    judge_concurrency: JudgeConcurrencyOption = 8,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            "--kind",
+            help="Of rows of your own: `criterion`, `entails`, `contradicts`, `harm` (1 to 5) or `reference` (1 to 4).",
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many rows.")] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the figures, where `osler eval --judge` finds them.")
+    ] = AGREEMENTS,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well a judge model agrees with people: macro-F1 and Cohen's kappa with intervals, and how many of its verdicts cannot be read.
+
+    The figures go with every later score of this judge in this wording. A run that was stopped goes on when the same command is given again.
+
+    Example: `osler judge-agreement 2025-05-07-06-14-12_oss_meta_eval.jsonl --judge http://127.0.0.1:8001/v1 --judge-model qwen3-32b`
+    """
+    from evals.finished import Finished
+    from evals.judge_agreement import labelled, measure, save
+    from evals.judge_prompts import KINDS
+
+    asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, output)
+    if asked is None:
+        raise OslerError("name the judge with --judge URL --judge-model NAME")
+    if kind is not None and kind not in KINDS:
+        raise OslerError(f"--kind is one of {', '.join(KINDS)}, not '{kind}'")
+    groups = labelled(file, kind, limit)
+    found, paths = [], []
+    with Finished(output / ".finished.sqlite") as finished:
+        for name, items in groups.items():
+            found.append(measure(asked, KINDS[name], items, file, finished))
+            paths.append(save(found[-1], output))
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    shown = Table(title=f"{asked.model} against the labels of {file.name}")
+    for head in ("judgement", "n", "labels", "unparsed", "macro-F1 (95%)", "kappa (95%)", "people: macro-F1, kappa"):
+        shown.add_column(head, justify="left" if head == "judgement" else "right")
+    for one in found:
+        cells = [
+            f"{one[name]['value']:.3f} ({one[name]['low']:.3f} to {one[name]['high']:.3f})"
+            if one[name]
+            else "undefined"
+            for name in ("macro_f1", "kappa")
+        ]
+        people = one["humans"]
+        among = f"{people['macro_f1']:.3f}, {people['kappa']:.3f}" if people and people["kappa"] is not None else "–"
+        lost = one["unparsed"] + one["refused"] + one["failed"]
+        shown.add_row(one["kind"], f"{one['n']:,}", f"{one['pairs']:,}", f"{lost:,}", *cells, among)
+    out.print(shown)
+    for path in paths:
+        out.print(f"written: {path}", markup=False, soft_wrap=True)
