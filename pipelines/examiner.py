@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from corpora.errors import DataError, OslerError
 from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
@@ -16,26 +18,37 @@ from evals.tasks import Task
 from serving.hardware import has_gpu
 from serving.server import environment
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EngineName = Literal["transformers", "vllm", "openai"]
 CACHE = ".finished.sqlite"
 # As the server has it (``serving.server``): the worker in this process, and no compiling for one exam.
 ON_A_PROCESSOR = {"enforce_eager": True, "distributed_executor_backend": "uni", "max_num_seqs": 128}
 
 
-def engine_of(model: str, name: EngineName, url: str | None) -> Engine:
+def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto") -> Engine:
     """The engine that asks ``model``.
+
+    Args:
+        model: a folder, a hub's id or a bundled model; the server's name for it with ``url``.
+        name: of the engine.
+        url: of a server.
+        dtype: number format of a model in this process: float32, bfloat16 or float16; auto for what runs fastest here.
 
     Raises:
         OslerError: the model or the server cannot be used, or ``name`` and ``url`` do not go together.
     """
+    if dtype not in (*DTYPES, "auto"):
+        raise OslerError(f"--dtype is {', '.join(DTYPES)} or auto, not '{dtype}'")
     if name == "openai":
+        if dtype != "auto":
+            raise OslerError("--dtype is of a model in this process; a server chooses its own")
         if url is None:
             raise OslerError("--engine openai asks a server that already runs: name its address with --url")
         from evals.engines.openai import OpenAIEngine
 
         return OpenAIEngine(url, model)
-    from pipelines import training
     from pipelines.config import resolve_model
+    from pipelines.loading import load_model, load_tokenizer
 
     folder = Path(resolve_model(model))
     fingerprint = weights_fingerprint(folder)
@@ -43,11 +56,11 @@ def engine_of(model: str, name: EngineName, url: str | None) -> Engine:
         from evals.engines.vllm import VllmEngine
 
         os.environ.update(environment())
-        return VllmEngine(folder, model, fingerprint, **({} if has_gpu() else ON_A_PROCESSOR))
+        return VllmEngine(folder, model, fingerprint, dtype=dtype, **({} if has_gpu() else ON_A_PROCESSOR))
     from evals.engines.transformers import TransformersEngine
 
-    tokenizer = training.load_tokenizer(folder)
-    loaded = training.load_model(folder, training=False)
+    tokenizer = load_tokenizer(folder)
+    loaded = load_model(folder, training=False, **({"dtype": DTYPES[dtype]} if dtype != "auto" else {}))
     return TransformersEngine(loaded.to("cuda") if has_gpu() else loaded, tokenizer, model, fingerprint)
 
 

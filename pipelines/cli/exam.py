@@ -72,6 +72,13 @@ def evaluate(
         ),
     ] = None,
     url: UrlOption = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Number format of a model in this process: `float32`, `bfloat16`, `float16`, or `auto` for what runs fastest here. In 16 bits "
+            "some choices between options that are nearly alike depend on the machine and the batch."
+        ),
+    ] = "auto",
     rotations: Annotated[
         bool,
         typer.Option("--rotations", help="Also ask with the options in each cyclic order: flip rate and worst case."),
@@ -117,10 +124,10 @@ def evaluate(
         return
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
-    from pipelines import training
+    from pipelines.loading import quiet
     from serving.hardware import use_processor_well
 
-    training.quiet()
+    quiet()
     use_processor_well()
     if task or suite:
         _by_tasks(
@@ -129,6 +136,7 @@ def evaluate(
             suite,
             engine or ("openai" if url else "transformers"),
             url,
+            dtype,
             {"file": file, "mapping": mapping or [], "data": data, "limit": limit},
             {
                 "num_fewshot": num_fewshot,
@@ -153,6 +161,7 @@ def _by_tasks(
     suite: str | None,
     engine_name: str,
     url: str | None,
+    dtype: str,
     read: dict[str, Any],
     asked: dict[str, Any],
     chat: bool | None,
@@ -179,7 +188,7 @@ def _by_tasks(
     if read["file"] is not None and not read["file"].is_file():
         raise OslerError(f"{read['file']}: no such file")
     source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"])
-    engine = engine_of(model, engine_name, url)  # type: ignore[arg-type]
+    engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
         asked["scoring"] = "generative"  # a chat endpoint gives no log-probabilities of the options

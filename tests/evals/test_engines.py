@@ -13,7 +13,7 @@ from corpora.errors import OslerError
 from evals.engines import weights_fingerprint
 from evals.engines.openai import OpenAIEngine, tail_log_prob
 from evals.engines.transformers import TransformersEngine
-from evals.score import tokenized
+from evals.tokens import tokenized
 from pipelines import training
 
 PAIRS = [
@@ -37,7 +37,7 @@ def one_by_one(model, tokenizer, before: str, after: str) -> float:
 
 @pytest.fixture(scope="module")
 def engine(base_model: Path) -> TransformersEngine:
-    model = training.load_model(base_model, training=False)
+    model = training.load_model(base_model, training=False, dtype=torch.float32)
     return TransformersEngine(model, training.load_tokenizer(base_model), "base", weights_fingerprint(base_model))
 
 
