@@ -132,6 +132,7 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
         "",
     ]
     lines += [line for note in task.get("notes") or [] for line in (f"- {plain(str(note))}", "")]
+    lines += _error_lists(task, found)
     if len(found.get("subjects", {})) > 1:
         shown = [
             Dot(f"{key} ({one['n']:,})", one["accuracy"], one["low"], one["high"], found["chance"])
@@ -151,6 +152,19 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", prompt)), default=0))
         lines += ["### The first prompt", "", fence, prompt[:3000], fence, ""]
     return lines
+
+
+def _error_lists(task: Row, found: Row) -> list[str]:
+    """By which lists items count as known errors, with what these looked at."""
+    lists = task.get("key_errors") or []
+    if not lists or not found.get("key_errors"):
+        return []
+    return [
+        f"Known errors of the key, the question or the options: {found['key_errors']:,} of {found['n']:,} items.",
+        "",
+        *(f"- {plain(str(one['title']))}: {plain(str(one['source']))}. {plain(str(one['about']))}" for one in lists),
+        "",
+    ]
 
 
 def _sources(task: Row) -> str:
@@ -228,13 +242,20 @@ def _mistakes(folder: Path) -> list[str]:
     lines = [f"### {'Confidently wrong' if sure else 'Wrong answers'}", ""]
     for confidence, _, item in worst:
         told = f" ({percent(confidence)}% sure)" if item.get("scores") else ""
-        note = " The key of this item is a known error." if item.get("key_error") else ""
+        note = _known_error(item)
         lines += [f"**{plain(str(item['id']))}**{told}.{note} {plain(str(item.get('question', '')))}", ""]
         lines += [f"- {_option(place, option, item)}" for place, option in enumerate(item["options"])]
         if item["chosen"] is None and item.get("text") is not None:
             lines += ["", f"No choice was found in: {plain(str(item['text']), 300) or '(nothing)'}"]
         lines += [""]
     return lines
+
+
+def _known_error(item: Row) -> str:
+    wrong = item.get("key_error")
+    if not wrong:
+        return ""
+    return f" **Known error of this item**: {plain(wrong)}." if isinstance(wrong, str) else " The key of this item is a known error."
 
 
 def _option(place: int, option: Any, item: Row) -> str:

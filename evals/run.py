@@ -23,6 +23,7 @@ from evals.asking import Asked, Given, choice_of
 from evals.engines import Engine
 from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
+from evals.known_errors import known_errors
 from evals.prompts import Prompter
 from evals.results import write_json
 from evals.robustness import write_blank, write_rotations
@@ -96,12 +97,13 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
     prompter = Prompter(task, engine.render if options.chat else None, examples, free)
     asked = Asked(engine, prompter, finished)
     folder.mkdir(parents=True, exist_ok=True)
-    chance, first = 0.0, ""
+    chance, first, wrong = 0.0, "", 0
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
             prompt = prompter.prompt(item)
             first = first or prompt
             chance += _chance(item, task)
+            wrong += bool(item.meta.get("key_error"))
             stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
             bar.update()
     origin = provenance(task, source)
@@ -122,7 +124,11 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         "n": count,
         "published_n": task.data.published,
         "limit": source.limit,
-        "notes": _notes(task, source, widths),
+        "notes": _notes(task, source, widths) + _unmatched(source, wrong),
+        "key_errors": [
+            {"title": one.title, "source": one.source, "about": one.about}
+            for one in known_errors(task.name, source.key_errors).lists
+        ],
         "chance": chance / count,
         "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
         "settings": engine.settings,
@@ -150,6 +156,10 @@ def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
         seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
         notes.append(f"the published items have {task.options} options each, and those read: {seen}")
     return notes
+
+
+def _unmatched(source: Source, wrong: int) -> list[str]:
+    return [f"none of the items is in {source.key_errors}"] if source.key_errors is not None and not wrong else []
 
 
 def summary_of(folder: Path) -> Row:
@@ -189,7 +199,7 @@ def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
         "score": 1.0 if right else 0.0,
         "scores": given.scores,
         "text": given.text,
-        "key_error": item.id in task.key_errors,
+        "key_error": item.meta.get("key_error", ""),
         "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
     }
 

@@ -86,6 +86,12 @@ def evaluate(
     blank: Annotated[
         bool, typer.Option("--blank", help="Also ask without the question: what the options alone give away.")
     ] = False,
+    key_errors: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-errors", help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -137,7 +143,7 @@ def evaluate(
             engine or ("openai" if url else "transformers"),
             url,
             dtype,
-            {"file": file, "mapping": mapping or [], "data": data, "limit": limit},
+            {"file": file, "mapping": mapping or [], "data": data, "limit": limit, "key_errors": key_errors},
             {
                 "num_fewshot": num_fewshot,
                 "scoring": scoring,
@@ -187,7 +193,7 @@ def _by_tasks(
         raise OslerError("--map says what the fields of --file are; name the file too")
     if read["file"] is not None and not read["file"].is_file():
         raise OslerError(f"{read['file']}: no such file")
-    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"])
+    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
     engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
