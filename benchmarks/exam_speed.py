@@ -231,7 +231,7 @@ def write(rows: list[Row], given: argparse.Namespace) -> None:
         "# Wall time of an exam beside lm-eval",
         "",
         f"Made by `benchmarks/exam_speed.py` on {about['cores']} cores of {about['processor']}. Both commands whole, from start to written results, in "
-        f"turns; the median of {given.repeats}. \"Start\" is the time of a run over {FEW} items, which both totals hold. lm-eval 0.4.13, hf engine, its "
+        f'turns; the median of {given.repeats}. "Start" is the time of a run over {FEW} items, which both totals hold. lm-eval 0.4.13, hf engine, its '
         "defaults. `auto` is bfloat16 here on both sides: the models are stored so, and the processor has units for it.",
         "",
         "| model | exam | n | number format | osler, s | lm-eval, s | ratio | start of both, s | same choice | accuracy of both, % |",

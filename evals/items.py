@@ -82,7 +82,7 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
 
 
 def examples_of(task: Task, source: Source, count: int) -> list[ExamItem]:
-    """The first ``count`` items of the few-shot part.
+    """The first ``count`` items of the few-shot part; of each group where the task takes them by group.
 
     Raises:
         DataError: there is no such part, or it has fewer items.
@@ -91,7 +91,13 @@ def examples_of(task: Task, source: Source, count: int) -> list[ExamItem]:
         return []
     if not task.data.fewshot:
         raise DataError(f"task '{task.name}' names no examples (data.fewshot); ask it with --num-fewshot 0")
-    found = list(itertools.islice(_catalogued(task, source, task.data.fewshot, task.data.fewshot_where), count))
+    try:
+        items = _catalogued(task, source, task.data.fewshot, task.data.fewshot_where)
+        found = list(items if task.data.fewshot_by else itertools.islice(items, count))
+    except DataError as error:
+        raise DataError(
+            f"{error}. These are the examples before each question; --num-fewshot 0 asks without"
+        ) from error
     if len(found) < count:
         raise DataError(f"task '{task.name}': {count} examples are asked for, and its few-shot part has {len(found)}")
     return found

@@ -255,7 +255,11 @@ def _known_error(item: Row) -> str:
     wrong = item.get("key_error")
     if not wrong:
         return ""
-    return f" **Known error of this item**: {plain(wrong)}." if isinstance(wrong, str) else " The key of this item is a known error."
+    return (
+        f" **Known error of this item**: {plain(wrong)}."
+        if isinstance(wrong, str)
+        else " The key of this item is a known error."
+    )
 
 
 def _option(place: int, option: Any, item: Row) -> str:

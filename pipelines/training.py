@@ -14,7 +14,6 @@ import torch
 import transformers
 from rich.console import Console
 from transformers import (
-    PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import transformers
 
+from evals.continuations import continuation_log_probs
 from evals.engines import cut, in_own_template
 from evals.generate import greedy_answers
-from evals.continuations import continuation_log_probs
 
 MOST_AT_ONCE = 64  # prompts that are continued together
 ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.continuations``)

@@ -89,7 +89,8 @@ def evaluate(
     key_errors: Annotated[
         Path | None,
         typer.Option(
-            "--key-errors", help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists."
+            "--key-errors",
+            help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists.",
         ),
     ] = None,
     output: Annotated[
