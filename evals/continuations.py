@@ -167,7 +167,7 @@ def _tail_log_probs(model: Any, rows: Sequence[_Row], start: list[int], past: An
     lengths = torch.tensor([len(row.head) - len(start) for row in rows], device=device)
     width = int(lengths.max())
     heads = torch.tensor([row.head[len(start) :] + [0] * (len(start) + width - len(row.head)) for row in rows])
-    ends, at = lengths.sub(1).unique(return_inverse=True)
+    ends, at = torch.unique(lengths - 1, return_inverse=True)
     owners = torch.tensor([number for number, row in enumerate(rows) for _ in row.tails], device=device)
     tails = [tail for row in rows for tail in row.tails]
     longer = torch.tensor([number for number, tail in enumerate(tails) if len(tail) > 1], device=device)

@@ -11,6 +11,7 @@ from typing import Any
 from corpora.page import percent, table, write_page
 from corpora.records import LETTERS
 from evals.calibration import probabilities
+from evals.contamination import in_words
 from evals.plots import Dot, dots, reliability
 from evals.results import Row, read_items, read_json, read_task, task_folders
 from evals.summary import summarise
@@ -101,6 +102,9 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
         "known key errors",
         "without those, %",
     ]
+    if any("contamination" in found for found in summaries.values()):
+        head += ["in training text", "without those, % (95% interval)"]
+        rows = [row + _touched(found) for row, found in zip(rows, summaries.values(), strict=True)]
     lines = ["## Tasks", "", table(head, rows), ""]
     lines += [
         "Majority: what one scores who always names the commonest key. Unparsed: answers in which no choice was found; they count as wrong."
@@ -116,6 +120,34 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
         *lines,
         *_picture(out, "tasks", dots(drawn, "Accuracy by task"), "Accuracy by task with 95% intervals and chance"),
     ]
+
+
+def _touched(found: Row) -> list[str]:
+    """How many items stand in the training text, and the score on the others."""
+    seen = found.get("contamination")
+    if seen is None:
+        return ["not looked for", "–"]
+    if seen["status"] == "unknown":
+        return ["training data unknown", "–"]
+    told = f"{seen['touched']:,} ({percent(seen['share'])}%)" + (
+        "; rest of the training data unknown" if seen["unknown"] else ""
+    )
+    clean = seen["clean"]
+    return [told, f"{_interval(clean)}, n {clean['n']:,}" if seen["touched"] and clean else "–"]
+
+
+def _contamination(found: Row) -> list[str]:
+    """Where the items were looked for, and the first that were found."""
+    seen = found.get("contamination")
+    if seen is None:
+        return []
+    lines = ["### In the training text", "", f"{plain(in_words(seen), 3000)}.", ""]
+    lines += [
+        f"- {plain(str(one['item']))} in {plain(str(one['record']))} ({plain(str(one['corpus']))}), {percent(one['share'])}% of the question"
+        for one in seen["examples"]
+    ]
+    more = (seen["touched"] or 0) - len(seen["examples"])
+    return [*lines, *([f"- and {more:,} more"] if more > 0 else []), ""]
 
 
 def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str]:
@@ -146,6 +178,7 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
     if "ece" in found:
         lines += _calibration(out, name, found)
     lines += _other_forms(out, name, found)
+    lines += _contamination(found)
     lines += _mistakes(folder)
     if task.get("prompt_example"):
         prompt = str(task["prompt_example"])

@@ -43,6 +43,7 @@ class Options:
     max_tokens: int | None = None  # of a freely written answer; None: the task's own
     rotations: bool = False
     blank: bool = False
+    contamination: bool = False  # look for the items in the model's training text
 
 
 def adjusted(task: Task, options: Options) -> Task:
@@ -136,7 +137,7 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         "seconds": asked.seconds,
     }
     write_json(folder / "task.json", about)
-    for name in ("rotations", "blank"):  # of an earlier run, which may have been asked in another way
+    for name in ("rotations", "blank", "contamination"):  # of an earlier run, which may have been asked in another way
         (folder / f"{name}.json").unlink(missing_ok=True)
     if options.rotations:
         write_rotations(task, asked, source, folder)

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import torch
 
 from corpora.errors import DataError, OslerError
+from evals.contamination import TrainingText, write_contamination
 from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
 from evals.items import Source
-from evals.run import Options, adjusted, run_task, why_not, write_results
+from evals.run import Options, adjusted, run_task, summary_of, why_not, write_results
 from evals.tasks import Task
 from serving.hardware import has_gpu
 from serving.server import environment
@@ -83,8 +84,19 @@ def examine_tasks(
     out: Path,
     suite: str | None,
     told: Callable[[str], None],
+    trained_on: Callable[[], TrainingText] | None = None,
 ) -> dict[str, Any]:
     """Runs the tasks and writes ``out``; of several, those that cannot be run are listed in the results with the reason.
+
+    Args:
+        engine: who is asked.
+        tasks: what is asked.
+        source: where the items are read.
+        options: how they are asked.
+        out: folder of the results.
+        suite: what the tasks are together.
+        told: takes notes for the user.
+        trained_on: what the model was trained on, if the items are to be looked for in it.
 
     Raises:
         OslerError: none of the tasks can be run.
@@ -111,6 +123,10 @@ def examine_tasks(
                 skipped[task.name] = str(error)
                 told(f"left out: {error}")
             write_results(out, engine, suite, summaries, skipped)
+    if summaries and trained_on is not None:
+        asked = {out / task.name: task for task in tasks if task.name in summaries}
+        write_contamination(asked, source, trained_on())
+        summaries = {name: summary_of(out / name) for name in summaries}
     if not summaries:
         raise OslerError(f"none of the tasks could be run: {'; '.join(skipped.values())}")
     return write_results(out, engine, suite, summaries, skipped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,6 +87,13 @@ def evaluate(
     blank: Annotated[
         bool, typer.Option("--blank", help="Also ask without the question: what the options alone give away.")
     ] = False,
+    contamination: Annotated[
+        bool,
+        typer.Option(
+            "--contamination",
+            help="Also look for the items in the model's training text, as its manifests name it, and score the others alone. Reads all of that text.",
+        ),
+    ] = False,
     key_errors: Annotated[
         Path | None,
         typer.Option(
@@ -151,6 +159,7 @@ def evaluate(
                 "max_tokens": max_tokens,
                 "rotations": rotations,
                 "blank": blank,
+                "contamination": contamination,
             },
             chat,
             output,
@@ -200,8 +209,20 @@ def _by_tasks(
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
         asked["scoring"] = "generative"  # a chat endpoint gives no log-probabilities of the options
     options = Options(chat=in_chat, **asked)
+    trained_on = None
+    if options.contamination:
+        from evals.contamination import TrainingText
+        from pipelines.trained_on import training_text
+
+        trained_on = (
+            partial(training_text, model, read["data"])
+            if engine.name != "openai"
+            else partial(TrainingText, {}, ["a server does not say what its model was trained on"])
+        )
     folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
-    found = examine_tasks(engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False))
+    found = examine_tasks(
+        engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), trained_on
+    )
     page = write_report(folder) if found["tasks"] else None
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
@@ -217,13 +238,13 @@ def _by_tasks(
     out.print(shown)
     for name, result in results.items():
         for line in _hidden(result):
-            out.print(f"{name}: {line}")
+            out.print(f"{name}: {line}", markup=False, soft_wrap=True)
     told = f"; report: {page} and .html" if page is not None else ""
     out.print(f"every answer: {folder}{told}", markup=False, soft_wrap=True)
 
 
 def _hidden(result: dict[str, Any]) -> list[str]:
-    """What the rotations and the blanked questions of a task gave, in words."""
+    """What the rotations, the blanked questions and the search of the training text gave, in words."""
     lines = []
     turned = result.get("rotations", {})
     if "skipped" in turned:
@@ -238,6 +259,10 @@ def _hidden(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"without the question {100 * blank['share']:.1f}% right ({100 * blank['low']:.1f} to {100 * blank['high']:.1f})"
         )
+    if "contamination" in result:
+        from evals.contamination import in_words
+
+        lines.append(in_words(result["contamination"]))
     return lines
 
 
