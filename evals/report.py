@@ -11,7 +11,9 @@ from typing import Any
 from corpora.page import percent, table, write_page
 from corpora.records import LETTERS
 from evals.calibration import probabilities
+from evals.compare import compare
 from evals.contamination import in_words
+from evals.forgetting import beside_base
 from evals.plots import Dot, dots, reliability
 from evals.results import Row, read_items, read_json, read_task, task_folders
 from evals.summary import summarise
@@ -27,10 +29,15 @@ def plain(text: str, most: int = 700) -> str:
     return _MARKDOWN.sub(r"\\\1", html.escape(text, quote=False))
 
 
-def write_report(out: Path) -> Path:
+def write_report(out: Path, base: Path | None = None) -> Path:
     """Writes ``report.md``, ``report.html`` and the plots to a results folder; returns the first.
 
+    Args:
+        out: the results folder.
+        base: that of the model's own base, to be held beside it.
+
     Raises:
+        OslerError: the base sat no task that this model sat, or other items.
         DataError: there are no results, or a file is broken.
     """
     folders = task_folders(out)
@@ -42,6 +49,8 @@ def write_report(out: Path) -> Path:
     model = results.get("model") or next(iter(tasks.values()))["model"]
     lines = [f"# Exam of {plain(str(model['id']))}", "", _about(results, tasks, model), ""]
     lines += _overview(out, summaries)
+    if base is not None:
+        lines += beside_base(compare([base, out], own_prompts=True))
     for reason in [f"{name}: {why}" for name, why in (results.get("skipped") or {}).items()]:
         lines += [f"Not asked: {plain(reason)}", ""]
     for name, folder in folders.items():

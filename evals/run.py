@@ -114,6 +114,7 @@ def run_task(task: Task, engine: Engine, source: Source, folder: Path, options: 
         "version": task.version,
         "language": task.language,
         "metric": task.metric,
+        "general": task.general,
         "scoring": task.scoring,
         "normalise": task.normalise,
         "num_fewshot": task.num_fewshot,

@@ -42,6 +42,7 @@ def compare(
         _compare_files(results, as_json)
         return
     from evals.compare import compare as paired
+    from evals.forgetting import forgetting
 
     found = paired(results, own_prompts)
     if as_json:
@@ -79,6 +80,8 @@ def compare(
     out.print(shown)
     if any(one["test"] != "exact McNemar" for one in found["comparisons"]):
         out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
+    for line in forgetting(found):
+        out.print(line, markup=False, soft_wrap=True)
     for line in found["left_out"]:
         out.print(f"not compared: {line}", markup=False)
 

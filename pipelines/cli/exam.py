@@ -101,6 +101,13 @@ def evaluate(
             help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists.",
         ),
     ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--base",
+            help="Results folder of the model's own base on the same tasks: the report holds the two side by side, and says what was forgotten.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -162,6 +169,7 @@ def evaluate(
                 "contamination": contamination,
             },
             chat,
+            base,
             output,
             as_json,
         )
@@ -181,9 +189,12 @@ def _by_tasks(
     read: dict[str, Any],
     asked: dict[str, Any],
     chat: bool | None,
+    base: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
+    from evals.compare import compare
+    from evals.forgetting import forgetting
     from evals.items import Source
     from evals.own_file import parse_mapping
     from evals.report import write_report
@@ -204,6 +215,8 @@ def _by_tasks(
     if read["file"] is not None and not read["file"].is_file():
         raise OslerError(f"{read['file']}: no such file")
     source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
+    if base is not None and not base.is_dir():
+        raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
     engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
@@ -223,7 +236,7 @@ def _by_tasks(
     found = examine_tasks(
         engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), trained_on
     )
-    page = write_report(folder) if found["tasks"] else None
+    page = write_report(folder, base) if found["tasks"] else None
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
@@ -239,6 +252,9 @@ def _by_tasks(
     for name, result in results.items():
         for line in _hidden(result):
             out.print(f"{name}: {line}", markup=False, soft_wrap=True)
+    if base is not None:
+        for line in forgetting(compare([base, folder], own_prompts=True)):
+            out.print(line, markup=False, soft_wrap=True)
     told = f"; report: {page} and .html" if page is not None else ""
     out.print(f"every answer: {folder}{told}", markup=False, soft_wrap=True)
 
