@@ -48,7 +48,8 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
         ``{"base", "models", "comparisons", "left_out"}``. A comparison has task, model, n, ungraded (left out, without a score in one of them), clusters, base_accuracy, accuracy, difference with
         low and high (95%, paired cluster bootstrap), gained, lost, mcnemar (exact p), bootstrap (p), test (which of the two decides: McNemar's,
         unless answers are graded or share passages), p, holm, smallest (the smallest difference that so many items with so much disagreement
-        show in 4 of 5 tries; None where none could), and verdict: "better", "worse" or "no difference shown".
+        show in 4 of 5 tries; None where none could), general (whether the task is a general set, see ``evals.forgetting``), asked_differently (in
+        what, with ``own_prompts``), and verdict: "better", "worse" or "no difference shown".
 
     Raises:
         OslerError: fewer than two folders, no task in common, or results of different items or prompts.
@@ -77,7 +78,7 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
 
 def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
     before, after = list(read_items(base)), list(read_items(other))
-    _check(base, other, before, after, own_prompts)
+    differ = _check(base, other, before, after, own_prompts)
     by_id = {item["id"]: item for item in after}
     # An open answer of which a judge's verdict is missing has no score.
     ungraded = sum(item["score"] is None or by_id[item["id"]]["score"] is None for item in before)
@@ -115,24 +116,26 @@ def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
         "test": "exact McNemar" if by_mcnemar else "paired cluster bootstrap",
         "p": exact if by_mcnemar else paired.p,
         "smallest": minimal_difference(n / max(1.0, paired.deff), (gained + lost) / n) if binary else None,
+        "general": bool(read_task(base).get("general")),
+        "asked_differently": differ,
     }
 
 
-def _check(base: Path, other: Path, before: list[Row], after: list[Row], own_prompts: bool) -> None:
-    """Raises OslerError, which names what differs, unless both answered the same items, asked in the same way."""
+def _check(base: Path, other: Path, before: list[Row], after: list[Row], own_prompts: bool) -> list[str]:
+    """In what they were asked differently; raises OslerError, which names what differs, unless both answered the same items.
+
+    To be asked in different ways is an error too, but with ``own_prompts``.
+    """
     olds, news = read_task(base), read_task(other)
-    if not own_prompts:
-        differ = [
-            f"{key} ({olds.get(key)} and {news.get(key)})" for key in _ASKED_ALIKE if olds.get(key) != news.get(key)
-        ]
-        # With a chat template each model's own is around the question.
-        if not differ and not olds.get("chat_template") and olds.get("prompt_example") != news.get("prompt_example"):
-            differ = ["prompt_example, the first prompt"]
-        if differ:
-            raise OslerError(
-                f"{base} and {other} were asked in different ways: {'; '.join(differ)}; run one of them again, or compare all the same "
-                "with --own-prompts"
-            )
+    differ = [f"{key} ({olds.get(key)} and {news.get(key)})" for key in _ASKED_ALIKE if olds.get(key) != news.get(key)]
+    # With a chat template each model's own is around the question.
+    if not differ and not olds.get("chat_template") and olds.get("prompt_example") != news.get("prompt_example"):
+        differ = ["prompt_example, the first prompt"]
+    if differ and not own_prompts:
+        raise OslerError(
+            f"{base} and {other} were asked in different ways: {'; '.join(differ)}; run one of them again, or compare all the same "
+            "with --own-prompts"
+        )
     first, second = ({item["id"]: item for item in items} for items in (before, after))
     for folder, items, by_id in ((base, before, first), (other, after, second)):
         if len(by_id) < len(items):
@@ -148,3 +151,4 @@ def _check(base: Path, other: Path, before: list[Row], after: list[Row], own_pro
         for key in ("question", "options", "gold", "marked_by"):
             if item.get(key) != second[name].get(key):
                 raise OslerError(f"{base} and {other}: item {name} differs in its {key}; both must be of the same data")
+    return differ

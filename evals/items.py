@@ -24,6 +24,7 @@ from corpora.fetch import file_sha256
 from corpora.files import RawRow, raw_rows
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import ExamItem
+from evals.known_errors import known_errors
 from evals.own_file import FIRST, mapped, unfit
 from evals.tasks import Task
 from evals.variants import varied
@@ -41,6 +42,7 @@ class Source:
     file: Path | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)  # our field -> the file's
     limit: int | None = None  # the first so many items
+    key_errors: Path | None = None  # a list of known errors of the user's own (``evals.known_errors``)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Provenance:
 
 
 def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
-    """The items of ``task`` in their order, each with an id of its own.
+    """The items of ``task`` in their order, each with an id of its own; ``meta["key_error"]`` says what is known to be wrong with one.
 
     Raises:
         DataError: the data are not there, or a row of them cannot be used.
@@ -61,6 +63,7 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     items = _own_file(task, source) if source.file is not None else _catalogued(task, source, task.data.read)
     if task.data.limit is not None and source.file is None:
         items = evenly(items, task.data.limit)
+    known = known_errors(task.name, source.key_errors)
     empty = True
     for item in itertools.islice(items, source.limit):
         empty = False
@@ -68,6 +71,9 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
         seen[key] += 1
         if seen[key] > 1:
             item = item.model_copy(update={"id": f"{item.id}#{seen[key]}"})
+        wrong = "its task lists it" if item.id in task.key_errors else known.of(item)
+        if wrong:
+            item = item.model_copy(update={"meta": {**item.meta, "key_error": wrong}})
         try:
             yield varied(item, task.variant, task.language)
         except ValueError as error:
@@ -77,7 +83,7 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
 
 
 def examples_of(task: Task, source: Source, count: int) -> list[ExamItem]:
-    """The first ``count`` items of the few-shot part.
+    """The first ``count`` items of the few-shot part; of each group where the task takes them by group.
 
     Raises:
         DataError: there is no such part, or it has fewer items.
@@ -86,7 +92,13 @@ def examples_of(task: Task, source: Source, count: int) -> list[ExamItem]:
         return []
     if not task.data.fewshot:
         raise DataError(f"task '{task.name}' names no examples (data.fewshot); ask it with --num-fewshot 0")
-    found = list(itertools.islice(_catalogued(task, source, task.data.fewshot, task.data.fewshot_where), count))
+    try:
+        items = _catalogued(task, source, task.data.fewshot, task.data.fewshot_where)
+        found = list(items if task.data.fewshot_by else itertools.islice(items, count))
+    except DataError as error:
+        raise DataError(
+            f"{error}. These are the examples before each question; --num-fewshot 0 asks without"
+        ) from error
     if len(found) < count:
         raise DataError(f"task '{task.name}': {count} examples are asked for, and its few-shot part has {len(found)}")
     return found

@@ -8,6 +8,7 @@ from typing import Literal
 
 import jinja2
 
+from corpora.errors import DataError
 from corpora.records import LETTERS, ExamItem
 from evals.tasks import Task
 
@@ -49,10 +50,10 @@ class Prompter:
         """Everything before the answer."""
         description = self._template("description", item)
         if self.render is None:
-            shown = [f"{self._ask(one)}{self.task.lead}{self._right(one)}{EXAMPLES_APART}" for one in self.examples]
+            shown = [f"{self._ask(one)}{self.task.lead}{self._right(one)}{EXAMPLES_APART}" for one in self._shown(item)]
             return f"{description}{''.join(shown)}{self._ask(item)}"
         messages = [{"role": "system", "content": description}] if description.strip() else []
-        for one in self.examples:
+        for one in self._shown(item):
             messages.append({"role": "user", "content": self._ask(one)})
             messages.append({"role": "assistant", "content": self._right(one)})
         messages.append({"role": "user", "content": self._ask(item)})
@@ -80,26 +81,52 @@ class Prompter:
         if self.free and self.render is not None:
             count = ALL if self.task.several else ONE
             language = self.task.language
+            if self.task.instruction is None:
+                return asked
             said = self.task.instruction or DEFAULT_INSTRUCTION[language].format(letters=count[language])
             return f"{asked}\n\n{said}"
         return f"{asked}{self.task.cue}"
+
+    def _shown(self, item: ExamItem) -> Sequence[ExamItem]:
+        """The examples before an item: all, or of those like it the first ones, where the task takes them by group."""
+        names = self.task.data.fewshot_by
+        if not names:
+            return self.examples
+        alike = [one for one in self.examples if all(one.meta.get(name) == item.meta.get(name) for name in names)]
+        return alike[: self.task.num_fewshot]
 
     def _answers(self, item: ExamItem) -> list[str]:
         return list(LETTERS[: len(item.options)]) if self.task.answers == "letters" else list(item.options)
 
     def _right(self, item: ExamItem) -> str:
+        if self.task.worked and item.meta.get(self.task.worked):
+            # The published text begins with what here is the cue.
+            return (
+                str(item.meta[self.task.worked])
+                .removeprefix("A:")
+                .strip()
+                .removeprefix(self.task.worked_begins)
+                .strip()
+            )
         answers = self._answers(item)
         return "".join(answers[place] for place in item.answers)
 
     def _template(self, name: Literal["prompt", "description"], item: ExamItem) -> str:
         if name not in self._templates:
             self._templates[name] = self.task.template(name)
+        try:
+            return self._rendered(name, item)
+        except jinja2.UndefinedError as error:
+            raise DataError(f"task '{self.task.name}', {name} of item {item.id}: {error}") from error
+
+    def _rendered(self, name: str, item: ExamItem) -> str:
         return self._templates[name].render(
             question=item.question,
             context=item.context,
             options=self._listed(item),
             letters=", ".join(LETTERS[: len(item.options)]),
             subject=str(item.meta.get("subject", "")),
+            meta=item.meta,
         )
 
     def _listed(self, item: ExamItem) -> str:

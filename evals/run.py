@@ -23,6 +23,7 @@ from evals.asking import Asked, Given, choice_of
 from evals.engines import Engine
 from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
+from evals.known_errors import known_errors
 from evals.marking import Means
 from evals.open_run import run_open
 from evals.prompts import Prompter
@@ -45,6 +46,7 @@ class Options:
     max_tokens: int | None = None  # of a freely written answer; None: the task's own
     rotations: bool = False
     blank: bool = False
+    contamination: bool = False  # look for the items in the model's training text
 
 
 def adjusted(task: Task, options: Options) -> Task:
@@ -94,12 +96,13 @@ def run_task(
     prompter = Prompter(task, engine.render if options.chat else None, examples, free)
     asked = Asked(engine, prompter, finished)
     folder.mkdir(parents=True, exist_ok=True)
-    chance, first = 0.0, ""
+    chance, first, wrong = 0.0, "", 0
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
             prompt = prompter.prompt(item)
             first = first or prompt
             chance += _chance(item, task)
+            wrong += bool(item.meta.get("key_error"))
             stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
             bar.update()
     origin = provenance(task, source)
@@ -109,6 +112,7 @@ def run_task(
         "version": task.version,
         "language": task.language,
         "metric": task.metric,
+        "general": task.general,
         "scoring": task.scoring,
         "normalise": task.normalise,
         "num_fewshot": task.num_fewshot,
@@ -120,7 +124,11 @@ def run_task(
         "n": count,
         "published_n": task.data.published,
         "limit": source.limit,
-        "notes": _notes(task, source, widths),
+        "notes": _notes(task, source, widths) + _unmatched(source, wrong),
+        "key_errors": [
+            {"title": one.title, "source": one.source, "about": one.about}
+            for one in known_errors(task.name, source.key_errors).lists
+        ],
         "chance": chance / count,
         "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
         "settings": engine.settings,
@@ -128,7 +136,7 @@ def run_task(
         "seconds": asked.seconds,
     }
     write_json(folder / "task.json", about)
-    for name in ("rotations", "blank"):  # of an earlier run, which may have been asked in another way
+    for name in ("rotations", "blank", "contamination"):  # of an earlier run, which may have been asked in another way
         (folder / f"{name}.json").unlink(missing_ok=True)
     if options.rotations:
         write_rotations(task, asked, source, folder)
@@ -161,6 +169,10 @@ def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
         seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
         notes.append(f"the published items have {task.options} options each, and those read: {seen}")
     return notes
+
+
+def _unmatched(source: Source, wrong: int) -> list[str]:
+    return [f"none of the items is in {source.key_errors}"] if source.key_errors is not None and not wrong else []
 
 
 def summary_of(folder: Path) -> Row:
@@ -200,7 +212,7 @@ def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
         "score": 1.0 if right else 0.0,
         "scores": given.scores,
         "text": given.text,
-        "key_error": item.id in task.key_errors,
+        "key_error": item.meta.get("key_error", ""),
         "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
     }
 

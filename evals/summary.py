@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
+from evals import contamination
 from evals.calibration import calibration
 from evals.open_summary import OPEN, summarise_open
 from evals.results import Row, read_items, read_json, read_task
@@ -26,7 +27,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         share in which no answer was found; ``key_errors``, how many items are known to have a wrong key, and ``accuracy_without_key_errors``;
         ``subjects`` by name with n, accuracy, low and high (those of at least ``SUBJECT_ITEMS`` items). Where options were scored, ``ece``,
         ``brier`` and ``aurc`` (value, low, high) and ``reliability``, the plot's points. Where they are there, ``rotations`` and ``blank``, what
-        the same items gave in another form.
+        the same items gave in another form, and ``contamination`` (see ``evals.contamination.summarised``).
 
     Raises:
         DataError: a file is missing or broken, or there are no items.
@@ -36,7 +37,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         return summarise_open(folder, task)
     # No text is kept, so that memory stays small.
     items = [
-        {key: value for key, value in item.items() if key not in ("id", "question", "options", "text", "prompt_sha256")}
+        {key: value for key, value in item.items() if key not in ("question", "options", "text", "prompt_sha256")}
         for item in read_items(folder)
     ]
     if not items:
@@ -62,6 +63,8 @@ def summarise(folder: Path) -> dict[str, Any]:
         found |= calibration(
             [item["scores"] for item in scored], [item["gold"][0] for item in scored], clusters_of(scored)
         )
+    if (folder / contamination.FILE).is_file():
+        found["contamination"] = contamination.summarised(folder, items, _share)
     for name in ("rotations", "blank"):
         if (folder / f"{name}.json").is_file():
             found[name] = read_json(folder / f"{name}.json")

@@ -39,6 +39,9 @@ class Data(_Block):
     where: dict[str, list[str]] = {}  # rows whose field has one of these values
     fewshot: list[str] = []  # patterns of the files whose first rows are the examples
     fewshot_where: dict[str, list[str]] = {}
+    fewshot_by: list[
+        str
+    ] = []  # fields in which an item's examples are like it, as published; empty: all items have the same
     shape: str | None = None  # of ``corpora.adapters``; None: found from the rows
     published: int | None = None  # items of the split, by the publication
     limit: int | None = None  # items asked, taken evenly over the rows: a sample of a large set
@@ -56,12 +59,13 @@ class Task(_Block):
     data: Data
     description: str = ""  # stands before all; the system's turn in the chat format
     prompt: str = (
-        "Question: {{ question }}\n{{ options }}"  # Jinja2, of question, context, options, letters and subject
+        "Question: {{ question }}\n{{ options }}"  # Jinja2, of question, context, options, letters, subject and meta
     )
     option: str = "{letter}. {text}"  # a line of the list of options
     cue: str = "\nAnswer:"  # after which the answer is expected
     lead: str = " "  # between cue and answer
-    instruction: str = ""  # ends the prompt in place of the cue when a chat model writes its answer freely
+    # Ends the prompt in place of the cue when a chat model writes its answer freely; null: nothing does, empty: our own words.
+    instruction: str | None = ""
     answers: Literal["letters", "texts"] = "letters"  # what is scored by likelihood
     choices: list[str] = []  # the options of every item, where all have the same
     options: int | None = None  # how many options an item has, where all have as many
@@ -70,9 +74,12 @@ class Task(_Block):
     metric: Literal["accuracy", "exact_set", "graded"] = "accuracy"
     judged: Judged = "none"  # what a judge model says of an open answer (see ``evals.marking``)
     normalise: Literal["none", "bytes", "unconditional"] = "none"
+    worked: str = ""  # field of an example that holds its worked answer, shown in place of the letter
+    worked_begins: str = ""  # words at its beginning that the cue has already
     num_fewshot: int = Field(default=0, ge=0)
     max_tokens: int = Field(default=1024, gt=0)  # tokens of a freely written answer
     stop: list[str] = ["\n\n", "Question:"]  # ends what a model without a chat format writes
+    general: bool = False  # of no medical set: what a model has forgotten beside its base
     variant: Literal["none", "nota", "unsure"] = "none"  # see ``evals.variants``
     key_errors: list[str] = []  # ids of items whose published answer is known to be wrong
 

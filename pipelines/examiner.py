@@ -7,36 +7,50 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from corpora.errors import DataError, OslerError
+from evals.contamination import TrainingText, write_contamination
 from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
 from evals.items import Source
 from evals.marking import Means, why_not
-from evals.run import NO_MEANS, Options, adjusted, run_task, write_results
+from evals.run import NO_MEANS, Options, adjusted, run_task, summary_of, write_results
 from evals.tasks import Task
 from serving.hardware import has_gpu
 from serving.vllm_options import environment
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EngineName = Literal["transformers", "vllm", "openai"]
 CACHE = ".finished.sqlite"
 # As the server has it (``serving.server``): the worker in this process, and no compiling for one exam.
 ON_A_PROCESSOR = {"enforce_eager": True, "distributed_executor_backend": "uni", "max_num_seqs": 128}
 
 
-def engine_of(model: str, name: EngineName, url: str | None) -> Engine:
+def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto") -> Engine:
     """The engine that asks ``model``.
+
+    Args:
+        model: a folder, a hub's id or a bundled model; the server's name for it with ``url``.
+        name: of the engine.
+        url: of a server.
+        dtype: number format of a model in this process: float32, bfloat16 or float16; auto for what runs fastest here.
 
     Raises:
         OslerError: the model or the server cannot be used, or ``name`` and ``url`` do not go together.
     """
+    if dtype not in (*DTYPES, "auto"):
+        raise OslerError(f"--dtype is {', '.join(DTYPES)} or auto, not '{dtype}'")
     if name == "openai":
+        if dtype != "auto":
+            raise OslerError("--dtype is of a model in this process; a server chooses its own")
         if url is None:
             raise OslerError("--engine openai asks a server that already runs: name its address with --url")
         from evals.engines.openai import OpenAIEngine
 
         return OpenAIEngine(url, model)
-    from pipelines import training
     from pipelines.config import resolve_model
+    from pipelines.loading import load_model, load_tokenizer
 
     folder = Path(resolve_model(model))
     fingerprint = weights_fingerprint(folder)
@@ -44,11 +58,11 @@ def engine_of(model: str, name: EngineName, url: str | None) -> Engine:
         from evals.engines.vllm import VllmEngine
 
         os.environ.update(environment())
-        return VllmEngine(folder, model, fingerprint, **({} if has_gpu() else ON_A_PROCESSOR))
+        return VllmEngine(folder, model, fingerprint, dtype=dtype, **({} if has_gpu() else ON_A_PROCESSOR))
     from evals.engines.transformers import TransformersEngine
 
-    tokenizer = training.load_tokenizer(folder)
-    loaded = training.load_model(folder, training=False)
+    tokenizer = load_tokenizer(folder)
+    loaded = load_model(folder, training=False, **({"dtype": DTYPES[dtype]} if dtype != "auto" else {}))
     return TransformersEngine(loaded.to("cuda") if has_gpu() else loaded, tokenizer, model, fingerprint)
 
 
@@ -72,8 +86,20 @@ def examine_tasks(
     suite: str | None,
     told: Callable[[str], None],
     means: Means = NO_MEANS,
+    trained_on: Callable[[], TrainingText] | None = None,
 ) -> dict[str, Any]:
     """Runs the tasks and writes ``out``; of several, those that cannot be run are listed in the results with the reason.
+
+    Args:
+        engine: who is asked.
+        tasks: what is asked.
+        source: where the items are read.
+        options: how they are asked.
+        out: folder of the results.
+        suite: what the tasks are together.
+        told: takes notes for the user.
+        means: what marks open answers: a judge, a model for similarity.
+        trained_on: what the model was trained on, if the items are to be looked for in it.
 
     Raises:
         OslerError: none of the tasks can be run.
@@ -100,6 +126,10 @@ def examine_tasks(
                 skipped[task.name] = str(error)
                 told(f"left out: {error}")
             write_results(out, engine, suite, summaries, skipped)
+    if summaries and trained_on is not None:
+        asked = {out / task.name: task for task in tasks if task.name in summaries}
+        write_contamination(asked, source, trained_on())
+        summaries = {name: summary_of(out / name) for name in summaries}
     if not summaries:
         raise OslerError(f"none of the tasks could be run: {'; '.join(skipped.values())}")
     return write_results(out, engine, suite, summaries, skipped)

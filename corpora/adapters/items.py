@@ -46,6 +46,8 @@ COLUMNS = (
     "Choice ",
     "",
 )  # before the letter of an option
+# Columns that a task's prompt or its choice of examples needs (CMB, MedConceptsQA, MMLU-Pro).
+KEPT = ("exam_type", "exam_class", "question_type", "vocab", "level", "cot_content")
 _LETTERED = re.compile(r"[(（]?([A-J])[)）.、．:：]\s*(\S.*)", re.DOTALL)
 _LETTER_ALONE = re.compile(r"[(（\[]?([A-J])[)）\].、．:：]?")
 LISTED = re.compile(r"(?:^|\n|\s{2,}|[;；])\s*[(（]?([A-J])[)）.、．:：]\s*|(?:^|\n)([A-J])\s+(?=\S)")
@@ -185,6 +187,7 @@ def _item(row: Row, dataset: str, answer_name: str | None = None, first: int = 0
     subject = label(
         row, "subject", "subject_name", "exam_subject", "category", "medical_task", "meta_info", "exam_class"
     )
+    kept = {name: row[name] for name in KEPT if isinstance(row.get(name), str) and row[name]}
     return ExamItem(
         id=identifier(row, dataset),
         question=field(row, *QUESTIONS),
@@ -192,7 +195,7 @@ def _item(row: Row, dataset: str, answer_name: str | None = None, first: int = 0
         answers=answers,
         context=optional(row, "context", "passage") if isinstance(row.get("context", row.get("passage")), str) else "",
         source=dataset,
-        meta={**({"subject": subject} if subject else {}), **meta},
+        meta={**({"subject": subject} if subject else {}), **kept, **meta},
     )
 
 

@@ -1,4 +1,4 @@
-"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.score``)."""
+"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.continuations``)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import torch
 import transformers
 
+from evals.continuations import continuation_log_probs
 from evals.engines import cut, in_own_template
 from evals.generate import greedy_answers
-from evals.score import continuation_log_probs
 
 MOST_AT_ONCE = 64  # prompts that are continued together
+ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.continuations``)
 KEPT_TOKENS = 65_536  # whose keys and values are held at once: 8 GiB at 128 KiB a token, as an 8B Llama 3 has
 
 
@@ -22,7 +23,7 @@ class TransformersEngine:
     name = "transformers"
     chunk = 512
 
-    def __init__(self, model: Any, tokenizer: Any, id: str, fingerprint: str, batch_tokens: int = 8192) -> None:
+    def __init__(self, model: Any, tokenizer: Any, id: str, fingerprint: str, batch_tokens: int | None = None) -> None:
         """An engine.
 
         Args:
@@ -30,13 +31,13 @@ class TransformersEngine:
             tokenizer: its tokenizer.
             id: what the user calls it.
             fingerprint: of its files.
-            batch_tokens: tokens computed at once, padding included.
+            batch_tokens: tokens computed at once, padding included; None for what is fast on the model's device.
         """
         self.model, self.tokenizer, self.id, self.fingerprint = model.eval(), tokenizer, id, fingerprint
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens or (ON_A_PROCESSOR if model.device.type == "cpu" else ON_A_GPU)
         self.settings = (
             f"transformers {transformers.__version__}, torch {torch.__version__}, {model.dtype} on {model.device.type}, "
-            f"{batch_tokens} tokens at once"
+            f"{self.batch_tokens} tokens at once"
         )
 
     def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:

@@ -42,6 +42,7 @@ def compare(
         _compare_files(results, as_json)
         return
     from evals.compare import compare as paired
+    from evals.forgetting import forgetting
 
     found = paired(results, own_prompts)
     if as_json:
@@ -84,6 +85,8 @@ def compare(
             out.print(
                 f"{one['task']}, {one['model']}: {one['ungraded']:,} answers have no score in one of the two and are left out"
             )
+    for line in forgetting(found):
+        out.print(line, markup=False, soft_wrap=True)
     for line in found["left_out"]:
         out.print(f"not compared: {line}", markup=False)
 

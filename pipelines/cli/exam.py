@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,6 +88,13 @@ def evaluate(
         ),
     ] = None,
     url: UrlOption = None,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="Number format of a model in this process: `float32`, `bfloat16`, `float16`, or `auto` for what runs fastest here. In 16 bits "
+            "some choices between options that are nearly alike depend on the machine and the batch."
+        ),
+    ] = "auto",
     rotations: Annotated[
         bool,
         typer.Option("--rotations", help="Also ask with the options in each cyclic order: flip rate and worst case."),
@@ -100,6 +108,27 @@ def evaluate(
     judge_concurrency: JudgeConcurrencyOption = 8,
     agreements: AgreementsOption = AGREEMENTS,
     similarity: SimilarityOption = None,
+    contamination: Annotated[
+        bool,
+        typer.Option(
+            "--contamination",
+            help="Also look for the items in the model's training text, as its manifests name it, and score the others alone. Reads all of that text.",
+        ),
+    ] = False,
+    key_errors: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-errors",
+            help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists.",
+        ),
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            "--base",
+            help="Results folder of the model's own base on the same tasks: the report holds the two side by side, and says what was forgotten.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -138,10 +167,10 @@ def evaluate(
         return
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
-    from pipelines import training
+    from pipelines.loading import quiet
     from serving.hardware import use_processor_well
 
-    training.quiet()
+    quiet()
     use_processor_well()
     if task or suite:
         _by_tasks(
@@ -150,15 +179,18 @@ def evaluate(
             suite,
             engine or ("openai" if url else "transformers"),
             url,
-            {"file": file, "mapping": mapping or [], "data": data, "limit": limit},
+            dtype,
+            {"file": file, "mapping": mapping or [], "data": data, "limit": limit, "key_errors": key_errors},
             {
                 "num_fewshot": num_fewshot,
                 "scoring": scoring,
                 "max_tokens": max_tokens,
                 "rotations": rotations,
                 "blank": blank,
+                "contamination": contamination,
             },
             chat,
+            base,
             output,
             as_json,
             lambda: means_of(judge_of(judge, judge_model, judge_key_env, judge_concurrency, agreements), similarity),
@@ -177,13 +209,17 @@ def _by_tasks(
     suite: str | None,
     engine_name: str,
     url: str | None,
+    dtype: str,
     read: dict[str, Any],
     asked: dict[str, Any],
     chat: bool | None,
+    base: Path | None,
     output: Path | None,
     as_json: bool,
     means: Callable[[], Means],
 ) -> None:
+    from evals.compare import compare
+    from evals.forgetting import forgetting
     from evals.items import Source
     from evals.own_file import parse_mapping
     from evals.report import write_report
@@ -203,18 +239,30 @@ def _by_tasks(
         raise OslerError("--map says what the fields of --file are; name the file too")
     if read["file"] is not None and not read["file"].is_file():
         raise OslerError(f"{read['file']}: no such file")
-    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"])
+    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
+    if base is not None and not base.is_dir():
+        raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
     marked = means()
-    engine = engine_of(model, engine_name, url)  # type: ignore[arg-type]
+    engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
         asked["scoring"] = "generative"  # a chat endpoint gives no log-probabilities of the options
     options = Options(chat=in_chat, **asked)
+    trained_on = None
+    if options.contamination:
+        from evals.contamination import TrainingText
+        from pipelines.trained_on import training_text
+
+        trained_on = (
+            partial(training_text, model, read["data"])
+            if engine.name != "openai"
+            else partial(TrainingText, {}, ["a server does not say what its model was trained on"])
+        )
     folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
     found = examine_tasks(
-        engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked
+        engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked, trained_on
     )
-    page = write_report(folder) if found["tasks"] else None
+    page = write_report(folder, base) if found["tasks"] else None
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
@@ -232,8 +280,11 @@ def _by_tasks(
         out.print(shown)
     for name, result in chosen.items():
         for line in _hidden(result):
-            out.print(f"{name}: {line}")
+            out.print(f"{name}: {line}", markup=False, soft_wrap=True)
     _show_opened(opened)
+    if base is not None:
+        for line in forgetting(compare([base, folder], own_prompts=True)):
+            out.print(line, markup=False, soft_wrap=True)
     told = f"; report: {page} and .html" if page is not None else ""
     out.print(f"every answer: {folder}{told}", markup=False, soft_wrap=True)
 
@@ -258,7 +309,7 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
 
 
 def _hidden(result: dict[str, Any]) -> list[str]:
-    """What the rotations and the blanked questions of a task gave, in words."""
+    """What the rotations, the blanked questions and the search of the training text gave, in words."""
     lines = []
     turned = result.get("rotations", {})
     if "skipped" in turned:
@@ -273,6 +324,10 @@ def _hidden(result: dict[str, Any]) -> list[str]:
         lines.append(
             f"without the question {100 * blank['share']:.1f}% right ({100 * blank['low']:.1f} to {100 * blank['high']:.1f})"
         )
+    if "contamination" in result:
+        from evals.contamination import in_words
+
+        lines.append(in_words(result["contamination"]))
     return lines
 
 

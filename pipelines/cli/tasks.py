@@ -21,17 +21,30 @@ def tasks_list(as_json: JsonOption = False) -> None:
 
 
 @tasks_app.command("show")
-def tasks_show(name: Annotated[str, typer.Argument(help="A task, or the path of a YAML file of your own.")]) -> None:
-    """Show all that a task says, with what it takes over from others, and how to get its data."""
+def tasks_show(
+    name: Annotated[str, typer.Argument(help="A task, or the path of a YAML file of your own.")],
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="All fields as they are, with what the task takes over from others.")
+    ] = False,
+) -> None:
+    """Show what a task asks and how: its convention, data, scoring, known errors, and a prompt with a made-up item."""
     import yaml
 
     from evals.items import how_to_get
     from evals.tasks import load_task
 
     task = load_task(name)
-    told = {**task.model_dump(exclude_defaults=True), "licence": task.data_licence}
-    print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=120), end="")
-    print(f"# its data: {how_to_get(task)}")
+    if as_yaml:
+        told = {**task.model_dump(exclude_defaults=True), "licence": task.data_licence}
+        print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=120), end="")
+        print(f"# its data: {how_to_get(task)}")
+        return
+    from evals.describe import described
+
+    for head, text in described(task):
+        out.print(f"[bold]{head}[/bold]")
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+        out.print()
 
 
 def show_tasks(as_json: bool) -> None:

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import UrlOption, app, err, out
-from pipelines.cli.talk import ModelOption, _served_model
+from pipelines.cli.serve import served_model
+from pipelines.cli.talk import ModelOption
 
 
 @app.command()
@@ -55,7 +56,7 @@ def ui(
     check_before_start(host, port, keys)
     # A plain `kill` stops vLLM as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    folder = None if url is not None else _served_model(model_of_run(model), None)
+    folder = None if url is not None else served_model(model_of_run(model), None)
     with nullcontext() if folder is None else serving(folder) as server:
         address = url if server is None else server.url
         assert address is not None

@@ -13,27 +13,24 @@ from typing import Any
 import torch
 import transformers
 from rich.console import Console
-from safetensors import SafetensorError
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
     TrainingArguments,
 )
 
-from pipelines import model_sources
 from pipelines.artifact import Draft
 from pipelines.config import Spikes, resolve_chat_template, training_class
+from pipelines.loading import TrainingError as TrainingError
+from pipelines.loading import load_model as load_model
+from pipelines.loading import load_tokenizer as load_tokenizer
 from pipelines.training import sharding
 from pipelines.training.checkpoint import newest_whole, save_whole
-from pipelines.training.guards import TrainingError as TrainingError
 from pipelines.training.guards import guard
 from pipelines.training.optimizer import MuonAdamW
 from pipelines.training.watching import Progress, keep_below, trackers_quiet
-from serving.hardware import fast_bfloat16, has_gpu, inference_dtype
+from serving.hardware import fast_bfloat16, has_gpu
 
 log = logging.getLogger(__name__)
 console = Console(stderr=True, highlight=False)
@@ -56,44 +53,6 @@ DEFAULTS: dict[str, Any] = {
 
 
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
-
-
-def load_model(
-    source: str | Path, training: bool = True, auto: Any = AutoModelForCausalLM, **given: Any
-) -> PreTrainedModel:
-    """A causal language model: for training in float32, which small updates need, else in what runs fastest here.
-
-    ``auto`` reads a model of another kind, and ``given`` are its arguments (``dtype`` for another number format).
-
-    Raises:
-        TrainingError: there is no model at ``source``.
-        RecipeError: its files may not be loaded (see ``pipelines.model_sources``).
-    """
-    safely = model_sources.loading(source)
-    given.setdefault("dtype", torch.float32 if training else inference_dtype())
-    try:
-        model: PreTrainedModel = auto.from_pretrained(source, **safely, **given)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise TrainingError(f"no model could be read from {source}: {error}") from error
-    model.config.use_cache = not training
-    return model
-
-
-def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model.
-
-    Raises:
-        TrainingError: there is none at ``source``.
-        RecipeError: it comes with Python code of its own, which the recipe does not allow.
-    """
-    safely = model_sources.loading(source, weights=False)
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, **safely)
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
 
 
 def load_chat_tokenizer(source: str | Path, kind: str, template: str | None = None) -> PreTrainedTokenizerBase:

@@ -19,16 +19,13 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from corpora.errors import OslerError, Stopped
+from corpora.errors import Stopped
 from pipelines.artifact import write_whole
 from pipelines.config import Spikes
+from pipelines.loading import TrainingError as TrainingError
 
 SEARCHED = 1_000_000  # rows of the training data at most that are looked through for those of a bad batch
 SKIPPED = "skipped.json"  # beside the checkpoints: the steps whose batches are left out
-
-
-class TrainingError(OslerError):
-    """Training that cannot start or has failed."""
 
 
 class RolledBack(Exception):

@@ -20,10 +20,11 @@ from corpora.errors import OslerError
 from serving.assistant import DoctorAssistant, chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
-from serving.server import MODEL_NAME, port_in_use
+from serving.server import port_in_use
 from serving.ui.about import About, Served
 from serving.ui.page import HEAD, build
 from serving.ui.theme import theme
+from serving.vllm_defaults import MODEL_NAME
 
 # What the page asks for. Gradio has more routes: uploads, files of the server, an assistant for writing pages.
 PATHS = re.compile(

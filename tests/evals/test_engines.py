@@ -13,7 +13,7 @@ from corpora.errors import OslerError
 from evals.engines import weights_fingerprint
 from evals.engines.openai import OpenAIEngine, tail_log_prob
 from evals.engines.transformers import TransformersEngine
-from evals.score import tokenized
+from evals.tokens import tokenized
 from pipelines import training
 
 PAIRS = [
