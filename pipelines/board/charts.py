@@ -69,7 +69,9 @@ def line_chart(title: str, lines: Mapping[str, Points], step_word: str = "step")
     for number, (name, points) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]
         path = " ".join(f"{x(step):.1f},{y(value):.1f}" for step, value in points)
-        drawn.append(f'<polyline data-points="{len(points)}" points="{path}" stroke="{colour}"><title>{html.escape(name)}</title></polyline>')
+        drawn.append(
+            f'<polyline data-points="{len(points)}" points="{path}" stroke="{colour}"><title>{html.escape(name)}</title></polyline>'
+        )
         drawn.append(f'<circle cx="{x(points[-1][0]):.1f}" cy="{y(points[-1][1]):.1f}" r="3.5" fill="{colour}"/>')
     said = "; ".join(f"{name}: {short(points[-1][1])} ({step_word} {points[-1][0]})" for name, points in lines.items())
     keys = "".join(

@@ -86,7 +86,9 @@ def setting_for(base: str, hardware: str, weights: str) -> Setting:
     """
     alike = [one for one in settings() if (one.base, one.hardware) == (base, hardware)]
     if not alike:
-        raise RecipeError(f"no bundled recipe trains {base} on {hardware}; there are: {', '.join(hardware_for(base)) or 'none'}")
+        raise RecipeError(
+            f"no bundled recipe trains {base} on {hardware}; there are: {', '.join(hardware_for(base)) or 'none'}"
+        )
     return next((one for one in alike if one.weights == weights), alike[0])
 
 
@@ -158,6 +160,4 @@ def compose(
     if talks:
         blocks.append({"serve": {"model": kind, "questions": QUESTIONS}})
     head = f"# {kind.upper()} ({weights}); the settings of training are those of the bundled recipe {setting.name}.\n"
-    return head + "\n".join(
-        yaml.safe_dump(block, allow_unicode=True, sort_keys=False, width=110) for block in blocks
-    )
+    return head + "\n".join(yaml.safe_dump(block, allow_unicode=True, sort_keys=False, width=110) for block in blocks)

@@ -82,7 +82,9 @@ def look(name: str, places: Places) -> Look:
         found.warnings = consequence([name])
         if not at_hand(name, places.data):
             where = f"--data {places.data}" if places.data else "--data DIR"
-            found.warnings.append(f"not at hand: fetch it with `osler corpora fetch {name} {where}`, and start the board with {where}")
+            found.warnings.append(
+                f"not at hand: fetch it with `osler corpora fetch {name} {where}`, and start the board with {where}"
+            )
             return found
         first = stream_records(name, places.data)
     elif name in places.files():
@@ -115,11 +117,15 @@ def bring(path: Path, places: Places) -> Look:
     warnings = []
     if tally.dropped:
         share = tally.dropped / (tally.kept + tally.dropped)
-        warnings.append(f"{tally.dropped:,} of {tally.kept + tally.dropped:,} rows ({share:.0%}) cannot be used and are left out")
+        warnings.append(
+            f"{tally.dropped:,} of {tally.kept + tally.dropped:,} rows ({share:.0%}) cannot be used and are left out"
+        )
     else:
         dropped.unlink(missing_ok=True)
     if tally.record not in RECORDS.values():
-        warnings.append(f"the file holds several kinds of records ({tally.record}): divide it, and bring each kind by itself")
+        warnings.append(
+            f"the file holds several kinds of records ({tally.record}): divide it, and bring each kind by itself"
+        )
     if tally.kept < 50:
         warnings.append(f"{tally.kept} rows are very few: a model learns them by heart, and little from them")
     return Look(
@@ -159,6 +165,11 @@ def shown_turns(record: Record) -> list[tuple[str, str]]:
         return [(message.role, message.content) for message in record.messages]
     if isinstance(record, Preference):
         turns = [(message.role, message.content) for message in record.prompt]
-        return [*turns, *((name, text) for name, text in (("chosen", record.chosen), ("rejected", record.rejected)) if text)]
-    options = [(f"{'✓' if place in record.answers else '·'} {place + 1}", text) for place, text in enumerate(record.options)]
+        return [
+            *turns,
+            *((name, text) for name, text in (("chosen", record.chosen), ("rejected", record.rejected)) if text),
+        ]
+    options = [
+        (f"{'✓' if place in record.answers else '·'} {place + 1}", text) for place, text in enumerate(record.options)
+    ]
     return [("question", record.question), *options]

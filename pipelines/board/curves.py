@@ -20,7 +20,10 @@ _reading = threading.Lock()
 def trained_stages(run: Path) -> list[str]:
     """Stages of a run that have logged figures, the latest to begin last."""
     folders = [path for path in (run / "tensorboard").glob("*") if any(path.glob("events.*"))]
-    return [path.name for path in sorted(folders, key=lambda path: min(one.stat().st_mtime for one in path.glob("events.*")))]
+    return [
+        path.name
+        for path in sorted(folders, key=lambda path: min(one.stat().st_mtime for one in path.glob("events.*")))
+    ]
 
 
 def curves(run: Path, stage: str) -> dict[str, Points]:
@@ -31,12 +34,14 @@ def curves(run: Path, stage: str) -> dict[str, Points]:
     folder = run / "tensorboard" / stage
     if not folder.is_dir():
         return {}
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     with _reading:  # a reader goes on from where it was, and two threads would take its lines from one another
         reader = _readers.get(folder)
         if reader is None:
-            reader = _readers[folder] = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
+            reader = _readers[folder] = EventAccumulator(
+                str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False
+            )
         reader.Reload()
         found = {
             tag.removeprefix("train/"): [(event.wall_time, event.step, event.value) for event in reader.Scalars(tag)]

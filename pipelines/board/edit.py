@@ -30,7 +30,9 @@ def parsed(text: str) -> dict[str, Any]:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None and _size(node, {}) > MOST_NODES:
-            raise RecipeError("the text stands for more than 100,000 values through its aliases (*name); write them out")
+            raise RecipeError(
+                "the text stands for more than 100,000 values through its aliases (*name); write them out"
+            )
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"not valid YAML: {error}") from error
@@ -75,7 +77,9 @@ def set_value(text: str, place: Place, value: Any) -> str:
         return text
     changed = _changed(text, place, value)
     if parsed(changed) != _expected(before, place, value):
-        raise RecipeError(f"{'.'.join(place)} is shared with another place by an anchor or alias; change it in the text")
+        raise RecipeError(
+            f"{'.'.join(place)} is shared with another place by an anchor or alias; change it in the text"
+        )
     return changed
 
 
@@ -128,8 +132,12 @@ def _end(text: str, pair: tuple[yaml.Node, yaml.Node]) -> int:
     if _is_alias(pair):
         colon = text.index(":", key.end_mark.index)
         return colon + 1 + len(text[colon + 1 :].split("\n", 1)[0].split(" #")[0].rstrip())
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        return len(text[: node.end_mark.index].rstrip()) if node.start_mark.index < node.end_mark.index else node.end_mark.index
+    if not isinstance(node, yaml.CollectionNode) or node.flow_style:
+        return (
+            len(text[: node.end_mark.index].rstrip())
+            if node.start_mark.index < node.end_mark.index
+            else node.end_mark.index
+        )
     if isinstance(node, yaml.MappingNode):
         return _end(text, node.value[-1])
     last = node.value[-1]

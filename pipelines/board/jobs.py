@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,8 +98,8 @@ class Job:
         shown = [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
         return "\n".join([line for line in shown if line][-lines:])
 
-    def start(self, words: list[str]) -> None:
-        """Starts ``osler WORDS`` so that it outlives this process.
+    def start(self, words: list[str], before: Callable[[], None] = lambda: None) -> None:
+        """Starts ``osler WORDS`` so that it outlives this process, after ``before``, which is called when nothing runs here.
 
         Raises:
             OslerError: one runs here already, or it could not be started.
@@ -106,11 +107,12 @@ class Job:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "starting").open("w") as lock:  # of two boards one comes first
             fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.runs:
+                raise OslerError(f"{self.command} is running already; stop it first")
+            before()
             self._start(words)
 
     def _start(self, words: list[str]) -> None:
-        if self.runs:
-            raise OslerError(f"{self.command} is running already; stop it first")
         (self.folder / ASKED).unlink(missing_ok=True)
         before = self._read(JOB)
         with (self.folder / LOG).open("wb") as log:
@@ -126,7 +128,9 @@ class Job:
         deadline = time.monotonic() + START_SECONDS
         while self._read(JOB) == before:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise OslerError(f"{command_line(words)} could not be started: {self.tail(3) or 'see ' + str(self.folder / LOG)}")
+                raise OslerError(
+                    f"{command_line(words)} could not be started: {self.tail(3) or 'see ' + str(self.folder / LOG)}"
+                )
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -174,6 +178,8 @@ def answer_of(words: list[str], seconds: float = 300) -> str:
         raise OslerError(f"{command_line(words)} took longer than {seconds:.0f} s") from error
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if line.strip()]
-        told = next((line.partition("error: ")[2] for line in lines if line.startswith("error: ")), lines[-1] if lines else "")
+        told = next(
+            (line.partition("error: ")[2] for line in lines if line.startswith("error: ")), lines[-1] if lines else ""
+        )
         raise OslerError(told or f"{command_line(words)} ended with code {done.returncode}")
     return done.stdout

@@ -88,6 +88,10 @@ def _is_run(path: Path) -> bool:
 def models(run: Path) -> list[str]:
     """Stages of a run that have left a model."""
     return sorted(
-        (path.parent.parent.name for path in run.glob("*/model/config.json") if (path.parent.parent / MANIFEST).is_file()),
+        (
+            path.parent.parent.name
+            for path in run.glob("*/model/config.json")
+            if (path.parent.parent / MANIFEST).is_file()
+        ),
         key=lambda name: (run / name / MANIFEST).stat().st_mtime,
     )
