@@ -67,8 +67,8 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
             ]
 
         def model_choices() -> Any:
-            choices = examine_tab.modelchoices(places)
-            return gr.update(choices=choices, value=choices[0][1] if choices else None)
+            found = examine_tab.model_choices(places)
+            return gr.update(choices=found, value=found[0][1] if found else None)
 
         data.use.click(to_recipe, data.corpus, [recipe.corpus, recipe.new, tabs], **QUIET)
         recipe.start_button.click(start, [recipe.text, recipe.until], [run.run, tabs], **OWN)
