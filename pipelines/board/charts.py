@@ -11,7 +11,7 @@ from pipelines.board.curves import Points
 WIDTH, HEIGHT = 520, 220
 LEFT, RIGHT, TOP, BOTTOM = 58, 10, 12, 28
 # Okabe and Ito (2008): told apart with any kind of colour vision.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#b8a800")
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:

@@ -75,7 +75,7 @@ def look(name: str, places: Places) -> Look:
     first: Iterator[Record]
     if name in CORPORA:
         first = render(name)
-        found.words = ["recipe", "show", "nano"]
+        found.words = ["corpora", "stats", name]
     elif name in load_catalog():
         entry = find_dataset(name)
         found.record, found.words = entry.record, ["corpora", "show", name]

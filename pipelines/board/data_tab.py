@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ class DataTab:
 
     corpus: gr.Dropdown
     use: gr.Button
+    look: Callable[[str | None], str]
+    shown: gr.HTML
 
 
 def build(say: Say, places: Places) -> DataTab:
@@ -44,4 +47,4 @@ def build(say: Say, places: Places) -> DataTab:
     use = gr.Button(say("use_corpus"), variant="primary", elem_id="use-corpus")
     corpus.input(look, corpus, shown, **OWN)
     file.upload(bring, file, [corpus, shown], **OWN)
-    return DataTab(corpus, use)
+    return DataTab(corpus, use, look, shown)

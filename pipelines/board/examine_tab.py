@@ -118,13 +118,13 @@ def build(say: Say, places: Places) -> ExamineTab:
     runs = gr.Dropdown(places.names(), value=[], multiselect=True, label=say("compare_runs"), elem_id="compare-runs")
     shown = gr.HTML(elem_id="side-by-side", elem_classes="osler")
     gr.Markdown(f"### {say('paired')}")
-    with gr.Row():
+    with gr.Row(elem_classes="controls"):
         first = gr.Dropdown([], label=say("first_model"), elem_id="first-model")
         second = gr.Dropdown([], label=say("second_model"), elem_id="second-model")
         compare = gr.Button(say("compare"), elem_id="compare")
     difference = gr.HTML(elem_id="difference", elem_classes="osler")
     gr.Markdown(f"### {say('more_exams')}")
-    with gr.Row():
+    with gr.Row(elem_classes="controls"):
         model = gr.Dropdown(model_choices(places), label=say("model"), elem_id="exam-model")
         task = gr.Dropdown(
             [*suite_names(), *task_names()], value="bundled-exam", label=say("task"), elem_id="exam-task"

@@ -67,7 +67,7 @@ def build(say: Say, places: Places) -> gr.Dropdown:
         return [gr.skip(), gr.skip()] if now == before else [now, now]
 
     gr.Markdown(say("export_intro"))
-    with gr.Row():
+    with gr.Row(elem_classes="controls"):
         model = gr.Dropdown(model_choices(places), label=say("model"), elem_id="export-model")
         form = gr.Dropdown(FORMS, value=SHARDS, label=say("form_of_export"), elem_id="export-form")
         button = gr.Button(say("export"), variant="primary", elem_id="export")

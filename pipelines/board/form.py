@@ -15,6 +15,7 @@ TRAINING = (
     "per_device_train_batch_size",
     "gradient_accumulation_steps",
     "max_length",
+    "warmup_steps",
 )
 LORA = "lora_r"
 STAGE = (*TRAINING, LORA)

@@ -73,6 +73,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
         data.use.click(to_recipe, data.corpus, [recipe.corpus, recipe.new, tabs], **QUIET)
         recipe.start_button.click(start, [recipe.text, recipe.until], [run.run, tabs], **OWN)
         page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.corpus], **QUIET)
+        page.load(data.look, data.corpus, data.shown, **QUIET)
         page.load(run.watch, [run.run, run.outputs[0]], run.outputs, **QUIET)
         examine_place.select(examine.refresh, examine.runs, examine.outputs, **QUIET)
         talk_place.select(model_choices, None, talk, **QUIET)

@@ -36,6 +36,16 @@ class RecipeTab:
     kind: gr.Dropdown
 
 
+class Text(gr.Code):  # type: ignore[misc]
+    """A text whose first and last letters are kept: Gradio's own strips both ends, which are a recipe's as well."""
+
+    is_template = True  # to the browser it is what it is a kind of
+
+    def postprocess(self, value: str | None) -> str | None:
+        """The text as it is."""
+        return value
+
+
 def _checked(text: str | None) -> tuple[Recipe | None, str]:
     """The recipe, or why there is none."""
     if not (text or "").strip():
@@ -195,7 +205,7 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
                         if key is not None
                     ]
         with gr.Column(scale=3, min_width=300):
-            text = gr.Code(language="yaml", label=say("text"), lines=22, max_lines=32, elem_id="text", interactive=True)
+            text = Text(language="yaml", label=say("text"), lines=22, max_lines=32, elem_id="text", interactive=True)
             download = gr.DownloadButton(say("download"), interactive=False, elem_id="download")
     gr.Markdown(f"### {say('plan_section')}")
     with gr.Row():

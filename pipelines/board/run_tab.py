@@ -63,7 +63,7 @@ def build(say: Say, places: Places) -> RunTab:
         words = job.words or ["reproduce", str(run / RECIPE_FILE), "--run", str(run)]
         job.start(words)
 
-    with gr.Row():
+    with gr.Row(elem_classes="controls"):
         run = gr.Dropdown(names(places), value=first(places), label=say("run"), scale=3, elem_id="run")
         stop_button = gr.Button(say("stop"), variant="stop", interactive=False, elem_id="stop")
         resume_button = gr.Button(say("resume"), interactive=False, elem_id="resume")

@@ -100,7 +100,7 @@ def build(say: Say, places: Places) -> gr.Dropdown:
         yield "", shown
 
     gr.Markdown(say("talk_intro"))
-    with gr.Row():
+    with gr.Row(elem_classes="controls"):
         model = gr.Dropdown(model_choices(places), label=say("model"), scale=3, elem_id="talk-model")
         serve_button = gr.Button(say("serve"), variant="primary", interactive=False, elem_id="serve")
         stop_button = gr.Button(say("stop_serving"), variant="stop", interactive=False, elem_id="stop-serving")
@@ -108,7 +108,7 @@ def build(say: Say, places: Places) -> gr.Dropdown:
     chat = gr.Chatbot(
         label=say("tab_talk"), height=380, buttons=[], feedback_options=None, sanitize_html=True, elem_id="chat"
     )
-    with gr.Row():
+    with gr.Row(elem_classes="controls"):
         question = gr.Textbox(label=say("question"), scale=5, elem_id="question")
         ask_button = gr.Button(say("ask"), scale=1, elem_id="ask")
     seen = gr.State()

@@ -89,15 +89,29 @@ def look(say: Say, seen: Look) -> str:
     return "".join(parts)
 
 
+def duration(say: Say, hours: float) -> str:
+    """Hours as a person says them."""
+    if hours >= 1:
+        return say("hours", number=f"{hours:,.1f}")
+    return (
+        say("minutes", number=f"{60 * hours:,.1f}")
+        if hours >= 1 / 60
+        else say("seconds", number=f"{3600 * hours:,.0f}")
+    )
+
+
 def plan(say: Say, found: Mapping[str, Any], line: str) -> str:
     """A plan as `osler plan --json` gives it."""
     where = found["devices"]
     head = note(
         "good" if found["fits"] else "bad",
-        say("plan_fits" if found["fits"] else "plan_does_not_fit", where=where["label"]),
+        say(
+            "plan_fits" if found["fits"] else "plan_does_not_fit",
+            where=say("this_machine") if where["kind"] == "cpu" else where["label"],
+        ),
     )
     figures = [
-        (say("hours"), f"{found['hours']:,.3g}"),
+        (say("time"), duration(say, found["hours"])),
         ("US$", f"{found['cost']:,.2f}"),
         (say("disk"), f"{found['disk'] / GIB:,.2f}"),
     ]
@@ -116,10 +130,10 @@ def plan(say: Say, found: Mapping[str, Any], line: str) -> str:
                 f"{stage['trainable']:,}" if stage["trainable"] else "",
                 f"{stage['tokens']:,.0f}" if stage["tokens"] else "",
                 f"{stage['steps']:,}" if stage["steps"] else "",
-                f"{stage['hours']:,.3g}" if stage["hours"] else "",
+                duration(say, stage["hours"]) if stage["hours"] else "",
             ]
         )
-    heads = [say("stage"), say("parameters"), say("trained"), "tokens", say("steps"), say("hours")]
+    heads = [say("stage"), say("parameters"), say("trained"), say("tokens"), say("steps"), say("time")]
     parts.append(table(heads, rows, numbers=range(1, 6)))
     parts.append(f"<h4>{say('memory_gpu' if where['kind'] == 'gpu' else 'memory_here')}</h4>")
     for stage in found["stages"]:
