@@ -32,7 +32,7 @@ SHORTEST_KEY = 16  # characters
 LARGEST_FILE = "4gb"  # that is brought
 # What the page asks for; Gradio has more.
 PATHS = re.compile(
-    r"(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
+    r"/zh|(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
     r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|upload|upload_progress|file=.*"
     r"|queue/(?:join|data)|run/[^/]+))"
 )

@@ -107,11 +107,14 @@ def bring(path: Path, places: Places) -> Look:
     target = places.file(path.name).with_suffix("")
     target = _free(target.with_name(target.name + ".jsonl"), path)
     dropped = target.with_suffix(".dropped.jsonl")
-    tally = import_file(path, None, target, dropped)
-    if not tally.kept:
-        target.unlink(missing_ok=True)
-        dropped.unlink(missing_ok=True)
-        raise DataError(str(no_record(path, tally)).replace(str(path), path.name))
+    try:
+        tally = import_file(path, None, target, dropped)
+        if not tally.kept:
+            target.unlink(missing_ok=True)
+            dropped.unlink(missing_ok=True)
+            raise no_record(path, tally)
+    except DataError as error:  # where the browser's file was put is of no use to a reader
+        raise DataError(str(error).replace(str(path), path.name)) from error
     _mark(target).write_text(file_sha256(path), encoding="utf-8")
     faults = [json.loads(line) for line in itertools.islice(dropped.open(encoding="utf-8"), MOST_FAULTS)]
     warnings = []

@@ -46,5 +46,5 @@ def friendly_pieces(work: Callable[P, Generator[R, None, None]]) -> Callable[P, 
 
 
 def shown(error: OslerError) -> gr.Error:
-    """The message in a corner of the page, until it is closed."""
-    return gr.Error(escape(str(error)), duration=None, title="Osler", print_exception=False)
+    """The message in a corner of the page, for long enough to be read."""
+    return gr.Error(escape(str(error)), duration=20, print_exception=False)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import psutil
 
 from corpora.errors import STOPPED, OslerError
-from pipelines.board.supervise import EXIT, JOB
+from pipelines.board.supervise import EXIT, JOB, OSLER
 
 JOBS = ".board"  # below a run's folder: no stage is called so
 LOG, ASKED = "log.txt", "asked-to-stop"
@@ -53,6 +53,12 @@ class Job:
     def command(self) -> str:
         """As it would be typed."""
         return command_line(self.words) if self.words else ""
+
+    @property
+    def stopping(self) -> str:
+        """The command that asks it to stop; nothing where it does not run."""
+        process = _alive(self._read(JOB).get("process"))
+        return f"kill -TERM {process.pid}" if process is not None else ""
 
     @property
     def code(self) -> int | None:
@@ -166,7 +172,7 @@ def answer_of(words: list[str], seconds: float = 300) -> str:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *words],
+            [*OSLER, *words],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

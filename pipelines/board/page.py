@@ -41,7 +41,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
                 data = data_tab.build(say, places)
             with gr.Tab(say("tab_recipe"), id="recipe"):
                 recipe = recipe_tab.build(say, places, open_to_others)
-            with gr.Tab(say("tab_run"), id="run"):
+            with gr.Tab(say("tab_run"), id="run") as run_place:
                 run = run_tab.build(say, places)
             with gr.Tab(say("tab_examine"), id="examine") as examine_place:
                 examine = examine_tab.build(say, places)
@@ -75,6 +75,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
         page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.corpus], **QUIET)
         page.load(data.look, data.corpus, data.shown, **QUIET)
         page.load(run.watch, [run.run, run.outputs[0]], run.outputs, **QUIET)
+        run_place.select(lambda: gr.update(choices=run_tab.names(places)), None, run.run, **QUIET)
         examine_place.select(examine.refresh, examine.runs, examine.outputs, **QUIET)
         talk_place.select(model_choices, None, talk, **QUIET)
         export_place.select(model_choices, None, export, **QUIET)

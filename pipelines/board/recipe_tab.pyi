@@ -34,7 +34,6 @@ class RecipeTab:
     refresh_kinds: Callable[[str | None], Any]
     kind: gr.Dropdown
 
-
 class Text(gr.Code):  # type: ignore[misc]
     """A text whose first and last letters are kept: Gradio's own strips both ends, which are a recipe's as well."""
 
@@ -43,8 +42,11 @@ class Text(gr.Code):  # type: ignore[misc]
     def postprocess(self, value: str | None) -> str | None:
         """The text as it is."""
         return value
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

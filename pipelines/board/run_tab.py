@@ -39,7 +39,7 @@ def build(say: Say, places: Places) -> RunTab:
             views.live(say, run),
             results.samples(say, run),
             f"<pre>{escape(log)}</pre>" if log else "",
-            views.command(say, job.command, f"osler watch {run}" if (run / "trackio").is_dir() else ""),
+            views.command(say, job.command, job.stopping, f"osler watch {run}" if (run / "trackio").is_dir() else ""),
         ]
 
     @friendly

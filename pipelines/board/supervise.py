@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import psutil
 
 JOB, EXIT, LOCK = "job.json", "exit.json", "lock"
 POLL_SECONDS = 1.0
+OSLER = (sys.executable, "-m", "pipelines.cli")
 
 
 def write(path: Path, value: dict[str, Any]) -> None:
@@ -43,9 +45,9 @@ def _descendants(pid: int) -> list[psutil.Process]:
         return []
 
 
-def supervise(folder: Path, words: list[str]) -> int:
-    """Runs the command and returns its exit code."""
-    process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", *words], stdin=subprocess.DEVNULL)
+def supervise(folder: Path, words: list[str], program: Sequence[str] = OSLER) -> int:
+    """Runs ``program`` with the words and returns its exit code."""
+    process = subprocess.Popen([*program, *words], stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGTERM))
     job = {"words": words, "started": time.time(), "folder": str(Path.cwd())}
     with contextlib.suppress(psutil.NoSuchProcess):
