@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from corpora.errors import OslerError
 from pipelines.board.opening import check, open_bundled
-from pipelines.board.page import STYLE, build
+from pipelines.board.page import HEAD, build
 from pipelines.board.places import Places
 from serving.server import port_in_use
 from serving.ui.theme import theme
@@ -126,7 +126,7 @@ def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> Fast
             show_error=True,
             max_file_size=LARGEST_FILE,
             theme=theme(),
-            css=STYLE,
+            head=HEAD,
         )
     return outer
 

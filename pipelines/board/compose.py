@@ -92,22 +92,40 @@ def setting_for(base: str, hardware: str, weights: str) -> Setting:
     return next((one for one in alike if one.weights == weights), alike[0])
 
 
-def _method(setting: Setting, kind: str, weights: str) -> dict[str, Any]:
-    """The settings of the recipe's stage of this kind; where it has none, only how the weights are trained."""
+def _stages(setting: Setting, kind: str) -> list[dict[str, Any]]:
     stages = load_layers(recipe_path(setting.name)).values["stages"].values()
-    same = [stage for stage in stages if stage["kind"] == kind]
+    return [stage for stage in stages if stage["kind"] == kind]
+
+
+def _method(setting: Setting, kind: str, weights: str) -> tuple[dict[str, Any], str]:
+    """The settings of the recipe's stage of this kind, as far as they are for these weights, and a sentence on where they are from."""
+    same = _stages(setting, kind)
     own = {key: same[-1][key] for key in METHOD if key in same[-1]} if same else {}
+    told = f"the settings of training are those of the bundled recipe {setting.name}"
+    if not same:
+        told = f"the bundled recipes have no {kind} stage: TRL's defaults count"
+        if kind in KINDS["preference"] and (near := _stages(setting, "dpo")):
+            own = {key: near[-1][key] for key in ("lora", "quantization") if key in near[-1]}
+    training = dict(own.get("training", {}))
+    adapted = own.get("lora") is not None
     if weights == "full":
-        return {**own, **({"lora": None} if kind in ("dpo", "kto", "orpo", "reward") else {})}
-    if setting.weights != weights or "lora" not in own:  # no recipe of its own: the usual settings
-        own.pop("optimizer", None)
-        own.pop("muon_steps", None)
-        own["lora"] = {"r": 16, "lora_alpha": 32}
-        if "training" in own and kind in ("cpt", "sft"):
-            own["training"] = {**own["training"], "learning_rate": 0.0002}  # docs/recipes.md: LoRA, all linear layers
+        if (
+            adapted and "learning_rate" in training
+        ):  # recipes/_common/lora.yaml: an adapter's is about ten times that of all weights
+            training["learning_rate"] /= 10
+            told += ", with a tenth of its adapter's rate"
+        own |= {"lora": None} if kind in KINDS["preference"] else {}
+    else:
+        if not adapted:
+            own["lora"] = {"r": 16, "lora_alpha": 32}
+            told += ", with an adapter of rank 16, for which nobody has tuned the rate" if same else ""
+            own.pop("optimizer", None)  # Muon trains the matrices that an adapter freezes
+            own.pop("muon_steps", None)
         if weights == "qlora":
-            own["quantization"] = {"load_in_4bit": True}
-    return own
+            own.setdefault("quantization", {"load_in_4bit": True})
+        else:
+            own.pop("quantization", None)
+    return {**own, "training": training}, told
 
 
 def compose(
@@ -132,7 +150,7 @@ def compose(
         ways = ", ".join(KINDS.get(record, ())) or "nothing"
         raise RecipeError(f"{corpus} holds {record} records, from which {kind} cannot learn; {ways} can")
     setting = setting_for(base, hardware, weights)
-    method = _method(setting, kind, weights)
+    method, told = _method(setting, kind, weights)
     training = {**method.pop("training", {}), "logging_steps": 10 if base != EMBEDDED else 5}
     if epochs:
         training.pop("max_steps", None)
@@ -159,5 +177,5 @@ def compose(
     blocks.append({"stages": stages})
     if talks:
         blocks.append({"serve": {"model": kind, "questions": QUESTIONS}})
-    head = f"# {kind.upper()} ({weights}); the settings of training are those of the bundled recipe {setting.name}.\n"
+    head = f"# {kind.upper()} ({weights}): {told}.\n"
     return head + "\n".join(yaml.safe_dump(block, allow_unicode=True, sort_keys=False, width=110) for block in blocks)

@@ -14,9 +14,9 @@ from pipelines.board.friendly import OWN, QUIET
 from pipelines.board.places import Places
 from pipelines.board.texts import words
 from serving.ui.texts import TAGS, Language
-from serving.ui.theme import CSS
+from serving.ui.theme import style
 
-STYLE = CSS + (Path(__file__).parent / "board.css").read_text(encoding="utf-8")
+HEAD = style((Path(__file__).parent / "board.css").read_text(encoding="utf-8"))
 OTHER: dict[Language, str] = {"en": "/zh/", "zh": "/"}  # where the page in the other language is
 
 

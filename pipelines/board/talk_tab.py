@@ -61,7 +61,7 @@ def build(say: Say, places: Places) -> gr.Dropdown:
             now = views.note("plain", say("starting"))
         else:
             now = views.note("good", say("served", model=choice, url=url))
-            now += views.command(say, job.command, f"osler chat --url {url}")
+            now += views.command(say, job.command, f"osler ui --url {url}", f"osler chat --url {url}")
         runs = job is not None and job.runs
         if now == before:
             return [gr.skip()] * 4

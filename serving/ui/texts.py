@@ -51,9 +51,8 @@ WORDS: Table = {
         "A very small demonstration model: its answers are often wrong.",
         "这是一个很小的演示模型，回答经常有误。",
     ),
-    "about": ("About this model", "关于此模型"),
     "talks": ("Conversations", "对话"),
-    "new_talk": ("New conversation", "新对话"),
+    "new": ("New conversation", "新对话"),
     "untitled": ("New conversation", "新对话"),
     "rename": ("Rename", "重命名"),
     "rename_to": ("New name of this conversation", "对话的新名称"),
@@ -67,14 +66,12 @@ WORDS: Table = {
     "export_md": ("Save as Markdown", "导出 Markdown"),
     "export_json": ("Save as JSON", "导出 JSON"),
     "language": ("Language", "语言"),
-    "dark": ("Dark", "深色"),
-    "light": ("Light", "浅色"),
-    "colours": ("Switch between light and dark", "切换浅色与深色"),
-    "message": ("Your message", "您的消息"),
-    "placeholder": (
-        "Write your question. Enter sends, Shift+Enter begins a new line.",
-        "请输入问题。回车发送，Shift+回车换行。",
+    "colours": ("Light / dark", "浅色／深色"),
+    "message": (
+        "Your message (Enter sends, Shift+Enter begins a new line)",
+        "您的消息（回车发送，Shift+回车换行）",
     ),
+    "placeholder": ("Write your question", "请输入问题"),
     "send": ("Send", "发送"),
     "stop": ("Stop", "停止"),
     "retry": ("Ask again", "重新回答"),
@@ -100,8 +97,19 @@ WORDS: Table = {
         "This notice stays while this conversation is open, whatever the model writes.",
         "无论模型写什么，此提示在本对话中始终显示。",
     ),
-    "failed": ("The model gave no answer.", "模型没有回答。"),
-    "broke_off": ("The answer broke off: it is not complete.", "回答中断：内容不完整。"),
+    "unreachable": (
+        "The model cannot be reached. Start it with `osler serve`, or give its address with --url, then choose “Ask again”.",
+        "无法连接模型。请用 `osler serve` 启动模型，或用 --url 指定其地址，然后点“重新回答”。",
+    ),
+    "timeout": (
+        "The model did not answer in time. Choose “Ask again”, or ask something shorter.",
+        "模型未能及时回答。请点“重新回答”，或缩短问题。",
+    ),
+    "broke_off": (
+        "The answer broke off: it is not complete. Choose “Ask again”.",
+        "回答中断：内容不完整。请点“重新回答”。",
+    ),
+    "other": ("The model gave no answer.", "模型没有回答。"),
     "failed_rest": (
         "Red-flag notices and calculators work without it.",
         "急症提示和计算器不依赖模型，仍可使用。",
@@ -124,9 +132,9 @@ WORDS: Table = {
         "无法读取此浏览器中保存的对话，已跳过。",
     ),
     "busy": ("An answer is under way in this tab; stop it first.", "此标签页正在回答，请先停止。"),
-    "by_rules": (
-        "Looked up or computed by rules, without the model.",
-        "由规则查得或算得，未使用模型。",
+    "revoked": (
+        "Your key works no more. Ask for a new one, and log in again.",
+        "您的密钥已失效。请索取新密钥并重新登录。",
     ),
 }
 

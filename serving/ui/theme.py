@@ -1,7 +1,7 @@
 """How the pages look: one calm theme in light and dark, without a font or a file from the network.
 
 Every pair of ink and ground below has a contrast of 4.5 to 1 or more (WCAG 2.2, 1.4.3), which the tests compute from what the browser
-shows. Both pages, the chat and the board, take ``theme()`` and ``CSS``.
+shows. Both pages, the chat and the board, take ``theme()`` and, in the page's head, ``style()``.
 """
 
 from __future__ import annotations
@@ -64,6 +64,14 @@ footer {{ display: none !important; }}
   * {{ animation-duration: 0.01ms !important; animation-iteration-count: 1 !important; transition: none !important; }}
 }}
 """
+
+
+def style(more: str = "") -> str:
+    """The styles as an element for the page's head; ``more`` are the page's own.
+
+    Given as Gradio's ``css`` they would not reach the page's body and root: Gradio puts its container before each selector.
+    """
+    return f"<style>{CSS}{more}</style>"
 
 
 def theme() -> gr.themes.Base:
