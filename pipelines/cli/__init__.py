@@ -42,6 +42,7 @@ for _name in (
     "bench",
     "corpora",
     "recipe",
+    "board",
 ):
     importlib.import_module(f"pipelines.cli.{_name}")
 app.add_typer(corpora_app, name="corpora")

@@ -1,0 +1,140 @@
+"""The page as a web application, behind a door: what it does not need is closed, other pages cannot use it, and others need a key."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import re
+import threading
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI, Request
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse, Response
+
+from corpora.errors import OslerError
+from pipelines.board.opening import check, open_bundled
+from pipelines.board.page import HEAD, build
+from pipelines.board.places import Places
+from serving.server import port_in_use
+from serving.ui.theme import theme
+
+KEY_VARIABLE = "OSLER_BOARD_KEY"
+USER = "osler"  # at the login, beside the key
+SHORTEST_KEY = 16  # characters
+LARGEST_FILE = "4gb"  # that is brought
+# What the page asks for; Gradio has more.
+PATHS = re.compile(
+    r"/zh|(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
+    r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|upload|upload_progress|file=.*"
+    r"|queue/(?:join|data)|run/[^/]+))"
+)
+# Gradio builds functions from text in the browser, so scripts may be evaluated; none may come from elsewhere, and nothing may go there.
+POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def read_key(file: Path | None) -> str | None:
+    """The key of the board: of the file, else of the environment; None where neither has one.
+
+    Raises:
+        OslerError: the file cannot be read, or the key is too short to keep anyone out.
+    """
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if file is not None:
+        try:
+            key = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise OslerError(f"{file}: no key can be read ({error})") from error
+    if file is None and not key:
+        return None
+    if len(key) < SHORTEST_KEY:
+        raise OslerError(
+            f"{file or KEY_VARIABLE}: a key has {SHORTEST_KEY} letters or more; `openssl rand -hex 24` makes one"
+        )
+    return key
+
+
+def check_before_start(host: str, port: int, key: str | None) -> None:
+    """Raises OslerError when the board may not or cannot listen there."""
+    if key is None and not is_loopback(host):
+        raise OslerError(
+            f"{host} can be reached from other machines, and whoever reaches the board runs programs here: give a key with --key-file FILE or in "
+            f"{KEY_VARIABLE}, or leave --host out"
+        )
+    if port_in_use("127.0.0.1" if host == "0.0.0.0" else host, port):
+        raise OslerError(f"port {port} on {host} is in use; give another with --port")
+
+
+def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> FastAPI:
+    """The application, in English at ``/`` and in Chinese at ``/zh/``.
+
+    Args:
+        places: where runs and files are.
+        host: where it will listen. On loopback, requests for another name than this machine's are refused.
+        key: what has to be known to log in; None asks for no login.
+    """
+    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @outer.middleware("http")
+    async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        if not PATHS.fullmatch(request.url.path):
+            return PlainTextResponse("not found", 404)
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return PlainTextResponse("a page of another site may not use the board", 403)
+        answer = await go_on(request)
+        answer.headers.update(HEADERS)
+        return answer
+
+    if is_loopback(host):
+        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])
+
+    def login(user: str, secret: str) -> bool:
+        return user == USER and key is not None and hmac.compare_digest(secret.strip().encode(), key.encode())
+
+    for path, language in (("/zh", "zh"), ("/", "en")):
+        gr.mount_gradio_app(
+            outer,
+            build(places, language, not is_loopback(host)),  # type: ignore[arg-type]
+            path=path,
+            auth=login if key is not None else None,
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            pwa=False,
+            mcp_server=False,
+            show_error=True,
+            max_file_size=LARGEST_FILE,
+            theme=theme(),
+            head=HEAD,
+        )
+    return outer
+
+
+def run(places: Places, host: str, port: int, key: str | None) -> None:
+    """Serves the board until Ctrl-C; what it started goes on."""
+    places.runs.mkdir(parents=True, exist_ok=True)
+    app = web(places, host, key)
+    # The libraries that check a recipe take seconds to import, which the first reader of a page should not wait for.
+    threading.Thread(target=lambda: check(open_bundled("nano")), daemon=True).start()
+    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)

@@ -1,0 +1,234 @@
+"""The page's second tab: a recipe opened, written or changed, planned and started."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from corpora.errors import OslerError
+from pipelines.board import compose, corpora, form, opening, starting, views
+from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
+from pipelines.board.places import Places
+from pipelines.board.texts import Say
+from pipelines.config import Recipe, RecipeError, recipe_names
+
+DOWNLOADS = Path(tempfile.gettempdir()) / "osler-board-downloads"
+
+
+@dataclass
+class RecipeTab:
+    """Components that other tabs use."""
+
+    corpus: gr.Dropdown
+    source: gr.Dropdown
+    new: gr.Accordion
+    start: Callable[[str, str], str]
+    start_button: gr.Button
+    text: gr.Code
+    until: gr.Dropdown
+    refresh_kinds: Callable[[str | None], Any]
+    kind: gr.Dropdown
+
+
+class Text(gr.Code):  # type: ignore[misc]
+    """A text whose first and last letters are kept: Gradio's own strips both ends, which are a recipe's as well."""
+
+    is_template = True  # to the browser it is what it is a kind of
+
+    def postprocess(self, value: str | None) -> str | None:
+        """The text as it is."""
+        return value
+
+
+def _checked(text: str | None) -> tuple[Recipe | None, str]:
+    """The recipe, or why there is none."""
+    if not (text or "").strip():
+        return None, ""
+    try:
+        return opening.check(text or ""), ""
+    except OslerError as error:
+        return None, str(error)
+
+
+def sources(places: Places) -> list[tuple[str, str]]:
+    """Recipes to open: those of runs first, then the bundled ones."""
+    runs = [(f"run · {name}", f"run:{name}") for name in places.names() if starting.recipe_of(places, name).is_file()]
+    return [*runs, *((name, name) for name in recipe_names())]
+
+
+def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
+    """The tab, with its own events."""
+
+    def open_source(name: str | None) -> str:
+        if name and name.startswith("run:"):
+            return opening.open_file(starting.recipe_of(places, name.removeprefix("run:")))
+        return opening.open_bundled(name or "")
+
+    @friendly
+    def write(name: str, corpus: str, base: str, kind: str, weights: str, hardware: str, epochs: float) -> str:
+        places.run(name)
+        seen = corpora.look(corpus, places)
+        return compose.compose(name, corpus, seen.record, base, kind, weights, hardware, epochs or None)
+
+    def hardware_of(base: str) -> Any:
+        found = compose.hardware_for(base)
+        labels = [(say("this_machine") if one == compose.HERE else one, one) for one in found]
+        return gr.update(choices=labels, value=found[0])
+
+    def weights_of(base: str, hardware: str) -> Any:
+        found = compose.weights_for(base, hardware)
+        return gr.update(choices=[(say(f"weights_{one}"), one) for one in found], value=found[0] if found else None)
+
+    def kinds_of(corpus: str | None) -> Any:
+        try:
+            record = corpora.look(corpus, places).record if corpus else ""
+        except OslerError:
+            record = ""
+        found = compose.KINDS.get(record, ())
+        return gr.update(choices=list(found), value=found[0] if found else None)
+
+    def told(text: str, stage: str | None) -> list[Any]:
+        """What the page says of a text: whether it is a recipe, its fields, what can be run of it, and the file to download."""
+        recipe, fault = _checked(text)
+        if recipe is None:
+            message = views.note("bad", fault) if fault else views.note("plain", say("recipe_empty"))
+            return [
+                message,
+                *(gr.skip() for _ in range(len(form.HEAD) + 1 + len(form.STAGE) + 1)),
+                gr.update(interactive=False),
+            ]
+        stages = form.trained(recipe)
+        stage = stage if stage in stages else (stages[0] if stages else None)
+        kinds = dict.fromkeys(one.kind for one in recipe.stages.values() if one.kind in starting.COMMANDS)
+        until = [(say("until_all"), ""), *((say("until_kind", kind=kind), kind) for kind in kinds)]
+        good = say("recipe_good", stages=", ".join(f"{name} ({one.kind})" for name, one in recipe.stages.items()))
+        DOWNLOADS.mkdir(exist_ok=True, mode=0o700)
+        file = DOWNLOADS / f"{recipe.name}.yaml"
+        file.write_bytes(text.encode("utf-8"))
+        return [
+            views.note("good", good),
+            *form.head_values(recipe),
+            gr.update(choices=stages, value=stage),
+            *form.stage_values(recipe, stage),
+            gr.update(choices=until, value=""),
+            gr.update(value=str(file), interactive=True),
+        ]
+
+    @friendly
+    def put_head(key: str, text: str, value: str) -> Any:
+        recipe, fault = _checked(text)
+        if recipe is None:
+            raise RecipeError(fault or say("recipe_empty"))
+        if value.strip() == form.head_values(recipe)[form.HEAD.index(key)].strip():
+            return gr.skip()
+        return form.put_head(text, key, value)
+
+    @friendly
+    def put_stage(key: str, text: str, stage: str | None, value: str) -> Any:
+        recipe, fault = _checked(text)
+        if recipe is None:
+            raise RecipeError(fault or say("recipe_empty"))
+        changed = form.put_stage(text, recipe, stage or "", key, value)
+        return changed if changed != text else gr.skip()
+
+    @friendly
+    def stage_fields(text: str, stage: str | None) -> list[Any]:
+        recipe, _ = _checked(text)
+        return list(form.stage_values(recipe, stage)) if recipe is not None else [gr.skip()] * len(form.STAGE)
+
+    @friendly_pieces
+    def plan(text: str, gpus: str) -> Generator[str, None, None]:
+        yield views.note("plain", say("planning"))
+        try:
+            found, line = starting.plan(places, text, gpus, open_to_others)
+        except OslerError as error:
+            yield views.note("bad", str(error))
+            return
+        yield views.plan(say, found, line)
+
+    @friendly
+    def start(text: str, until: str) -> str:
+        return starting.start(places, text, until or "", open_to_others)
+
+    gr.Markdown(say("open_intro"))
+    with gr.Row(equal_height=False):
+        with gr.Accordion(say("open_section"), open=True):
+            source = gr.Dropdown(sources(places), value="nano", label=say("recipe"), elem_id="source")
+            with gr.Row():
+                open_button = gr.Button(say("open"), variant="primary", elem_id="open")
+                file = gr.UploadButton(say("open_file"), file_types=[".yaml", ".yml"], elem_id="open-file")
+        with gr.Accordion(say("new_section"), open=False, elem_id="new") as new:
+            corpus = gr.Dropdown(
+                corpora.choices(places), value="bundled-dialogues", label=say("corpus"), elem_id="new-corpus"
+            )
+            with gr.Row():
+                base = gr.Dropdown(compose.bases(), value=compose.EMBEDDED, label=say("base"), elem_id="new-base")
+                hardware = gr.Dropdown(
+                    [(say("this_machine"), compose.HERE)],
+                    value=compose.HERE,
+                    label=say("hardware"),
+                    elem_id="new-hardware",
+                )
+            with gr.Row():
+                kind = gr.Dropdown(["sft"], value="sft", label=say("method"), elem_id="new-kind")
+                weights = gr.Dropdown(
+                    [(say(f"weights_{one}"), one) for one in compose.WEIGHTS],
+                    value="full",
+                    label=say("weights"),
+                    elem_id="new-weights",
+                )
+            with gr.Row():
+                name = gr.Textbox("mine", label=say("name"), elem_id="new-name")
+                epochs = gr.Number(0, label=say("epochs"), minimum=0, elem_id="new-epochs")
+            write_button = gr.Button(say("write"), variant="primary", elem_id="write")
+    verdict = gr.HTML(views.note("plain", say("recipe_empty")), elem_id="verdict", elem_classes="osler")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            gr.Markdown(f"### {say('form')}\n{say('form_info')}")
+            labels = {"name": "name", "base_model": "base", "description": "description", "seed": "seed"}
+            head = [gr.Textbox(label=say(labels[key]), elem_id=f"field-{key}") for key in form.HEAD]
+            stage = gr.Dropdown([], label=say("training_stage"), elem_id="field-stage")
+            fields = []
+            for pair in zip(form.STAGE[::2], [*form.STAGE[1::2], None], strict=False):
+                with gr.Row():
+                    fields += [
+                        gr.Textbox(
+                            label=say(key), placeholder=say("own_default"), elem_id=f"field-{key}", min_width=120
+                        )
+                        for key in pair
+                        if key is not None
+                    ]
+        with gr.Column(scale=3, min_width=300):
+            text = Text(language="yaml", label=say("text"), lines=22, max_lines=32, elem_id="text", interactive=True)
+            download = gr.DownloadButton(say("download"), interactive=False, elem_id="download")
+    gr.Markdown(f"### {say('plan_section')}")
+    with gr.Row():
+        gpus = gr.Dropdown(starting.hardware(say("this_machine")), value="cpu", label=say("plan_for"), elem_id="gpus")
+        until = gr.Dropdown([(say("until_all"), "")], value="", label=say("until"), elem_id="until")
+    with gr.Row():
+        plan_button = gr.Button(say("plan"), elem_id="plan-button")
+        start_button = gr.Button(say("start"), variant="primary", elem_id="start")
+    planned = gr.HTML(elem_id="plan", elem_classes="osler")
+
+    open_button.click(friendly(open_source), source, text, **OWN)
+    file.upload(friendly(lambda path: opening.open_file(Path(path))), file, text, **OWN)
+    write_button.click(write, [name, corpus, base, kind, weights, hardware, epochs], text, **OWN)
+    base.change(hardware_of, base, hardware, **QUIET)
+    gr.on([base.change, hardware.change], weights_of, [base, hardware], weights, **QUIET)
+    corpus.change(kinds_of, corpus, kind, **QUIET)
+    text.change(
+        told, [text, stage], [verdict, *head, stage, *fields, until, download], trigger_mode="always_last", **QUIET
+    )
+    stage.input(stage_fields, [text, stage], fields, **QUIET)
+    for key, field in zip(form.HEAD, head, strict=True):
+        gr.on([field.blur, field.submit], partial(put_head, key), [text, field], text, **QUIET)
+    for key, field in zip(form.STAGE, fields, strict=True):
+        gr.on([field.blur, field.submit], partial(put_stage, key), [text, stage, field], text, **QUIET)
+    plan_button.click(plan, [text, gpus], planned, **OWN)
+    return RecipeTab(corpus, source, new, start, start_button, text, until, kinds_of, kind)

@@ -1,0 +1,136 @@
+"""What runs have found, side by side: the exams of their stages, their losses, and samples of what their models wrote."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from corpora.curate.shards import record_of
+from corpora.errors import DataError
+from corpora.page import percent
+from pipelines.artifact import MANIFEST, Artifact, load_artifact
+from pipelines.board import charts, views
+from pipelines.board.curves import curves, trained_stages
+from pipelines.board.texts import Say
+from pipelines.report import exams
+
+SAMPLES = 3  # of each stage
+
+
+def artifacts(run: Path) -> dict[str, Artifact]:
+    """The finished stages of a run, in the order in which they ended."""
+    paths = sorted(run.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    found = {path.parent.name: load_artifact(path.parent) for path in paths}
+    return {name: artifact for name, artifact in found.items() if artifact is not None}
+
+
+def comparison(say: Say, runs: dict[str, Path]) -> str:
+    """Exams and losses of several runs: a table with a row a model, and the curves of each stage in one chart."""
+    rows, heads = [], [say("run"), say("model"), say("exam"), say("accuracy"), say("chance")]
+    bits: list[list[str]] = []
+    for name, run in runs.items():
+        for model, result in exams(artifacts(run)).items():
+            for exam, score in result["items"].items():
+                whole = score["all"]
+                interval = f"{percent(whole['share'])} ({percent(whole['low'])} – {percent(whole['high'])})"
+                rows.append([name, model, f"{exam} (n {whole['n']:,})", interval, percent(score["chance"])])
+            for kind, value in result["bits_per_byte"].items():
+                bits.append([name, model, kind, f"{value:.3f}"])
+    parts = [views.table(heads, rows, numbers=(3, 4)) or views.note("plain", say("no_exam"))]
+    parts.append(views.table([say("run"), say("model"), say("bits", kind=""), ""], bits, numbers=(3,)))
+    stages = list(dict.fromkeys(stage for run in runs.values() for stage in trained_stages(run)))
+    drawn = []
+    for stage in stages:
+        lines = {name: curves(run, stage).get("loss", []) for name, run in runs.items()}
+        drawn.append(charts.line_chart(f"{stage}: {say('figure_loss')}", lines, say("step")))
+    return "".join([*parts, f'<div class="charts">{"".join(drawn)}</div>'])
+
+
+def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:
+    """Files of answers that exams left, each with a label; two of them can be compared."""
+    found = []
+    for name, run in runs.items():
+        for stage, artifact in artifacts(run).items():
+            if artifact.manifest["given"]["config"].get("kind") == "exam":
+                found += [(f"{name} · {model}", str(run / stage / f"{model}.json")) for model in artifact.metrics]
+    return found
+
+
+def paired(say: Say, found: dict[str, Any]) -> str:
+    """What `osler compare A.json B.json --json` says."""
+    rows = [
+        [
+            name,
+            f"{one['n']:,}",
+            f"{100 * one['difference']:+.1f}",
+            f"{one['gained']} / {one['lost']}",
+            f"{one['p']:.4g}",
+            say("significant" if one["p"] < 0.05 else "not_significant"),
+        ]
+        for name, one in found.items()
+    ]
+    return views.table(
+        [say("exam"), "n", say("difference"), say("won_lost"), "McNemar p", say("verdict")], rows, numbers=range(1, 5)
+    )
+
+
+def _texts(run: Path, stage: str) -> Iterator[str]:
+    """The first records that a stage wrote."""
+    path = run / stage / "records.jsonl"
+    if path.is_file():
+        with path.open(encoding="utf-8") as lines:
+            for line in itertools.islice(lines, SAMPLES):
+                try:
+                    yield views.record(record_of(line))
+                except (DataError, ValueError):
+                    continue
+
+
+def samples(say: Say, run: Path) -> str:
+    """What the stages of a run wrote, and what its models answered, the newest first."""
+    parts = []
+    for name, artifact in reversed(artifacts(run).items()):
+        kind = artifact.manifest["given"]["config"].get("kind")
+        rows = []
+        if kind == "exam":
+            told = [(model, one) for model, result in artifact.metrics.items() for one in result.get("samples", [])]
+            rows = [[one["question"], model, views.cut(one["answer"]) or "–"] for model, one in told]
+            rows.sort(key=lambda row: row[0])
+        elif kind == "serve":
+            rows = [[turn["question"], "", views.cut(turn["answer"])] for turn in artifact.metrics["turns"]]
+        if rows:
+            parts.append(f"<h4>{escape(name)}</h4>" + views.table([say("asked"), say("model"), say("answered")], rows))
+        written = "".join(_texts(run, name))
+        if written:
+            parts.append(f"<h4>{escape(name)}</h4><div class=records>{written}</div>")
+    return "".join(parts) or views.note("plain", say("no_samples"))
+
+
+def leaderboard(runs: Path) -> str:
+    """The results of `osler eval` below the folder of runs; nothing where there are none."""
+    from evals import leaderboard as board
+
+    if not any(runs.rglob("results.json")):
+        return ""
+    head, rows = board.head_and_rows(board.gather(runs))
+    return views.table(head, rows)
+
+
+def report(run: Path) -> str:
+    """The report of a run as a page within the page, which can run no script."""
+    path = run / "report.html"
+    if not path.is_file():
+        return ""
+    return (
+        f'<iframe class="report" sandbox title="report" srcdoc="{escape(path.read_text(encoding="utf-8"))}"></iframe>'
+    )
+
+
+def answers(text: str) -> dict[str, Any]:
+    """The JSON object that a command printed, whatever stood before it."""
+    found: dict[str, Any] = json.loads(text[text.index("{") :])
+    return found

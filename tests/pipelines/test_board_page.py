@@ -1,0 +1,225 @@
+"""The board in a real browser: a file is brought, a recipe opened, planned, started, stopped, gone on with, examined and downloaded."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.board.places import Places
+from pipelines.config import load_recipe
+from serving.server import free_port
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the extra `dev`)")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the board's page is not tested")
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+RECIPE = """# Small enough for a test; everything is real.
+name: faq
+description: 发热与咳嗽 FAQ
+base_model: {base}
+stages:
+  sft:
+    kind: sft
+    model: base
+    corpora: [{{name: {corpus}}}]
+    training:
+      max_steps: 400
+      per_device_train_batch_size: 2      # few rows, many steps
+      learning_rate: 0.001
+      logging_steps: 2
+      report_to: [tensorboard]
+      save_strategy: "no"
+  exam:
+    kind: exam
+    models: [base, sft]
+    items: [{{name: bundled-exam, limit: 6, normalise: unconditional}}]
+    questions: ["What is asthma?"]
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("board") / "runs"
+
+
+def start_board(runs: Path, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pipelines.cli", "board", "--runs", str(runs), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
+            return process
+        except OSError:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def board(runs: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    port = free_port()
+    process = start_board(runs, port)
+    yield f"http://127.0.0.1:{port}", process
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(browser, url: str, tab: str = "1"):
+    """A page with its tab open, and every address that it asks for in ``page.asked``."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.asked, page.faults = [], []
+    page.on("request", lambda request: page.asked.append(request.url))
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.goto(url)
+    go_to(page, tab)
+    return page
+
+
+def go_to(page, tab: str) -> None:
+    page.get_by_role("tab", name=f"{tab} ·").click()
+
+
+def wait_for(page, selector: str, seconds: float = 60):
+    return page.wait_for_selector(selector, timeout=1000 * seconds)
+
+
+def picture(page, name: str) -> None:
+    """Keeps what the page shows, for a person to look at, where ``OSLER_SHOTS`` names a folder."""
+    if folder := os.environ.get("OSLER_SHOTS"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def points(page) -> int:
+    found = page.query_selector('#curves [data-chart="loss"] polyline')
+    return int(found.get_attribute("data-points")) if found else 0
+
+
+def wait_for_points(page, least: int, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while points(page) < least:
+        assert page.query_selector('[data-state="failed"]') is None, page.inner_text("#state")
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(200)
+
+
+def write_faq(path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        lines = csv.writer(stream)
+        lines.writerow(["question", "answer"])
+        for number in range(60):
+            lines.writerow([f"What is fact {number}?", f"It is number {number}, 第 {number} 号."])
+        lines.writerow(["<script>alert(1)</script> ${7*7}", ""])
+
+
+def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model: Path, tmp_path: Path):
+    url, _ = board
+    page = opened(browser, url)
+
+    # A file is brought: its shape, samples, and the row that cannot be used, by its number.
+    write_faq(tmp_path / "../faq.csv")
+    page.set_input_files("#bring input[type=file]", str(tmp_path / "../faq.csv"))
+    page.wait_for_function("document.querySelector('#look').innerText.includes('60 rows can be used, 1 cannot')")
+    said = page.inner_text("#look")
+    assert "dialogue records" in said
+    assert re.search(r"row 62\b", said)  # as a spreadsheet counts, the heads first
+    assert "<script>alert(1)</script> ${7*7}" in said
+    corpus = runs / ".files" / "faq.jsonl"
+    assert f"osler corpora import faq.csv -o {corpus}" in said
+    picture(page, "test-data")
+
+    # A recipe of the user's own is opened. One value is changed in the form, and no other byte.
+    text = RECIPE.format(base=tiny_model, corpus=corpus)
+    own = tmp_path / "own.yaml"
+    own.write_text(text, encoding="utf-8")
+    go_to(page, "2")
+    page.set_input_files("#open-file input[type=file], input[accept*=yaml]", str(own))
+    wait_for(page, "#verdict .good")
+    page.fill("#field-learning_rate textarea, #field-learning_rate input", "0.002")
+    page.press("#field-learning_rate textarea, #field-learning_rate input", "Enter")
+    page.wait_for_function("document.querySelector('#text').innerText.includes('0.002')")
+    page.wait_for_timeout(500)
+    with page.expect_download() as waited:
+        page.click("#download")
+    waited.value.save_as(tmp_path / "faq.yaml")
+    assert (tmp_path / "faq.yaml").read_text(encoding="utf-8") == text.replace("0.001", "0.002")
+    assert load_recipe(str(tmp_path / "faq.yaml")).stages["sft"].training["learning_rate"] == 0.002
+
+    # The plan is made while the run begins; a reload finds the run again, and it cannot be started twice.
+    page.click("#plan-button")
+    plan = opened(browser, url, "3")
+    page.click("#start")
+    wait_for(page, '#state [data-state="running"]')
+    assert f"osler reproduce {runs}/faq/recipe.yaml --run {runs}/faq" in page.inner_text("#run-command")
+    plan.reload()
+    go_to(plan, "3")
+    wait_for(plan, '#state [data-state="running"]')
+    plan.close()
+    go_to(page, "2")
+    page.click("#start")
+    wait_for(page, "text=is running already")
+    wait_for(page, "#plan .figures")
+    assert "osler plan" in page.inner_text("#plan")
+    picture(page, "test-plan")
+    go_to(page, "3")
+
+    # The curve moves; a stop saves, and the run goes on from there.
+    wait_for_points(page, 3)
+    before = points(page)
+    wait_for_points(page, before + 1)
+    picture(page, "test-running")
+    page.click("#stop")
+    wait_for(page, '#state [data-state="stopped"]')
+    assert "exit code 75" in page.inner_text("#state")
+    assert list((runs / "faq" / "sft.partial.checkpoints").glob("checkpoint-*"))
+    stopped_at = points(page)
+    assert stopped_at < 200
+    picture(page, "test-stopped")
+    page.click("#resume")
+    wait_for(page, '#state [data-state="finished"]', 120)
+    wait_for_points(page, 200)
+    assert load_recipe(str(runs / "faq" / "recipe.yaml")) == load_recipe(str(tmp_path / "faq.yaml"))
+    picture(page, "test-finished")
+
+    # The exam of both models is there.
+    go_to(page, "4")
+    page.wait_for_function("document.querySelector('#side-by-side').innerText.includes('bundled-exam (n 6)')")
+    assert page.locator("#side-by-side tbody tr").count() == 2
+    picture(page, "test-examine")
+
+    assert page.faults == []
+    assert [address for address in page.asked if not address.startswith((url, "data:", "blob:"))] == []
+
+
+def test_a_wrong_key_is_named_and_nothing_starts(board, browser, runs: Path, tmp_path: Path):
+    url, _ = board
+    page = opened(browser, url, "2")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(RECIPE.format(base="x", corpus="y").replace("learning_rate", "learningrate"), encoding="utf-8")
+    page.set_input_files("#open-file input[type=file], input[accept*=yaml]", str(wrong))
+    wait_for(page, "#verdict .bad")
+    assert "stages.sft.training: unknown key 'learningrate'; did you mean 'learning_rate'?" in page.inner_text(
+        "#verdict"
+    )
+    page.click("#start")
+    wait_for(page, ".toast-body")
+    assert set(Places(runs).names()) <= {"faq"}

@@ -1,0 +1,146 @@
+"""Recipes on the board: opened and saved they are what they were, and one changed value changes one value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from corpora.errors import OslerError
+from pipelines.board import compose, form, opening
+from pipelines.board.edit import parsed, set_value
+from pipelines.board.places import Places
+from pipelines.config import RecipeError, load_recipe, recipe_names, recipe_path
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_bundled_recipe_that_is_opened_and_saved_is_the_same(name: str):
+    raw, text = recipe_path(name).read_text(), opening.open_bundled(name)
+    changed = [(old, new) for old, new in zip(raw.splitlines(True), text.splitlines(True), strict=True) if old != new]
+    # Away from its own folder a recipe cannot extend another one by a path from there: it calls it by name.
+    assert len(changed) == ("\nextends: " in raw)
+    assert all(old.startswith("extends: ") and old.endswith(".yaml\n") for old, _ in changed)
+    assert opening.check(text) == load_recipe(name)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_field_changes_its_value_and_no_line_beside(name: str):
+    text = opening.open_bundled(name)
+    recipe = opening.check(text)
+    for key, value in (("description", "short: one # two"), ("base_model", "Qwen/Qwen3-4B-Base"), ("seed", "12")):
+        changed = form.put_head(text, key, value)
+        assert parsed(changed) == {**parsed(text), key: form.read(value) if key == "seed" else value}
+    for stage in form.trained(recipe):
+        changed = form.put_stage(text, recipe, stage, "learning_rate", "1.5e-4")
+        found = opening.check(changed)
+        assert found.stages[stage].training["learning_rate"] == 1.5e-4
+        before = recipe.stages[stage].training
+        assert {**found.stages[stage].training, "learning_rate": None} == {**before, "learning_rate": None}
+        lines = set(changed.splitlines())
+        assert sum(line not in lines for line in text.splitlines()) <= 1
+        assert form.put_stage(text, recipe, stage, "learning_rate", "") == text
+        old = form.stage_values(recipe, stage)[0]
+        assert form.put_stage(text, recipe, stage, "learning_rate", old) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "value", "expected"),
+    [
+        ("a: 1  # one\nb: 2\n", ["a"], 3, "a: 3  # one\nb: 2\n"),
+        ("a: 1  # one\nb: 2", ["c", "d"], 3, "a: 1  # one\nb: 2\nc: {d: 3}"),
+        ("a: {b: 1, c: 2} # x\n", ["a", "b"], "咳嗽", "a: {b: 咳嗽, c: 2} # x\n"),
+        ("a: {}\nb: 1\n", ["a", "c"], True, "a: {c: true}\nb: 1\n"),
+        ("a:\n  b: 1\n  # kept\n\nc: 2\n", ["a", "d"], 5, "a:\n  b: 1\n  d: 5\n  # kept\n\nc: 2\n"),
+        ("a: >-\n  long\n  text\n\nb: 1\n", ["a"], "new", "a: new\n\nb: 1\n"),
+        ("a:\n  - {b: 1}   # one\n  - {b: 2}   # two\nc: 1\n", ["a"], [1, 2], "a: [1, 2]   # two\nc: 1\n"),
+        ("a:\nb: 1\n", ["a", "c"], 2, "a: {c: 2}\nb: 1\n"),
+        ('a: "x"\n', ["a"], "no", "a: 'no'\n"),
+    ],
+)
+def test_the_rest_of_a_text_stays(text: str, place: list[str], value: object, expected: str):
+    assert set_value(text, place, value) == expected
+
+
+def test_a_value_that_two_places_share_is_not_changed_for_one():
+    text = "one: &shared {r: 8}\ntwo: *shared\n"
+    with pytest.raises(RecipeError, match="anchor or alias"):
+        set_value(text, ["one", "r"], 4)
+    assert yaml.safe_load(set_value(text, ["two", "r"], 4)) == {"one": {"r": 8}, "two": {"r": 4}}
+
+
+def test_a_text_that_stands_for_more_than_a_machine_holds_is_refused():
+    bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    with pytest.raises(RecipeError, match="aliases"):
+        opening.check(bomb)
+    with pytest.raises(RecipeError, match=r"aliases|nested|valid"):
+        opening.check("a: &a [*a]\n")
+    with pytest.raises(RecipeError, match=r"nested|valid"):
+        opening.check("a: " + "[" * 5000 + "]" * 5000)
+
+
+@pytest.mark.parametrize("record", list(compose.KINDS))
+def test_every_choice_gives_a_recipe_that_says_what_was_chosen(record: str):
+    for kind in compose.KINDS[record]:
+        for base in compose.bases():
+            for hardware in compose.hardware_for(base):
+                for weights in compose.weights_for(base, hardware):
+                    text = compose.compose("mine", "rows.jsonl", record, base, kind, weights, hardware, 2)
+                    recipe = opening.check(text)
+                    stage = recipe.stages[kind]
+                    assert recipe.base_model == base
+                    assert stage.training["num_train_epochs"] == 2
+                    assert (stage.lora is None) == (weights == "full")
+                    assert (stage.quantization is None) == (weights != "qlora")
+
+
+def test_figures_are_those_of_the_bundled_recipe():
+    bundled = load_recipe("qwen3-8b/1x24gb-qlora").stages["sft"]
+    text = compose.compose("mine", "rows.jsonl", "dialogue", "Qwen/Qwen3-8B-Base", "sft", "qlora", "1x24gb")
+    stage = opening.check(text).stages["sft"]
+    assert stage.training == bundled.training
+    assert (stage.lora, stage.quantization) == (bundled.lora, bundled.quantization)
+
+
+def test_what_records_cannot_teach_is_refused():
+    with pytest.raises(RecipeError, match="from which dpo cannot learn; sft can"):
+        compose.compose("mine", "rows.jsonl", "dialogue", compose.EMBEDDED, "dpo", "full", "cpu")
+
+
+def test_names_do_not_lead_out_of_the_folder_of_runs(tmp_path: Path):
+    places = Places(tmp_path / "runs")
+    for name in ("../x", "/etc", "..", ".files", "a/b", "a\x00b", "", None, 7, "a" * 101, "A", "x/../../y"):
+        with pytest.raises(OslerError, match="no name of a run"):
+            places.run(name)
+    with pytest.raises(OslerError):
+        opening.open_bundled("../../pyproject")
+    assert places.file("../../../etc/passwd") == tmp_path / "runs" / ".files" / "passwd"
+    assert places.file("C:\\x\\问诊 记录.csv").name == "问诊-记录.csv"
+    with pytest.raises(OslerError, match="no name of a file"):
+        places.file("../..")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "link").symlink_to(tmp_path)
+    with pytest.raises(OslerError, match="leads out"):
+        places.run("link")
+
+
+def test_a_recipe_cannot_extend_files_of_the_machine_through_the_board():
+    with pytest.raises(RecipeError, match="extends"):
+        opening.check("name: mine\nextends: /etc/secret.yaml\nstages: {}\n")
+
+
+def test_with_a_key_a_recipe_reads_the_folders_of_the_board_alone(tmp_path: Path):
+    stage = "stages: {{sft: {{kind: sft, model: base, corpora: [{{name: {name}}}]}}}}\n"
+    inside, outside = tmp_path / "rows.jsonl", tmp_path.parent / "rows.jsonl"
+    for name, base, allow, wrong in (
+        (inside, "bundled:osler-nano-base", "", None),
+        (outside, "bundled:osler-nano-base", "", "stages.sft"),
+        (inside, "/root/model", "", "base_model"),
+        (inside, "x/y", "allow: [remote_code]\n", "allow"),
+    ):
+        recipe = opening.check(f"name: mine\nbase_model: {base}\n{allow}{stage.format(name=name)}")
+        if wrong is None:
+            opening.check_reach(recipe, [tmp_path])
+            continue
+        with pytest.raises(RecipeError, match=f"^{wrong}"):
+            opening.check_reach(recipe, [tmp_path])
