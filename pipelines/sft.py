@@ -7,6 +7,7 @@ padding. Raises DataError and TrainingError.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,13 @@ def sft(
     """
     tokenizer = training.load_chat_tokenizer(model_path, "sft", stage.training.get("chat_template_path"))
     dialogues = records(stage.corpora, sources, Dialogue)
-    rows = [{"messages": [message.as_dict() for message in dialogue.messages]} for dialogue in dialogues]
+    rows = [
+        {
+            "messages": [message.as_dict() for message in dialogue.messages],
+            "tools": json.dumps(dialogue.tools, ensure_ascii=False) if dialogue.tools else None,
+        }
+        for dialogue in dialogues
+    ]
 
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
