@@ -114,10 +114,17 @@ class _Draw:
         """The question with the system message, tools and passages, each offered with the probability given; the exam has all."""
         held_out = self.split == "held_out"
         retrieved = (
-            tuple(facts_index().search(question)) if (held_out and passages) or self.rng.random() < passages else ()
+            self.shuffled(facts_index().search(question))
+            if (held_out and passages) or self.rng.random() < passages
+            else ()
         )
         offered = TOOL_NAMES if held_out or self.rng.random() < tools else ()
         return {"question": question, "system": self.system(), "tools": offered, "passages": retrieved}
+
+    def shuffled(self, passages: list[Passage]) -> tuple[Passage, ...]:
+        """Passages in another order: the best comes first, and to cite the first must not be enough."""
+        self.rng.shuffle(passages)
+        return tuple(passages)
 
     def ends(self) -> bool:
         """Whether a training dialogue ends with its call."""
@@ -214,7 +221,7 @@ class _Draw:
         others = [one for one in facts_index().search(question, 8) if not names(fact, one)]
         if len(others) < PASSAGES:
             return None
-        given["passages"] = tuple(others[:PASSAGES])
+        given["passages"] = self.shuffled(others[:PASSAGES])
         return Case(id="", kind="nothing", answer=wordings()["answers"]["nothing"], **given)
 
     def _noticed(self, is_told: bool) -> Case | None:
@@ -224,7 +231,7 @@ class _Draw:
         detail = self.rng.choice([name for name in details if (name in places[place]) is is_told])
         question = self.wording("notices", "details", detail).format(place=place)
         given = self.common(question, 0.5, 0)
-        given["passages"] = tuple(index.search(question))
+        given["passages"] = self.shuffled(index.search(question))
         number = next((at for at, one in enumerate(given["passages"], 1) if one.heading == capital(place)), None)
         if number is None:
             return None
