@@ -5,6 +5,7 @@ Published formats become one of these at an adapter; past it nobody asks what a 
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -27,15 +28,44 @@ class Document(_Record):
     language: str = "en"
 
 
+class ToolCall(_Record):
+    """A tool that the assistant calls."""
+
+    name: str = Field(min_length=1)
+    arguments: dict[str, Any]
+
+
+def _empty(value: Any) -> bool:
+    return not value
+
+
 class Message(_Record):
     """One turn of a dialogue, in the roles of the OpenAI chat format."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str
+    # Not written where there are none, so that a record without tools is the same bytes as before there were any.
+    tool_calls: list[ToolCall] = Field(default=[], exclude_if=_empty)
 
-    def as_dict(self) -> dict[str, str]:
-        """The form that chat templates and TRL take."""
-        return {"role": self.role, "content": self.content}
+    @model_validator(mode="after")
+    def _only_the_assistant_calls(self) -> Message:
+        if self.tool_calls and self.role != "assistant":
+            raise ValueError(f"tool_calls stand in a message of the role '{self.role}'; only the assistant calls tools")
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form that chat templates and TRL take; arguments are JSON in a string, as in OpenAI's format.
+
+        As a string they keep their keys in a table of many rows, where a dict would be given the keys of all other calls.
+        """
+        calls = [
+            {
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+            }
+            for call in self.tool_calls
+        ]
+        return {"role": self.role, "content": self.content} | ({"tool_calls": calls} if calls else {})
 
 
 class Dialogue(_Record):
@@ -43,6 +73,7 @@ class Dialogue(_Record):
 
     id: str
     messages: list[Message] = Field(min_length=2)
+    tools: list[dict[str, Any]] = Field(default=[], exclude_if=_empty)  # offered, in OpenAI's format
     source: str = ""
     meta: dict[str, Any] = {}
 

@@ -17,6 +17,7 @@ from corpora.curate.decontaminate import text_of
 from corpora.curate.units import units
 from corpora.records import Record
 from pipelines import training
+from pipelines.data import bundled
 from pipelines.extend import count_words, cut, further_merges
 
 SAMPLE = 50_000_000  # characters from which the saving of an extension is estimated
@@ -30,9 +31,7 @@ def source_records(names: list[str], data_dir: Path | None) -> Iterator[tuple[st
     """
     for name in names:
         if name.startswith("bundled-"):
-            from corpora.bundled.render import render
-
-            records: Iterable[Record] = render(name)
+            records: Iterable[Record] = bundled(name)
         else:
             records = named_records(name, data_dir)
         yield from ((Path(name).stem, record) for record in records)

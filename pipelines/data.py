@@ -20,6 +20,7 @@ from pipelines.artifact import Artifact
 from pipelines.config import Corpus
 
 R = TypeVar("R", bound=Record)
+TOOL_USE = "bundled-tool-"  # how the names of the corpora on tool use begin
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,12 @@ def identity(corpus: Corpus, sources: Sources) -> Any:
     if corpus.name.startswith("bundled-"):
         from corpora.bundled.render import source_fingerprint
 
-        return {**given, "knowledge": source_fingerprint(), "seed": sources.seed}
+        found = {**given, "knowledge": source_fingerprint(), "seed": sources.seed}
+        if corpus.name.startswith(TOOL_USE):
+            from pipelines import tool_use
+
+            found["tool_use"] = tool_use.source_fingerprint()
+        return found
     if corpus.name in sources.artifacts:
         return {**given, "artifact": sources.artifacts[corpus.name].output}
     if corpus.name in load_catalog():
@@ -46,11 +52,26 @@ def identity(corpus: Corpus, sources: Sources) -> Any:
     return {**given, "sha256": file_sha256(path) if path.is_file() else None}
 
 
+def bundled(name: str, renderings: int = 1, seed: int = 0) -> Iterator[Record]:
+    """Records of a bundled corpus: of those that ``corpora.bundled.render`` knows, or of the two of ``pipelines.tool_use``.
+
+    The latter need the tools and the assistant of ``serving``, which ``corpora`` must not know.
+
+    Raises:
+        DataError: there is no such corpus.
+    """
+    if name.startswith(TOOL_USE):
+        from pipelines import tool_use
+
+        return iter(tool_use.render(name, renderings, seed))
+    from corpora.bundled.render import render
+
+    return render(name, renderings, seed)
+
+
 def _stream(corpus: Corpus, sources: Sources) -> Iterator[Record]:
     if corpus.name.startswith("bundled-"):
-        from corpora.bundled.render import render
-
-        yield from render(corpus.name, renderings=corpus.renderings, seed=sources.seed)
+        yield from bundled(corpus.name, renderings=corpus.renderings, seed=sources.seed)
     elif corpus.name in sources.artifacts:
         path = sources.artifacts[corpus.name].folder / "records.jsonl"
         with path.open(encoding="utf-8") as lines:

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
 from evals.generate import greedy_answers
 from evals.likelihood import bits_per_byte
@@ -72,6 +73,13 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
     if stage.emergencies:
         found["emergencies"] = _emergencies(
             stage, sources, model, tokenizer, _whole_answer(asker, name in stage.chat, tokenizer)
+        )
+    if stage.tool_use is not None and name in stage.tool_use.models:
+        from pipelines.tool_use.examine import examine_tool_use, in_process
+
+        dialogues = records(stage.tool_use.corpora, sources, Dialogue)
+        found["tool_use"] = examine_tool_use(
+            tool_cases(dialogues), in_process(model, tokenizer, f"{name}: tools and passages")
         )
     if stage.questions:
         ask = _whole_answer(asker, name in stage.chat, tokenizer)
@@ -160,8 +168,27 @@ def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draf
         draft.metrics[name] = summary(found)
 
 
+def tool_cases(dialogues: list[Dialogue]) -> list[Any]:
+    """The cases that the dialogues were made of.
+
+    Raises:
+        DataError: a dialogue is not of ``bundled-tool-exam``.
+    """
+    from pipelines.tool_use import Case
+
+    for dialogue in dialogues:
+        if "case" not in dialogue.meta:
+            raise DataError(
+                f"tool_use: dialogue '{dialogue.id}' does not say what a right answer does (meta.case); take bundled-tool-exam"
+            )
+    return [Case.model_validate(dialogue.meta["case"]) for dialogue in dialogues]
+
+
 def summary(found: dict[str, Any]) -> dict[str, Any]:
     """What the exam found, without the single answers."""
+    if "tool_use" in found:
+        told = {key: value for key, value in found["tool_use"].items() if key != "answers"}
+        found = {**found, "tool_use": told}
     items = {
         name: {key: value for key, value in result.items() if key != "answers"}
         for name, result in found["items"].items()

@@ -86,6 +86,23 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
+def tool_use_section(results: dict[str, dict[str, Any]]) -> list[str]:
+    """What each model that was asked does with tools and passages."""
+    asked = {model: result["tool_use"] for model, result in results.items() if "tool_use" in result}
+    if not asked:
+        return []
+    from pipelines.tool_use.marks import MARKS
+
+    rows = [
+        [words, str(next(iter(asked.values()))["marks"][name]["n"])]
+        + [_interval(found["marks"][name]) for found in asked.values()]
+        for name, words in MARKS.items()
+        if all(name in found["marks"] for found in asked.values())
+    ]
+    head = ["share of prompts on which the model …", "prompts", *(f"{model}, % (95% interval)" for model in asked)]
+    return ["### Tools and passages", "", table(head, rows), ""]
+
+
 def samples_section(results: dict[str, dict[str, Any]]) -> list[str]:
     """The same questions, answered by each model."""
     questions = [sample["question"] for result in results.values() for sample in result.get("samples", [])]
@@ -274,7 +291,7 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
             picture = f"exam-{name}.png"
             draw_exam(results, name, run_dir / picture)
             lines += [f"![accuracy on {name}]({picture})", ""]
-        lines += exam_section(results)
+        lines += [*exam_section(results), *tool_use_section(results)]
         lines += ["## The same questions before and after", "", *samples_section(results)]
     if serve:
         lines += ["## Served by vLLM, asked through LangChain", "", *_serve_lines(serve)]

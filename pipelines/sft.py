@@ -7,6 +7,7 @@ padding. Raises DataError and TrainingError.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+def row(dialogue: Dialogue) -> dict[str, Any]:
+    """A dialogue as TRL takes it; the tools are JSON in a string, as a table would fill their keys up with those of other tools."""
+    tools = json.dumps(dialogue.tools, ensure_ascii=False) if dialogue.tools else None
+    return {"messages": [message.as_dict() for message in dialogue.messages], "tools": tools}
+
+
 def sft(
     stage: SftStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft, anchor_path: str | None = None
 ) -> None:
@@ -41,7 +48,7 @@ def sft(
     """
     tokenizer = training.load_chat_tokenizer(model_path, "sft", stage.training.get("chat_template_path"))
     dialogues = records(stage.corpora, sources, Dialogue)
-    rows = [{"messages": [message.as_dict() for message in dialogue.messages]} for dialogue in dialogues]
+    rows = [row(dialogue) for dialogue in dialogues]
 
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)

@@ -180,7 +180,7 @@ class Turn:
     def _model(self, messages: Sequence[BaseMessage], question: str) -> Generator[Step, Any, None]:
         passages: list[Passage] = (yield Retrieve(question)) if self.retrieves else []
         talk: list[BaseMessage] = [SystemMessage(self.system), *self._earlier(messages[:-1])]
-        talk.append(HumanMessage(_with_passages(neutral(question), passages)))
+        talk.append(HumanMessage(with_passages(neutral(question), passages)))
         said = ""
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
@@ -242,7 +242,8 @@ def _shown(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _with_passages(question: str, passages: list[Passage]) -> str:
+def with_passages(question: str, passages: list[Passage]) -> str:
+    """The person's message as the model reads it: the passages, numbered from 1, and the question below them."""
     if not passages:
         return question
     quoted = "\n".join(

@@ -20,6 +20,13 @@ class ExamItems(Corpus):
     )
 
 
+class ToolUse(Block):
+    """Prompts on which tool calls and citations are measured, and the models that are asked, in their chat format."""
+
+    models: list[str] = Field(min_length=1)
+    corpora: list[Corpus] = Field(min_length=1)  # ``bundled-tool-exam``
+
+
 class ExamStage(Block):
     """The exam of each named model: ``base`` or a stage's name. A model that was fine-tuned is asked in its chat format."""
 
@@ -31,6 +38,7 @@ class ExamStage(Block):
     medical: list[Corpus] = []  # documents for bits per byte on medical text
     general: list[Corpus] = []  # documents for bits per byte on general text
     emergencies: list[Corpus] = []  # dialogues that must be answered with a referral first
+    tool_use: ToolUse | None = None
     questions: list[str] = []  # sample questions whose answers the report shows
     batch_tokens: int = 2048  # tokens scored at once, padding included
 

@@ -1,0 +1,264 @@
+"""The cases: prompts with what a right answer does, drawn by seed, in training and held-out wordings.
+
+Held out are the wordings, the numbers (triples of an anion gap), the pairs of medicines, and the places of the notices; of the facts those
+that no dialogue asks for (``documents_only``). A hash puts each on one side, so that no seed mixes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from corpora.bundled.render import SYSTEM_PROMPT, Fact, capital, facts
+from corpora.errors import DataError
+from corpora.records import ToolCall
+from pipelines.tool_use.knowledge import (
+    PASSAGES,
+    WORDINGS,
+    Split,
+    exam_items,
+    facts_index,
+    guide,
+    interacting,
+    names,
+    number_of,
+    taught,
+    told,
+    wordings,
+)
+from serving.assistant import ROLE
+from serving.passages import Passage
+
+Kind = Literal["anion_gap", "interactions", "missing", "plain", "fact", "notice", "nothing"]
+TOOL_NAMES = ("anion_gap", "check_interactions")
+# Cases of each kind: in one rendering for training, and in the exam, which has 300.
+COUNTS: dict[Split, dict[Kind, int]] = {
+    "train": {
+        "anion_gap": 160,
+        "interactions": 260,
+        "missing": 40,
+        "plain": 60,
+        "fact": 110,
+        "notice": 110,
+        "nothing": 60,
+    },
+    "held_out": {
+        "anion_gap": 80,
+        "interactions": 80,
+        "missing": 20,
+        "plain": 20,
+        "fact": 35,
+        "notice": 35,
+        "nothing": 30,
+    },
+}
+
+
+class Case(BaseModel):
+    """A prompt and what a right answer does.
+
+    Attributes:
+        tools: names of those that are offered.
+        passages: given with the question.
+        call: the right call; None where none is to be made.
+        value: what the answer must hold: the missing input, or the words of the passage.
+        number: of the passage to cite.
+        answer: a right answer to a prompt that needs no tool.
+        ends_with_call: the dialogue ends there; the tool's result takes most of the tokens, and a call is learnt without it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: Kind
+    question: str
+    system: str
+    tools: tuple[str, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    call: ToolCall | None = None
+    value: str = ""
+    number: int | None = None
+    answer: str = ""
+    ends_with_call: bool = False
+
+
+def side(key: str) -> Split:
+    """On which side of the split a key is; a fifth is held out."""
+    return "held_out" if hashlib.sha256(key.encode()).digest()[0] < 51 else "train"
+
+
+class _Draw:
+    """Draws cases of each kind."""
+
+    def __init__(self, split: Split, seed: int, rendering: int) -> None:
+        self.split: Split = split
+        self.label = f"{seed}/{split}/{rendering}"
+        self.rng = random.Random(f"{self.label}/tool-use")
+
+    def wording(self, *keys: str) -> str:
+        """A wording of this split."""
+        found: Any = wordings()
+        for key in (*keys, self.split):
+            found = found[key]
+        return str(self.rng.choice(found))
+
+    def system(self) -> str:
+        """The exam has the assistant's own; training has the short one as well, which costs a tenth of the tokens."""
+        return ROLE if self.split == "held_out" or self.rng.random() < 0.3 else SYSTEM_PROMPT
+
+    def common(self, question: str, tools: float, passages: float) -> dict[str, Any]:
+        """The question with the system message, tools and passages, each offered with the probability given; the exam has all."""
+        held_out = self.split == "held_out"
+        retrieved = (
+            self.shuffled(facts_index().search(question))
+            if (held_out and passages) or self.rng.random() < passages
+            else ()
+        )
+        offered = TOOL_NAMES if held_out or self.rng.random() < tools else ()
+        return {"question": question, "system": self.system(), "tools": offered, "passages": retrieved}
+
+    def shuffled(self, passages: list[Passage]) -> tuple[Passage, ...]:
+        """Passages in another order: the best comes first, and to cite the first must not be enough."""
+        self.rng.shuffle(passages)
+        return tuple(passages)
+
+    def ends(self) -> bool:
+        """Whether a training dialogue ends with its call."""
+        return self.split == "train" and self.rng.random() < 0.5
+
+    def age(self) -> int:
+        """Of an adult, in years."""
+        return self.rng.randint(19, 94)
+
+    def electrolytes(self) -> dict[str, int]:
+        """Three values whose triple is on this side of the split."""
+        while True:
+            found = {
+                "sodium": self.rng.randint(122, 158),
+                "chloride": self.rng.randint(86, 118),
+                "bicarbonate": self.rng.randint(7, 36),
+            }
+            if side(f"anion gap {sorted(found.items())}") == self.split and sum(found.values()) > 0:
+                return found
+
+    def anion_gap(self) -> Case:
+        """A gap to work out."""
+        values = self.electrolytes()
+        question = self.wording("anion_gap").format(**values, age=self.age())
+        call = ToolCall(name="anion_gap", arguments=values)
+        return Case(id="", kind="anion_gap", call=call, ends_with_call=self.ends(), **self.common(question, 1, 0.25))
+
+    def missing(self) -> Case:
+        """A gap of which one value is not said."""
+        values = self.electrolytes()
+        missing = self.rng.choice(list(values))
+        said = [f"{name} {value}" for name, value in values.items() if name != missing]
+        self.rng.shuffle(said)
+        question = capital(self.wording("anion_gap_missing").format(first=said[0], second=said[1], age=self.age()))
+        answer = wordings()["answers"]["anion_gap_missing"].format(missing=missing)
+        return Case(id="", kind="missing", value=missing, answer=answer, **self.common(question, 1, 0.25))
+
+    def interactions(self) -> Case:
+        """Two medicines: in half of the cases a pair of which the facts name an interaction."""
+        known, medicines = interacting()
+        while True:
+            pair = list(self.rng.choice(known) if self.rng.random() < 0.5 else self.rng.sample(medicines, 2))
+            if side(f"pair {sorted(pair)}") == self.split:
+                break
+        self.rng.shuffle(pair)
+        question = capital(self.wording("interactions").format(a=pair[0], b=pair[1], age=self.age()))
+        # The order in which the question names them.
+        pair.sort(key=lambda name: question.lower().index(name.lower()))
+        call = ToolCall(name="check_interactions", arguments={"medicines": pair})
+        return Case(id="", kind="interactions", call=call, ends_with_call=self.ends(), **self.common(question, 1, 0.15))
+
+    def plain(self) -> Case:
+        """A question that needs no tool, with the tools at hand."""
+        if self.split == "held_out":
+            item = self.rng.choice(exam_items())
+            return Case(id="", kind="plain", **self.common(item.question, 1, 0))
+        dialogue = self.rng.choice(taught())
+        question, answer = (message.content for message in dialogue.messages[-2:])
+        return Case(id="", kind="plain", answer=answer, **self.common(question, 1, 0))
+
+    def fact(self) -> Case | None:
+        """A fact that stands in one of the passages."""
+        fact, label = self._askable()
+        question = self.wording("facts", fact.kind, fact.field).format(name=fact.name)
+        given = self.common(question, 0.5, 1)
+        number = number_of(fact, given["passages"])
+        value = told(given["passages"][number - 1].text, label) if number else None
+        if number is None or value is None:
+            return None
+        answer = wordings()["answers"]["fact"].format(label=label, value=value, number=number)
+        return Case(id="", kind="fact", value=value, number=number, answer=answer, **given)
+
+    def _askable(self) -> tuple[Fact, str]:
+        asked = wordings()["facts"]
+        pool = [
+            fact
+            for fact in facts()
+            if fact.documents_only is (self.split == "held_out") and fact.field in asked.get(fact.kind, {})
+        ]
+        fact = self.rng.choice(pool)
+        return fact, asked[fact.kind][fact.field]["label"]
+
+    def notice(self) -> Case | None:
+        """A detail of a place of which a guide tells."""
+        return self._noticed(is_told=True)
+
+    def nothing(self) -> Case | None:
+        """A question that no passage answers: on a place or a detail that the guide does not have, or on an entry that was not found."""
+        if self.rng.random() < 0.5:
+            return self._noticed(is_told=False)
+        fact, _ = self._askable()
+        question = self.wording("facts", fact.kind, fact.field).format(name=fact.name)
+        given = self.common(question, 0.5, 1)
+        others = [one for one in facts_index().search(question, 8) if not names(fact, one)]
+        if len(others) < PASSAGES:
+            return None
+        given["passages"] = self.shuffled(others[:PASSAGES])
+        return Case(id="", kind="nothing", answer=wordings()["answers"]["nothing"], **given)
+
+    def _noticed(self, is_told: bool) -> Case | None:
+        places, index = guide(self.split, f"{self.label}/{self.rng.randrange(6)}")
+        details = wordings()["notices"]["details"]
+        place = self.rng.choice(list(places))
+        detail = self.rng.choice([name for name in details if (name in places[place]) is is_told])
+        question = self.wording("notices", "details", detail).format(place=place)
+        given = self.common(question, 0.5, 0)
+        given["passages"] = self.shuffled(index.search(question))
+        number = next((at for at, one in enumerate(given["passages"], 1) if one.heading == capital(place)), None)
+        if number is None:
+            return None
+        if not is_told:
+            return Case(id="", kind="nothing", answer=wordings()["answers"]["nothing"], **given)
+        value = places[place][detail]
+        sentence = details[detail]["answer"].format(place=place, value=value)
+        answer = wordings()["answers"]["notice"].format(sentence=sentence, number=number)
+        return Case(id="", kind="notice", value=value, number=number, answer=answer, **given)
+
+
+def cases(split: Split, renderings: int, seed: int) -> Iterator[Case]:
+    """The cases of a split, each of ``renderings`` in an order of its own."""
+    for rendering in range(renderings):
+        draw = _Draw(split, seed, rendering)
+        made: list[Case] = []
+        for kind, count in COUNTS[split].items():
+            asked: set[str] = set()
+            for _ in range(50 * count):
+                case = getattr(draw, kind)()
+                if case is None or case.question in asked:
+                    continue
+                asked.add(case.question)
+                made.append(case.model_copy(update={"id": f"{split}/{rendering}/{kind}/{len(asked)}"}))
+                if len(asked) == count:
+                    break
+            else:
+                raise DataError(f"{WORDINGS}: too few wordings for {count} different prompts of the kind {kind}")
+        draw.rng.shuffle(made)
+        yield from made
