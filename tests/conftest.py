@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -64,6 +65,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bos_token_id=None,
     )
     training.save_model(Qwen3ForCausalLM(config), tokenizer, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One small run of everything, for the tests of what it left."""
+    from tests.end_to_end.conftest import RECIPE, osler
+
+    folder = tmp_path_factory.mktemp("run")
+    shutil.copy(RECIPE, folder / "small.yaml")
+    said = osler("reproduce", str(folder / "small.yaml"), "--run", str(folder))
+    assert "report:" in said
     return folder
 
 
