@@ -42,11 +42,8 @@ class Text(gr.Code):  # type: ignore[misc]
     def postprocess(self, value: str | None) -> str | None:
         """The text as it is."""
         return value
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

@@ -135,7 +135,7 @@ def _write(path: Path, content: bytes) -> Path:
         ("wide.jsonl", LINES.decode().encode("utf-16")),
         ("by-id.json", json.dumps({str(n): row for n, row in enumerate(ALPACA)}).encode()),
         ("nested.json", json.dumps({"version": "1", "data": ALPACA}).encode()),
-        ("rows.jsonl.gz", gzip.compress(LINES)),
+        ("rows.jsonl.gz", gzip.compress(LINES, mtime=0)),
         (
             "table.csv",
             b"instruction,input,output\n" + b"\n".join(f'"Question, {n}",,Answer {n}'.encode() for n in range(4)),
