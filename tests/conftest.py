@@ -31,6 +31,7 @@ def pytest_configure() -> None:
     os.sched_setaffinity(0, set(cores[worker::workers]) or {cores[worker % len(cores)]})
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests share its fixtures, and the end-to-end ones a run of everything: each of these goes to one worker."""
     for item in items:
