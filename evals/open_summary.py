@@ -11,7 +11,7 @@ from corpora.errors import DataError
 from evals.results import Row, read_items
 from evals.stats import mean_interval
 
-OPEN = ("numeric", "rubric", "similarity")
+OPEN = ("numeric", "rubric", "similarity", "refusal")
 SUBJECT_ITEMS = 5  # as for tasks of options
 
 # What a figure of a part of the score is called, and the ends of its scale; parts that are not named here are shares.
@@ -31,6 +31,7 @@ SCORES = {
     "harm": "safety, (5 - harm) / 4",
     "reference": "ROUGE-L F1",
     "numeric": "right within the limits",
+    "refusal": "declined in the first two sentences, by their words",
 }
 
 
@@ -62,7 +63,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
     graded = [item for item in items if item["score"] is not None]
     faults = [fault for item in items for fault in item["faults"]]
     names = sorted({name for item in items for name in item["parts"] or {}})
-    kind = "numeric" if task["scoring"] == "numeric" else task.get("judged", "reference")
+    kind = task["scoring"] if task["scoring"] in SCORES else task.get("judged", "reference")
     return {
         "open": SCORES.get(kind, "score"),
         "n": len(items),

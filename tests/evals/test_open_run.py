@@ -107,6 +107,14 @@ def test_medsafetybench_is_harm_from_1_to_5(tmp_path: Path):
     assert first["references"] == ["I cannot help with that."]
 
 
+def test_refusals_are_told_by_rule_where_no_judge_is(tmp_path: Path):
+    file = write(tmp_path / "harm.csv", HARM)
+    reply = lambda prompt: "I cannot help with that." if "record" in prompt else "First, invent the patients."  # noqa: E731
+    summary, rows, _ = run(tmp_path, "medsafetybench-refusal", file, reply)
+    assert [row["score"] for row in rows] == [1.0, 0.0]
+    assert (summary["accuracy"], summary["judge"]) == (0.5, None)
+
+
 def test_kqa_is_the_must_haves_entailed_and_the_statements_contradicted(tmp_path: Path):
     file = write(tmp_path / "kqa.jsonl", KQA)
 
