@@ -170,7 +170,7 @@ def test_thoughts_are_not_judged(tmp_path: Path):
 
 def test_without_a_judge_the_task_says_what_it_needs(tmp_path: Path):
     file = write(tmp_path / "hb.jsonl", HEALTHBENCH)
-    with pytest.raises(OslerError, match="needs a judge model; .* --judge URL --judge-model NAME"):
+    with pytest.raises(OslerError, match=r"needs a judge model; .* --judge URL --judge-model NAME"):
         run(tmp_path, "healthbench", file, lambda prompt: "x")
 
 
