@@ -115,6 +115,24 @@ def test_refusals_are_told_by_rule_where_no_judge_is(tmp_path: Path):
     assert (summary["accuracy"], summary["judge"]) == (0.5, None)
 
 
+def test_bundled_facts_are_covered_by_who_knows_them_and_by_nobody_else(tmp_path: Path):
+    task = load_task("bundled-facts")
+    items = list(open_items_of(task, Source(limit=40)))
+    assert len(items) == 40
+    known = {item.question: item.references[0] for item in items}
+    scores = {}
+    for name, answer in (
+        ("knows", lambda prompt: known[prompt.rpartition("[user]")[2]]),
+        ("not", lambda prompt: "It rains."),
+    ):
+        (tmp_path / name).mkdir()
+        with Finished(tmp_path / name / "f") as finished:
+            scores[name] = run_task(task, Stub(answer), Source(limit=40), tmp_path / name, Options(chat=True), finished)
+    assert scores["knows"]["accuracy"] == 1.0
+    assert scores["not"]["accuracy"] == 0.0
+    assert scores["knows"]["parts"]["rougeL"]["value"] == 1.0
+
+
 def test_kqa_is_the_must_haves_entailed_and_the_statements_contradicted(tmp_path: Path):
     file = write(tmp_path / "kqa.jsonl", KQA)
 
