@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import hashlib
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from corpora.records import Dialogue
 from evals.items import BUNDLED_FACTS, SHOWN, Source, catalogued_rows, evenly
 from evals.numeric import Limits, check_limits
 from evals.own_file import FIRST, mapped, names_of
+from evals.replies import unmarked
 from evals.tasks import Task
 
 Row = dict[str, Any]
@@ -273,9 +273,8 @@ def _question_answer(row: Row, id: str) -> OpenItem:
 
 
 def _text(value: Any, field: str) -> str:
-    # Marks of a chat template in published material are broken up, since the model's own template is laid around the text.
-    text = re.sub(r"<\|(\w+)\|>", r"<| \1 |>", value) if isinstance(value, str) else value
-    return check_text(text, field)
+    # The model's own template is laid around the text, and a published text may hold the marks of one.
+    return check_text(unmarked(value) if isinstance(value, str) else value, field)
 
 
 # What each kind of marking reads: the fields by which its published rows are known, and their reader.

@@ -44,7 +44,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         ``n``, all items; ``graded``, those with a score; ``accuracy``, the mean score of these, with ``low``, ``high`` and ``interval`` as for
         tasks of options (HealthBench's mean is cut at 0 and 1, as published, and single scores are not); ``ungraded``, the share without
         a score, and ``worst`` and ``best``, between which the mean of all items lies whatever the missing verdicts were; ``unparsed``, the share
-        of answers that state nothing which could be marked (they count as wrong); ``empty``, the share of empty answers; ``verdicts``, how many
+        of answers that state nothing which could be marked (they count as wrong); ``empty``, the share of answers that are empty but for thoughts; ``verdicts``, how many
         a judge gave, and how many were unparsed, refused or failed; ``parts``, by name the mean with low, high and n; ``subjects`` as for tasks of
         options; ``judge``, who judged. ``majority`` is None, ``chance`` 0, and ``open`` says what the score is. Where no item has a score,
         ``accuracy``, ``low`` and ``high`` are None.
