@@ -1,6 +1,10 @@
 """Tasks of open answers from end to end: published shapes in, a judge behind a socket, scores that are worked out by hand."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -289,3 +293,43 @@ def test_export_has_the_open_answers(tmp_path: Path):
     run(tmp_path, "medcalc", write(tmp_path / "m.csv", MEDCALC), lambda prompt: "The answer is 20")
     path = export(tmp_path, tmp_path / "export")
     assert json.loads(path.read_text(encoding="utf-8"))["results"]["medcalc"]["score,none"] == pytest.approx(1 / 3)
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from tests.evals.test_open_run import run
+run(Path(sys.argv[1]), "healthbench", Path(sys.argv[2]), lambda prompt: prompt, sys.argv[3])
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_while_the_judge_speaks_goes_on_to_the_same_bytes(tmp_path: Path):
+    rows = [
+        {**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]}
+        for n in range(40)
+    ]
+    file = write(tmp_path / "hb.jsonl", rows)
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+
+    def script(asked, _):
+        return Say(verdict(asked, "7" in said(asked)[0]), stall=0.2)
+
+    with endpoint(script) as server:
+        run(tmp_path / "whole", "healthbench", file, lambda prompt: prompt, server.url)
+    with endpoint(script) as server:
+        words = [sys.executable, "-c", ALONE, str(tmp_path / "killed"), str(file), server.url]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while len(server.asked) < 20:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "killed" / "healthbench" / "items.jsonl").exists()
+    with endpoint(script) as server:
+        _, _, engine = run(tmp_path / "killed", "healthbench", file, lambda prompt: prompt, server.url)
+        assert 0 < len(server.asked) <= 40 - 12  # what was answered before the kill is not asked again
+    assert engine.asked == 0
+    whole, killed = ((tmp_path / name / "healthbench" / "items.jsonl").read_bytes() for name in ("whole", "killed"))
+    assert whole == killed
