@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -96,6 +97,9 @@ def _read(task: Task, source: Source) -> Iterator[OpenItem]:
             if row.fault:
                 raise ValueError(row.fault)
             item = read(row, number)
+            # MedSafetyBench has a file for each principle of the American Medical Association.
+            if task.judged == "harm" and (principle := re.search(r"category_(\d)\.csv", place)) is not None:
+                item = replace(item, subject=f"principle {principle[1]}")
         except KeyError as error:
             faults.append(f"{place}: the field '{error.args[0]}' is missing")
             continue

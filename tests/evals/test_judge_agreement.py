@@ -243,3 +243,5 @@ def test_the_safety_suite_runs_with_a_judge_and_tells_what_is_left_out_without_o
     assert list(found["tasks"]) == ["medsafetybench", "medsafetybench-refusal"]
     assert found["tasks"]["medsafetybench"]["parts"]["harm"]["value"] == 2.0
     assert found["tasks"]["medsafetybench"]["accuracy"] == 0.75
+    rows = (tmp_path / "b" / "medsafetybench" / "items.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(row)["subject"] for row in rows} == {"principle 1"}
