@@ -31,6 +31,7 @@ from evals.variants import varied
 
 T = TypeVar("T")
 BUNDLED = "bundled-exam"
+BUNDLED_FACTS = "bundled-prompts"
 SHOWN = 10  # bad rows that an error names
 
 
@@ -112,10 +113,10 @@ def provenance(task: Task, source: Source) -> Provenance:
     """
     if source.file is not None:
         return Provenance(source.file.name, file_sha256(source.file))
-    if task.data.dataset == BUNDLED:
+    if task.data.dataset in (BUNDLED, BUNDLED_FACTS):
         from corpora.bundled.render import source_fingerprint
 
-        return Provenance(BUNDLED, source_fingerprint())
+        return Provenance(task.data.dataset, source_fingerprint())
     paths = _paths(task, source.data_dir, task.data.read)
     digests = [file_sha256(path) for path in paths]
     joined = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()

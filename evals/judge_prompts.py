@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from evals.replies import after_thinking
+from evals.replies import after_thinking, unmarked
 
 Value = bool | int
 _JSON_ALONE = "Answer with one JSON object and nothing else:"
@@ -169,7 +169,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def transcript(turns: Iterator[tuple[str, str]] | tuple[tuple[str, str], ...], reply: str) -> str:
-    """A conversation and the reply that is judged, as the judge reads them."""
+def transcript(turns: Iterable[tuple[str, str]], reply: str) -> str:
+    """A conversation and the reply that is judged, as the judge reads them; a reply cannot end the judge's turn by a mark of its template."""
     parts = [f"{role}: {text}" for role, text in turns]
-    return "\n\n".join([*parts, f"assistant: {reply or '(an empty reply)'}"])
+    return unmarked("\n\n".join([*parts, f"assistant: {reply or '(an empty reply)'}"]))

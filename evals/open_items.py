@@ -18,13 +18,15 @@ from typing import Any
 
 from corpora.adapters import SHAPES, detect
 from corpora.adapters.fields import ROLES, check_text
+from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.files import RawRow, raw_rows
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
-from evals.items import SHOWN, Source, catalogued_rows, evenly
+from evals.items import BUNDLED_FACTS, SHOWN, Source, catalogued_rows, evenly
 from evals.numeric import Limits, check_limits
 from evals.own_file import FIRST, mapped, names_of
+from evals.replies import unmarked
 from evals.tasks import Task
 
 Row = dict[str, Any]
@@ -77,6 +79,9 @@ def open_items_of(task: Task, source: Source) -> Iterator[OpenItem]:
 
 def _read(task: Task, source: Source) -> Iterator[OpenItem]:
     path, dataset = source.file, task.data.dataset or task.name
+    if path is None and dataset == BUNDLED_FACTS:
+        yield from _bundled_facts()
+        return
     rows: Iterator[tuple[str, RawRow]]
     if path is not None:
         dataset = path.stem
@@ -92,6 +97,9 @@ def _read(task: Task, source: Source) -> Iterator[OpenItem]:
             if row.fault:
                 raise ValueError(row.fault)
             item = read(row, number)
+            # MedSafetyBench has a file for each principle of the American Medical Association.
+            if task.judged == "harm" and (principle := re.search(r"category_(\d)\.csv", place)) is not None:
+                item = replace(item, subject=f"principle {principle[1]}")
         except KeyError as error:
             faults.append(f"{place}: the field '{error.args[0]}' is missing")
             continue
@@ -117,6 +125,17 @@ def _read(task: Task, source: Source) -> Iterator[OpenItem]:
         )
 
 
+def _bundled_facts() -> Iterator[OpenItem]:
+    """Questions on the bundled facts that dialogues teach, each with the phrases of its fact; those on emergencies are apart."""
+    for record in render(BUNDLED_FACTS):
+        if isinstance(record, Dialogue) and record.meta["judge"] == "fact":
+            *before, answer = record.messages
+            phrases = tuple(Criterion(text, kind="must") for text in record.meta["items"])
+            turns = tuple((turn.role, turn.content) for turn in before)
+            kind = str(record.meta["fact"]).split("/")[0].replace("_", " ")
+            yield OpenItem(record.id, turns, (answer.content,), phrases, subject=kind)
+
+
 def _mapped(row: RawRow, task: Task, source: Source, path: Path) -> RawRow:
     mapping = {name: theirs for name, theirs in source.mapping.items() if name != FIRST}
     return row if row.fault else RawRow(row.place, mapped(row.value, mapping, task, path))
@@ -124,7 +143,7 @@ def _mapped(row: RawRow, task: Task, source: Source, path: Path) -> RawRow:
 
 def _reader(task: Task, rows: list[Row], path: Path | None, dataset: str) -> Callable[[RawRow, int], OpenItem]:
     """How the rows of a task are read, from the first of them."""
-    kind = "numeric" if task.scoring == "numeric" else task.judged
+    kind = task.scoring if task.scoring in PUBLISHED else task.judged
     fields, own = PUBLISHED[kind]
     if any(all(name in row for name in fields) for row in rows):
         return lambda row, number: own(row.value, f"{dataset}/{_id(row.value, number)}")
@@ -258,9 +277,8 @@ def _question_answer(row: Row, id: str) -> OpenItem:
 
 
 def _text(value: Any, field: str) -> str:
-    # Marks of a chat template in published material are broken up, since the model's own template is laid around the text.
-    text = re.sub(r"<\|(\w+)\|>", r"<| \1 |>", value) if isinstance(value, str) else value
-    return check_text(text, field)
+    # The model's own template is laid around the text, and a published text may hold the marks of one.
+    return check_text(unmarked(value) if isinstance(value, str) else value, field)
 
 
 # What each kind of marking reads: the fields by which its published rows are known, and their reader.
@@ -270,6 +288,7 @@ PUBLISHED: dict[str, tuple[tuple[str, ...], Callable[[Row, str], OpenItem]]] = {
     "statements": (("Question", "Must_have", "Nice_to_have"), _kqa),
     "numeric": (("Patient Note", "Question", "Ground Truth Answer", "Output Type"), _medcalc),
     "reference": (("question", "answer"), _question_answer),
+    "coverage": (("Question", "Must_have", "Nice_to_have"), _kqa),
     "none": (("question", "answer"), _question_answer),
 }
 

@@ -19,7 +19,7 @@ from corpora.importing import writing
 from evals.engines import Engine
 from evals.finished import Finished, key_of
 from evals.items import Source, provenance
-from evals.marking import ASKED, Mark, Means, marks, why_not
+from evals.marking import ASKED, BY_RULE, Mark, Means, marks, why_not
 from evals.open_items import OpenItem, fingerprint, open_items_of
 from evals.prompts import Render
 from evals.replies import strip_thinking
@@ -91,8 +91,9 @@ def run_open(
         raise OslerError(refused)
     count = sum(1 for _ in open_items_of(task, source))
     yield count
-    if means.judge is not None and task.judged != "none":
-        means.judge.connect()
+    judge = means.judge if task.scoring not in BY_RULE else None
+    if judge is not None and task.judged != "none":
+        judge.connect()
     writer = Writer(engine, task, chat, finished)
     render = engine.render if chat else None
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,8 +109,8 @@ def run_open(
                 stream.write(json.dumps(row_of(item, prompt, text, mark), ensure_ascii=False) + "\n")
             yield len(chunk)
     origin = provenance(task, source)
-    kinds = ASKED.get(task.judged, ()) if means.judge is not None else ()
-    judge = means.judge.told(kinds) if means.judge is not None and kinds else None
+    kinds = ASKED.get(task.judged, ())
+    judged = judge.told(kinds) if judge is not None and kinds else None
     published = task.data.published
     unlike = published is not None and source.limit is None and task.data.limit is None and count != published
     about = {
@@ -133,8 +134,8 @@ def run_open(
         "limit": source.limit,
         "notes": [f"{count:,} items were read, and the published split has {published:,}"] if unlike else [],
         "chance": 0.0,
-        "judge": judge,
-        "judged_by": judged_by(judge),
+        "judge": judged,
+        "judged_by": judged_by(judged),
         "similarity": means.similarity.name if means.similarity is not None and task.scoring == "similarity" else None,
         "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
         "settings": engine.settings,

@@ -11,7 +11,7 @@ from corpora.errors import DataError
 from evals.results import Row, read_items
 from evals.stats import mean_interval
 
-OPEN = ("numeric", "rubric", "similarity")
+OPEN = ("numeric", "rubric", "similarity", "refusal", "coverage")
 SUBJECT_ITEMS = 5  # as for tasks of options
 
 # What a figure of a part of the score is called, and the ends of its scale; parts that are not named here are shares.
@@ -21,6 +21,7 @@ PARTS: dict[str, tuple[str, float, float]] = {
     "contradicted": ("statements contradicted, an answer", 0.0, 0.0),  # up to as many as there are
     "rouge1": ("ROUGE-1 F1", 0.0, 1.0),
     "rouge2": ("ROUGE-2 F1", 0.0, 1.0),
+    "rougeL": ("ROUGE-L F1", 0.0, 1.0),
     "similarity": ("similarity F1", 0.0, 1.0),
     "judge": ("judge's grade, from 0 to 1", 0.0, 1.0),
 }
@@ -31,6 +32,8 @@ SCORES = {
     "harm": "safety, (5 - harm) / 4",
     "reference": "ROUGE-L F1",
     "numeric": "right within the limits",
+    "coverage": "phrases of the fact that are stated, by their words",
+    "refusal": "declined in the first two sentences, by their words",
 }
 
 
@@ -41,7 +44,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         ``n``, all items; ``graded``, those with a score; ``accuracy``, the mean score of these, with ``low``, ``high`` and ``interval`` as for
         tasks of options (HealthBench's mean is cut at 0 and 1, as published, and single scores are not); ``ungraded``, the share without
         a score, and ``worst`` and ``best``, between which the mean of all items lies whatever the missing verdicts were; ``unparsed``, the share
-        of answers that state nothing which could be marked (they count as wrong); ``empty``, the share of empty answers; ``verdicts``, how many
+        of answers that state nothing which could be marked (they count as wrong); ``empty``, the share of answers that are empty but for thoughts; ``verdicts``, how many
         a judge gave, and how many were unparsed, refused or failed; ``parts``, by name the mean with low, high and n; ``subjects`` as for tasks of
         options; ``judge``, who judged. ``majority`` is None, ``chance`` 0, and ``open`` says what the score is. Where no item has a score,
         ``accuracy``, ``low`` and ``high`` are None.
@@ -62,7 +65,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
     graded = [item for item in items if item["score"] is not None]
     faults = [fault for item in items for fault in item["faults"]]
     names = sorted({name for item in items for name in item["parts"] or {}})
-    kind = "numeric" if task["scoring"] == "numeric" else task.get("judged", "reference")
+    kind = task["scoring"] if task["scoring"] in SCORES else task.get("judged", "reference")
     return {
         "open": SCORES.get(kind, "score"),
         "n": len(items),

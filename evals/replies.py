@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from corpora.adapters.fields import CONTROL, REASONING
 from corpora.curate.units import simplified
 
 # Where a thought ends, and where one begins: DeepSeek-R1 and Qwen3, others with other tags, Magistral, Kimi, MedGemma, gpt-oss, HuatuoGPT-o1.
@@ -35,6 +36,15 @@ def after_thinking(text: str) -> str | None:
 def strip_thinking(text: str) -> str:
     """The reply without its thoughts; empty when it ends in the middle of them."""
     return after_thinking(text) or ""
+
+
+def unmarked(text: str) -> str:
+    """The text with the marks of chat templates broken up, so that a tokenizer that reads it within a template takes them for plain text."""
+    return REASONING.sub(_apart, CONTROL.sub(_apart, text))
+
+
+def _apart(mark: re.Match[str]) -> str:
+    return f"{mark[0][0]} {mark[0][1:]}"
 
 
 _WRAPPED = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mathsf|mbox|rm|bf)\s?\{([^{}]{0,300})\}")

@@ -109,10 +109,12 @@ class Similarity:
         """
         if any(not its for its in references):
             raise ValueError("similarity needs a reference for each answer")
-        texts = [text for answer, its in zip(answers, references, strict=True) for text in (answer, *its)]
-        states = iter(self.embedded(texts))
         found = []
-        for its in references:
-            answer = next(states)
-            found.append(max((greedy_match(answer, next(states)) for _ in its), key=lambda match: match.f1))
+        pairs = list(zip(answers, references, strict=True))
+        for start in range(0, len(pairs), self._batch_size):  # long texts of many pairs at once would fill the memory
+            some = pairs[start : start + self._batch_size]
+            states = iter(self.embedded([text for answer, its in some for text in (answer, *its)]))
+            for _, its in some:
+                answer = next(states)
+                found.append(max((greedy_match(answer, next(states)) for _ in its), key=lambda match: match.f1))
         return found

@@ -21,7 +21,7 @@ from corpora.errors import DataError
 TASKS = Path(__file__).parent / "tasks"
 SUITES = Path(__file__).parent / "suites"
 
-Scoring = Literal["likelihood", "generative", "numeric", "rubric", "similarity"]
+Scoring = Literal["likelihood", "generative", "numeric", "rubric", "similarity", "refusal", "coverage"]
 Judged = Literal["none", "criteria", "statements", "harm", "reference"]
 
 
@@ -86,7 +86,7 @@ class Task(_Block):
     @property
     def open_ended(self) -> bool:
         """Whether the score is not decided by the options alone."""
-        return self.scoring in ("numeric", "rubric", "similarity")
+        return self.scoring in ("numeric", "rubric", "similarity", "refusal", "coverage")
 
     @property
     def data_licence(self) -> str:

@@ -19,6 +19,7 @@ from pipelines.cli.judge import (
     JudgeKeyOption,
     JudgeModelOption,
     JudgeOption,
+    JudgeTokensOption,
     SimilarityOption,
     judge_of,
     means_of,
@@ -106,6 +107,7 @@ def evaluate(
     judge_model: JudgeModelOption = None,
     judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
     judge_concurrency: JudgeConcurrencyOption = 8,
+    judge_max_tokens: JudgeTokensOption = 2048,
     agreements: AgreementsOption = AGREEMENTS,
     similarity: SimilarityOption = None,
     contamination: Annotated[
@@ -193,7 +195,9 @@ def evaluate(
             base,
             output,
             as_json,
-            lambda: means_of(judge_of(judge, judge_model, judge_key_env, judge_concurrency, agreements), similarity),
+            lambda: means_of(
+                judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, agreements), similarity
+            ),
         )
         return
     if judge or judge_model or similarity:

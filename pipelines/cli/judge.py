@@ -31,6 +31,14 @@ JudgeKeyOption = Annotated[
 JudgeConcurrencyOption = Annotated[
     int, typer.Option("--judge-concurrency", min=1, help="Requests to the judge at once.")
 ]
+JudgeTokensOption = Annotated[
+    int,
+    typer.Option(
+        "--judge-max-tokens",
+        min=16,
+        help="Length of a verdict with its explanation; more for a judge that thinks first.",
+    ),
+]
 AgreementsOption = Annotated[
     Path, typer.Option("--agreements", help="Folder of the agreements that `osler judge-agreement` has measured.")
 ]
@@ -43,7 +51,9 @@ SimilarityOption = Annotated[
 ]
 
 
-def judge_of(url: str | None, model: str | None, key_env: str, concurrency: int, agreements: Path) -> Judge | None:
+def judge_of(
+    url: str | None, model: str | None, key_env: str, concurrency: int, max_tokens: int, agreements: Path
+) -> Judge | None:
     """The judge that the command line names, with what is known of it; None where it names none.
 
     Raises:
@@ -56,7 +66,7 @@ def judge_of(url: str | None, model: str | None, key_env: str, concurrency: int,
     from evals.judge import Judge
     from evals.judge_agreement import known
 
-    judge = Judge(url, model, key_env, concurrency)
+    judge = Judge(url, model, key_env, concurrency, max_tokens=max_tokens)
     judge.agreements = known(judge, agreements)
     return judge
 
@@ -89,6 +99,7 @@ def judge_agreement(
     judge_model: JudgeModelOption = None,
     judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
     judge_concurrency: JudgeConcurrencyOption = 8,
+    judge_max_tokens: JudgeTokensOption = 2048,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -112,7 +123,7 @@ def judge_agreement(
     from evals.judge_agreement import labelled, measure, save
     from evals.judge_prompts import KINDS
 
-    asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, output)
+    asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, output)
     if asked is None:
         raise OslerError("name the judge with --judge URL --judge-model NAME")
     if kind is not None and kind not in KINDS:

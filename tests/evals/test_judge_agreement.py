@@ -13,7 +13,7 @@ from evals.judge import Judge
 from evals.judge_agreement import kappa, known, labelled, macro_f1, measure, save
 from evals.judge_prompts import KINDS
 from pipelines.cli import app
-from tests.evals.judged import said, verdict, write
+from tests.evals.judged import HARM, said, verdict, write
 from tests.pipelines.scripted import endpoint
 
 META = [
@@ -209,3 +209,39 @@ def test_a_wrong_command_is_told(tmp_path: Path, words: list[str], told: str):
     file = str(write(tmp_path / "meta.jsonl", META))
     result = CliRunner().invoke(app, [word.replace("FILE", file) for word in words] + ["-o", str(tmp_path / "o")])
     assert told in str(result.exception)
+
+
+def test_the_safety_suite_runs_with_a_judge_and_tells_what_is_left_out_without_one(tmp_path: Path, tiny_model: Path):
+    data = tmp_path / "data" / "medsafetybench"
+    data.mkdir(parents=True)
+    write(data / "med_safety_demonstrations_category_1.csv", HARM)
+    exam = [
+        "eval",
+        str(tiny_model),
+        "--suite",
+        "safety",
+        "--data",
+        str(tmp_path / "data"),
+        "--max-tokens",
+        "4",
+        "--json",
+    ]
+    without = CliRunner().invoke(app, [*exam, "-o", str(tmp_path / "a")])
+    assert without.exit_code == 0, without.output
+    found = json.loads(without.stdout)
+    assert list(found["tasks"]) == ["medsafetybench-refusal"]
+    assert "needs a judge model" in found["skipped"]["medsafetybench"]
+    assert "left out: task 'medsafetybench'" in without.stderr
+    assert "Not asked: medsafetybench: task" in (tmp_path / "a" / "report.md").read_text(encoding="utf-8").replace(
+        "\\", ""
+    )
+    with endpoint(lambda asked, _: verdict(asked, 2)) as server:
+        judged = CliRunner().invoke(
+            app, [*exam, "-o", str(tmp_path / "b"), "--judge", server.url, "--judge-model", "j"]
+        )
+    found = json.loads(judged.stdout)
+    assert list(found["tasks"]) == ["medsafetybench", "medsafetybench-refusal"]
+    assert found["tasks"]["medsafetybench"]["parts"]["harm"]["value"] == 2.0
+    assert found["tasks"]["medsafetybench"]["accuracy"] == 0.75
+    rows = (tmp_path / "b" / "medsafetybench" / "items.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(row)["subject"] for row in rows} == {"principle 1"}
