@@ -112,14 +112,10 @@ def in_words(found: Row) -> str:
     if found["status"] == "unknown":
         return f"training data unknown: {'; '.join(found['unknown']) or 'no manifest names them'}"
     n = found["touched"] + (found["clean"]["n"] if found["clean"] else 0)
-    told = (
-        f"{found['touched']:,} of {n:,} items ({100 * found['share']:.1f}%) stand in the {found['records']:,} records of training text that were read"
-    )
+    told = f"{found['touched']:,} of {n:,} items ({100 * found['share']:.1f}%) stand in the {found['records']:,} records of training text that were read"
     clean = found["clean"]
     if found["touched"] and clean:
-        told += (
-            f"; on the other {clean['n']:,} {100 * clean['accuracy']:.1f}% right ({100 * clean['low']:.1f} to {100 * clean['high']:.1f})"
-        )
+        told += f"; on the other {clean['n']:,} {100 * clean['accuracy']:.1f}% right ({100 * clean['low']:.1f} to {100 * clean['high']:.1f})"
     if found["unknown"]:
         told += f"; not known or not at hand: {'; '.join(found['unknown'])}"
     return told

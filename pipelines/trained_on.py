@@ -90,9 +90,7 @@ class _Search:
 
     def _corpus(self, corpus: Corpus, sources: Sources, stage: str, were: list[Any] | None) -> None:
         label = f"{stage}: {corpus.name}"
-        if corpus.name in sources.artifacts and not (
-            sources.artifacts[corpus.name].folder / "records.jsonl"
-        ).is_file():
+        if corpus.name in sources.artifacts and not (sources.artifacts[corpus.name].folder / "records.jsonl").is_file():
             self.stage(sources.artifacts[corpus.name].folder)
             return
         try:

@@ -42,7 +42,8 @@ RIGHT = [1, 4, 8, 0, 6]  # the model has the planted ones right, and two of the 
 def corpus(path: Path) -> Path:
     """Three of the questions in other layouts among text on the same matters."""
     rows = [
-        f"Anatomy, page {number}. The artery, the nerve and the drug are named in every chapter." for number in range(60)
+        f"Anatomy, page {number}. The artery, the nerve and the drug are named in every chapter."
+        for number in range(60)
     ]
     listed = "\n".join(f"{letter}) {text}" for letter, text in OPTIONS.items())
     rows[7] = f"Exam paper. {QUESTIONS[1].upper()}\n{listed}\nAnswer: A"

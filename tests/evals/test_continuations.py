@@ -14,7 +14,8 @@ from pipelines.loading import load_model, load_tokenizer
 
 CLOSE = 2e-4  # nats, in float32
 EXAMPLES = "".join(
-    f"Question: Which of the {word} came first?\nA. one\nB. two\nAnswer: A\n\n" for word in ("old", "new", "grey", "tall")
+    f"Question: Which of the {word} came first?\nA. one\nB. two\nAnswer: A\n\n"
+    for word in ("old", "new", "grey", "tall")
 )
 QUESTIONS = [f"Question: {'Is it so? ' * (number % 5 + 1)}{number}\nA. yes\nB. no\nAnswer:" for number in range(24)]
 FEW_SHOT = [(EXAMPLES + question, option) for question in QUESTIONS for option in (" A", " B")]
@@ -68,8 +69,15 @@ def test_a_common_beginning_is_computed_once_and_changes_no_score(loaded: tuple[
 
 def test_words_as_options_and_prompts_that_begin_otherwise(loaded: tuple[Any, Any]):
     model, tokenizer = loaded
-    words = [(prompt, f" {'a rather long answer ' * (place % 3)}no. {place}") for place, (prompt, _) in enumerate(FEW_SHOT)]
-    others = [("Who?", " He did"), ("", " It rains"), (EXAMPLES * 12 + "Who?", " He did"), (EXAMPLES * 12 + "Who?", " A")]
+    words = [
+        (prompt, f" {'a rather long answer ' * (place % 3)}no. {place}") for place, (prompt, _) in enumerate(FEW_SHOT)
+    ]
+    others = [
+        ("Who?", " He did"),
+        ("", " It rains"),
+        (EXAMPLES * 12 + "Who?", " He did"),
+        (EXAMPLES * 12 + "Who?", " A"),
+    ]
     limit = model.config.max_position_embeddings
     assert len(tokenizer(others[2][0])["input_ids"]) > limit  # its beginning is cut away
     pairs = [*others, *words, *others]
@@ -80,7 +88,9 @@ def test_words_as_options_and_prompts_that_begin_otherwise(loaded: tuple[Any, An
 def test_all_prompts_alike_and_a_single_one(loaded: tuple[Any, Any]):
     model, tokenizer = loaded
     same = [(EXAMPLES + QUESTIONS[0], f" {letter}") for letter in "ABCD"]
-    assert continuation_log_probs(model, tokenizer, same, 512, "") == pytest.approx(alone(model, tokenizer, same), abs=CLOSE)
+    assert continuation_log_probs(model, tokenizer, same, 512, "") == pytest.approx(
+        alone(model, tokenizer, same), abs=CLOSE
+    )
     prefix = [(EXAMPLES, " A"), (EXAMPLES + QUESTIONS[0], " A")]  # one is the other's beginning
     assert continuation_log_probs(model, tokenizer, prefix, 512, "") == pytest.approx(
         alone(model, tokenizer, prefix), abs=CLOSE
@@ -93,9 +103,15 @@ def test_a_model_with_a_sliding_window_keeps_no_past(tiny_model: Path):
     set_seed(3)
     model = MistralForCausalLM(
         MistralConfig(
-            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=2,
-            sliding_window=16, max_position_embeddings=512,
-        )  # fmt: skip
+            vocab_size=len(tokenizer),
+            hidden_size=32,
+            intermediate_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            sliding_window=16,
+            max_position_embeddings=512,
+        )
     ).eval()
     pairs = [(prompt, option + " and so on") for prompt, option in FEW_SHOT[:12]]
     found = continuation_log_probs(model, tokenizer, [*FEW_SHOT, *pairs], 512, "")

@@ -17,12 +17,16 @@ CLOSE = 1e-3  # nats, in float32; the two sides batch differently
 
 @pytest.fixture(scope="module")
 def nano(base_model: Path):
-    return training.load_model(base_model, training=False, dtype=torch.float32).eval(), training.load_tokenizer(base_model)
+    return training.load_model(base_model, training=False, dtype=torch.float32).eval(), training.load_tokenizer(
+        base_model
+    )
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_model: Path):
-    return training.load_model(tiny_model, training=False, dtype=torch.float32).eval(), training.load_tokenizer(tiny_model)
+    return training.load_model(tiny_model, training=False, dtype=torch.float32).eval(), training.load_tokenizer(
+        tiny_model
+    )
 
 
 def both(folder: Path, kind: str, loaded: tuple[Any, Any], count: int, shots: int, chat: bool) -> Agreement:
