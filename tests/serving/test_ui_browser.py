@@ -32,7 +32,7 @@ def test_an_answer_streams_through_the_gateway_and_says_what_the_page_is(world: 
     with world.tab(world.gateway) as page:
         standing = page.inner_text("#standing")
         assert "not a doctor" in standing
-        assert "tiny" in standing
+        assert "Model: tiny, 9.6 million parameters. A very small demonstration model" in standing
         assert "a few made-up sentences" in standing
         assert not page.query_selector("footer >> visible=true")
         ask(page, "What is asthma?")

@@ -14,7 +14,7 @@ from serving.ui.app import doctor, web
 from tests.serving.gateway_world import Model, running, world
 from tests.serving.stand_in import Reply, StandIn, stand_in
 
-ABOUT = About("tiny", "a few made-up sentences", small=True)
+ABOUT = About("tiny", "a few made-up sentences", 9_600_000)
 
 
 @dataclass
