@@ -34,7 +34,7 @@ class Pages:
         """A tab in a profile of its own; whatever it asks of another host is noted, and an alert fails the test."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
         page = context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(30_000)
         self.watch(page, url)
         page.goto(url)
         page.wait_for_selector("#talk_list label", state="attached")
