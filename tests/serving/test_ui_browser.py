@@ -24,7 +24,7 @@ RUNS = "window.ran='{}'"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with browser() as made, pages(made, tmp_path_factory.mktemp("pages")) as these:
         yield these
-        assert these.outside == []  # no request of any test went to another host
+        assert these.outside == []  # no request of any test, of page or server, went to another host
 
 
 def test_an_answer_streams_through_the_gateway_and_says_what_the_page_is(world: Pages) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from serving.server import free_port
 from serving.ui.about import About, served
@@ -27,7 +30,7 @@ class Pages:
     down: str  # page on a model that is down
     model: Model  # behind the gateway
     script: StandIn
-    outside: list[str] = field(default_factory=list)  # requests to another host than the page's
+    outside: list[str] = field(default_factory=list)  # requests of the pages and their servers to other hosts
 
     @contextmanager
     def tab(self, url: str, width: int = 1200, height: int = 800, **options: Any) -> Iterator[Any]:
@@ -58,6 +61,30 @@ class Pages:
 
 
 @contextmanager
+def servers_calls() -> Iterator[list[str]]:
+    """The other machines that this process, in which the pages' servers run, looks up or calls."""
+    called: list[str] = []
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def noted(host: Any) -> None:
+        if str(host) not in ("127.0.0.1", "localhost", "::1", "None"):
+            called.append(str(host))
+
+    def looked_up(host: Any, *more: Any, **named: Any) -> Any:
+        noted(host)
+        return look_up(host, *more, **named)
+
+    def connected(self: socket.socket, address: Any) -> Any:
+        noted(address[0] if isinstance(address, tuple) else "127.0.0.1")  # a file's name is this machine's own
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", looked_up)
+        patch.setattr(socket.socket, "connect", connected)
+        yield called
+
+
+@contextmanager
 def pages(browser: Any, folder: Path) -> Iterator[Pages]:
     guide = folder / "ward"
     guide.mkdir()
@@ -65,6 +92,7 @@ def pages(browser: Any, folder: Path) -> Iterator[Pages]:
         "# Ward guide\n\n## Zinc fever\n\nZinc fever <img src=x onerror=\"window.ran='document'\"> on the ward: call the doctor.\n"
     )
     with ExitStack() as stack:
+        calls = stack.enter_context(servers_calls())
         behind = stack.enter_context(world(folder, pause=0.0))
         key = behind.keys.add("page", triage=False)
         address = f"{behind.url}/v1"
@@ -76,7 +104,7 @@ def pages(browser: Any, folder: Path) -> Iterator[Pages]:
         scripted = stack.enter_context(running(web(doctor(script.url, None, [guide]), ABOUT)))
         dead = f"http://127.0.0.1:{free_port()}/v1"
         down = stack.enter_context(running(web(doctor(dead), ABOUT)))
-        yield Pages(browser, gateway, scripted, down, behind.model, script)
+        yield Pages(browser, gateway, scripted, down, behind.model, script, calls)
 
 
 def ask(page: Any, text: str) -> None:
