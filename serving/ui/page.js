@@ -111,10 +111,16 @@
   };
   addEventListener("scroll", () => { near = hidden() < 160; }, { passive: true });
   const ready = setInterval(() => {
+    if (!["#live", "#thread", "#language", "#talk_list", "#composer"].every($)) return; // they come one by one
     const [live, thread] = [$("#live"), $("#thread")];
-    if (!live || !thread) return;
     clearInterval(ready);
     new MutationObserver(follow).observe(live, { childList: true, subtree: true, characterData: true });
+    // One stop of the Tab key for each group, and arrow keys within it: Gradio gives each radio a name of its own.
+    for (const id of ["language", "talk_list"]) {
+      const name = () => document.querySelectorAll(`#${id} input[type=radio]`).forEach((one) => { if (one.name !== id) one.name = id; });
+      new MutationObserver(name).observe($(`#${id}`), { childList: true, subtree: true, attributes: true, attributeFilter: ["name"] });
+      name();
+    }
     const again = new MutationObserver(() => { again.disconnect(); reopen(); follow(); watch(); });
     const watch = () => again.observe(thread, { childList: true, subtree: true, attributes: true, attributeFilter: ["id"] });
     watch();
