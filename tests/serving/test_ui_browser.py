@@ -24,6 +24,7 @@ RUNS = "window.ran='{}'"
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with browser() as made, pages(made, tmp_path_factory.mktemp("pages")) as these:
         yield these
+        assert these.errors == []
         assert these.outside == []  # no request of any test, of page or server, went to another host
 
 

@@ -30,11 +30,12 @@ class Pages:
     down: str  # page on a model that is down
     model: Model  # behind the gateway
     script: StandIn
+    errors: list[str] = field(default_factory=list)  # of the pages' scripts
     outside: list[str] = field(default_factory=list)  # requests of the pages and their servers to other hosts
 
     @contextmanager
     def tab(self, url: str, width: int = 1200, height: int = 800, **options: Any) -> Iterator[Any]:
-        """A tab in a profile of its own; whatever it asks of another host is noted, and an alert fails the test."""
+        """A tab in a profile of its own; what it asks of another host, and what fails in its scripts, is noted."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
         page = context.new_page()
         page.set_default_timeout(30_000)
@@ -47,6 +48,7 @@ class Pages:
             context.close()
 
     def watch(self, page: Any, url: str) -> None:
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on(
             "request",
             lambda request: (
@@ -104,7 +106,7 @@ def pages(browser: Any, folder: Path) -> Iterator[Pages]:
         scripted = stack.enter_context(running(web(doctor(script.url, None, [guide]), ABOUT)))
         dead = f"http://127.0.0.1:{free_port()}/v1"
         down = stack.enter_context(running(web(doctor(dead), ABOUT)))
-        yield Pages(browser, gateway, scripted, down, behind.model, script, calls)
+        yield Pages(browser, gateway, scripted, down, behind.model, script, outside=calls)
 
 
 def ask(page: Any, text: str) -> None:
