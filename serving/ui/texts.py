@@ -133,6 +133,10 @@ WORDS: Table = {
         "无法读取此浏览器中保存的对话，已跳过。",
     ),
     "busy": ("An answer is under way in this tab; stop it first.", "此标签页正在回答，请先停止。"),
+    "log_in": (
+        "Log in with your key: its name as the username, and the key as the password.",
+        "请用密钥登录：用户名为密钥名称，密码为密钥本身。",
+    ),
     "revoked": (
         "Your key works no more. Ask for a new one, and log in again.",
         "您的密钥已失效。请索取新密钥并重新登录。",
