@@ -8,8 +8,6 @@ from typing import Any
 
 from serving.ui.about import About
 
-SMALL = 300_000_000  # parameters below which a model is called a demonstration
-
 
 def model_of_run(name: str | None) -> str | None:
     """The folder of the model that a run serves, where ``name`` is a run's folder; else ``name``."""
@@ -23,12 +21,10 @@ def model_of_run(name: str | None) -> str | None:
 def about_folder(folder: str) -> About:
     """From the files in and above the model's folder; what is not told there stays open."""
     path = Path(folder)
-    size = parameters(path)
     recipe: dict[str, Any] = _json(path.parent.parent / "report.json").get("recipe") or {}
     # The folder of a stage's model is called "model"; another folder's own name says more.
     name = f"{recipe['name']}/{path.parent.name}" if recipe.get("name") else path.name
-    counted = f"{name}, {size / 1e6:,.1f} million parameters" if size else name
-    return About(counted, _trained_on(recipe), small=0 < size < SMALL)
+    return About(name, _trained_on(recipe), parameters(path))
 
 
 def _trained_on(recipe: dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ import httpx
 
 from serving.ui.texts import Language, words
 
+SMALL = 300_000_000  # parameters below which a model is called a demonstration
+
 
 @dataclass(frozen=True)
 class About:
@@ -17,17 +19,19 @@ class About:
     Attributes:
         name: What people call it.
         trained_on: What it learnt from, in English; empty where nobody knows.
-        small: Whether it is too small to be relied on in anything.
+        parameters: How many; 0 where nobody knows.
     """
 
     name: str
     trained_on: str = ""
-    small: bool = False
+    parameters: int = 0
 
     def line(self, language: Language) -> str:
         """The standing line, as HTML."""
-        said = [escape(words("model", language, name=self.name))]
-        if self.small:
+        count = {"millions": f"{self.parameters / 1e6:,.1f}", "tens_of_thousands": f"{self.parameters / 1e4:,.0f}"}
+        size = words("size", language, **count) if self.parameters else ""
+        said = [escape(words("model", language, name=self.name + size))]
+        if 0 < self.parameters < SMALL:
             said.append(f"<strong>{words('small', language)}</strong>")
         if self.trained_on:
             said.append(words("trained_on", language, what=f'<span lang="en">{escape(self.trained_on)}</span>'))

@@ -23,6 +23,7 @@ from serving.retrieval import PASSAGES, passage_index
 from serving.server import port_in_use
 from serving.ui.about import About, Served
 from serving.ui.page import HEAD, build
+from serving.ui.texts import LANGUAGES, TAGS, words
 from serving.ui.theme import theme
 from serving.vllm_defaults import MODEL_NAME
 
@@ -144,6 +145,7 @@ def web(assistant: DoctorAssistant, about: About, host: str = "127.0.0.1", keys:
         build(assistant, about, holds_key(KeyFile(keys)) if keys is not None else lambda user: True),
         path="/",
         auth=login(KeyFile(keys)) if keys is not None else None,
+        auth_message="".join(f'<p lang="{TAGS[one]}">{words("log_in", one)}</p>' for one in LANGUAGES),
         footer_links=[],
         run_history=False,
         ssr_mode=False,

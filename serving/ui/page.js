@@ -96,17 +96,33 @@
     }
   });
 
-  // What is said stays in sight while it grows, unless the reader has scrolled up.
+  // What is said stays in sight while it grows, above the message box, unless the reader has scrolled up.
   let near = true;
-  addEventListener("scroll", () => { near = innerHeight + scrollY > document.documentElement.scrollHeight - 160; }, { passive: true });
-  const follow = new MutationObserver(() => { if (near) scrollTo(0, document.documentElement.scrollHeight); });
+  let asked = 0; // exchanges under way when last looked
+  const hidden = () => {
+    const last = $("#live .o-turn") || $("#thread .o-turn:last-child");
+    return last ? last.getBoundingClientRect().bottom + 12 - $("#composer").getBoundingClientRect().top : 0;
+  };
+  const follow = () => {
+    const now = document.querySelectorAll("#live .o-turn").length;
+    if (now > asked) near = true; // a new question
+    asked = now;
+    if (near && hidden() > 0) scrollBy(0, hidden());
+  };
+  addEventListener("scroll", () => { near = hidden() < 160; }, { passive: true });
   const ready = setInterval(() => {
-    const live = $("#live");
-    if (!live) return;
+    if (!["#live", "#thread", "#language", "#talk_list", "#composer"].every($)) return; // they come one by one
+    const [live, thread] = [$("#live"), $("#thread")];
     clearInterval(ready);
-    follow.observe(live, { childList: true, subtree: true, characterData: true });
-    const again = new MutationObserver(() => { again.disconnect(); reopen(); watch(); });
-    const watch = () => again.observe($("#thread"), { childList: true, subtree: true, attributes: true, attributeFilter: ["open", "id"] });
+    new MutationObserver(follow).observe(live, { childList: true, subtree: true, characterData: true });
+    // One stop of the Tab key for each group, and arrow keys within it: Gradio gives each radio a name of its own.
+    for (const id of ["language", "talk_list"]) {
+      const name = () => document.querySelectorAll(`#${id} input[type=radio]`).forEach((one) => { if (one.name !== id) one.name = id; });
+      new MutationObserver(name).observe($(`#${id}`), { childList: true, subtree: true, attributes: true, attributeFilter: ["name"] });
+      name();
+    }
+    const again = new MutationObserver(() => { again.disconnect(); reopen(); follow(); watch(); });
+    const watch = () => again.observe(thread, { childList: true, subtree: true, attributes: true, attributeFilter: ["id"] });
     watch();
   }, 100);
 })();

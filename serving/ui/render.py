@@ -96,7 +96,8 @@ def fault_html(turn: Turn, language: Language) -> str:
         return f'<p class="o-note">{words("stopped", language)}</p>'
     if turn.fault is None:
         return ""
-    said = f"<strong>{words(turn.fault.kind, language)}</strong>"
+    remedy = re.sub(r"`([^`]+)`", r"<code>\1</code>", words(turn.fault.kind, language))
+    said = f"<strong>{remedy}</strong>"
     detail = f'<br><span class="o-detail" lang="en">{escape(turn.fault.detail)}</span>' if turn.fault.detail else ""
     return f'<p class="o-note o-fault">{said} {words("failed_rest", language)}{detail}</p>'
 

@@ -42,6 +42,7 @@ WORDS: Table = {
         "这是计算机程序，不是医生。它会出错：请向医生或药师核实。遇到紧急情况，请立即拨打急救电话（中国大陆 120）。",
     ),
     "model": ("Model: {name}.", "模型：{name}。"),
+    "size": (", {millions} million parameters", "，{tens_of_thousands} 万个参数"),
     "trained_on": ("Trained on: {what}", "训练数据：{what}"),
     "unknown_training": (
         "This page does not know what the model was trained on.",
@@ -132,6 +133,10 @@ WORDS: Table = {
         "无法读取此浏览器中保存的对话，已跳过。",
     ),
     "busy": ("An answer is under way in this tab; stop it first.", "此标签页正在回答，请先停止。"),
+    "log_in": (
+        "Log in with your key: its name as the username, and the key as the password.",
+        "请用密钥登录：用户名为密钥名称，密码为密钥本身。",
+    ),
     "revoked": (
         "Your key works no more. Ask for a new one, and log in again.",
         "您的密钥已失效。请索取新密钥并重新登录。",

@@ -82,7 +82,7 @@ def theme() -> gr.themes.Base:
         "body_background_fill": "ground",
         "body_text_color": "ink",
         "body_text_color_subdued": "quiet",
-        "background_fill_primary": "surface",
+        "background_fill_primary": "ground",
         "background_fill_secondary": "ground",
         "block_background_fill": "surface",
         "block_border_color": "line",
@@ -113,6 +113,7 @@ def theme() -> gr.themes.Base:
         "input_border_color_focus": "accent",
         "input_placeholder_color": "quiet",
         "link_text_color": "accent",
+        "panel_background_fill": "ground",
         "table_border_color": "line",
         "table_even_background_fill": "surface",
         "table_odd_background_fill": "ground",
@@ -128,4 +129,4 @@ def theme() -> gr.themes.Base:
         radius_size=gr.themes.sizes.radius_sm,
         text_size=gr.themes.sizes.text_md,
     )
-    return base.set(**settings)
+    return base.set(input_border_width="1px", **settings)

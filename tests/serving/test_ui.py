@@ -247,7 +247,7 @@ def test_the_door_asks_for_a_key_and_lets_only_the_pages_own_routes_through(tmp_
 
 def test_what_the_page_says_of_a_model_is_read_from_its_folder(base_model: Path, tmp_path: Path) -> None:
     base = about_folder(str(base_model))
-    assert (base.name, base.small) == ("osler-nano-base, 9.0 million parameters", True)
+    assert base == About("osler-nano-base", "", 8_974_400)  # as docs/base-model.md counts them
     assert "does not know what the model was trained on" in base.line("en")
     run = tmp_path / "mine"
     (run / "final").mkdir(parents=True)
@@ -258,7 +258,10 @@ def test_what_the_page_says_of_a_model_is_read_from_its_folder(base_model: Path,
     assert model_of_run(str(run)) == str(run / "final" / "model")
     assert model_of_run("hub/name") == "hub/name"
     found = about_folder(str(run / "final" / "model"))
-    assert found == About("mine/final, 9.0 million parameters", "bundled-documents; base model bundled:x.", True)
+    assert found == About("mine/final", "bundled-documents; base model bundled:x.", 8_974_400)
+    assert "897 万个参数" in found.line("zh")
+    assert "demonstration" in found.line("en")
+    assert "demonstration" not in About("large", "", 7_000_000_000).line("en")
     assert "<b>" not in About("<b>", "<b>").line("zh")
 
 

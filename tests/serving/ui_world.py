@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from serving.server import free_port
 from serving.ui.about import About, served
@@ -14,7 +17,7 @@ from serving.ui.app import doctor, web
 from tests.serving.gateway_world import Model, running, world
 from tests.serving.stand_in import Reply, StandIn, stand_in
 
-ABOUT = About("tiny", "a few made-up sentences", small=True)
+ABOUT = About("tiny", "a few made-up sentences", 9_600_000)
 
 
 @dataclass
@@ -27,14 +30,15 @@ class Pages:
     down: str  # page on a model that is down
     model: Model  # behind the gateway
     script: StandIn
-    outside: list[str] = field(default_factory=list)  # requests to another host than the page's
+    errors: list[str] = field(default_factory=list)  # of the pages' scripts
+    outside: list[str] = field(default_factory=list)  # requests of the pages and their servers to other hosts
 
     @contextmanager
     def tab(self, url: str, width: int = 1200, height: int = 800, **options: Any) -> Iterator[Any]:
-        """A tab in a profile of its own; whatever it asks of another host is noted, and an alert fails the test."""
+        """A tab in a profile of its own; what it asks of another host, and what fails in its scripts, is noted."""
         context = self.browser.new_context(viewport={"width": width, "height": height}, **options)
         page = context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(30_000)
         self.watch(page, url)
         page.goto(url)
         page.wait_for_selector("#talk_list label", state="attached")
@@ -44,6 +48,7 @@ class Pages:
             context.close()
 
     def watch(self, page: Any, url: str) -> None:
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on(
             "request",
             lambda request: (
@@ -58,6 +63,30 @@ class Pages:
 
 
 @contextmanager
+def servers_calls() -> Iterator[list[str]]:
+    """The other machines that this process, in which the pages' servers run, looks up or calls."""
+    called: list[str] = []
+    look_up, connect = socket.getaddrinfo, socket.socket.connect
+
+    def noted(host: Any) -> None:
+        if str(host) not in ("127.0.0.1", "localhost", "::1", "None"):
+            called.append(str(host))
+
+    def looked_up(host: Any, *more: Any, **named: Any) -> Any:
+        noted(host)
+        return look_up(host, *more, **named)
+
+    def connected(self: socket.socket, address: Any) -> Any:
+        noted(address[0] if isinstance(address, tuple) else "127.0.0.1")  # a file's name is this machine's own
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", looked_up)
+        patch.setattr(socket.socket, "connect", connected)
+        yield called
+
+
+@contextmanager
 def pages(browser: Any, folder: Path) -> Iterator[Pages]:
     guide = folder / "ward"
     guide.mkdir()
@@ -65,6 +94,7 @@ def pages(browser: Any, folder: Path) -> Iterator[Pages]:
         "# Ward guide\n\n## Zinc fever\n\nZinc fever <img src=x onerror=\"window.ran='document'\"> on the ward: call the doctor.\n"
     )
     with ExitStack() as stack:
+        calls = stack.enter_context(servers_calls())
         behind = stack.enter_context(world(folder, pause=0.0))
         key = behind.keys.add("page", triage=False)
         address = f"{behind.url}/v1"
@@ -76,7 +106,7 @@ def pages(browser: Any, folder: Path) -> Iterator[Pages]:
         scripted = stack.enter_context(running(web(doctor(script.url, None, [guide]), ABOUT)))
         dead = f"http://127.0.0.1:{free_port()}/v1"
         down = stack.enter_context(running(web(doctor(dead), ABOUT)))
-        yield Pages(browser, gateway, scripted, down, behind.model, script)
+        yield Pages(browser, gateway, scripted, down, behind.model, script, outside=calls)
 
 
 def ask(page: Any, text: str) -> None:
