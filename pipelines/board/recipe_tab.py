@@ -158,12 +158,12 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
 
     gr.Markdown(say("open_intro"))
     with gr.Row(equal_height=False):
-        with gr.Accordion(say("open_section"), open=True):
+        with gr.Column(min_width=320), gr.Accordion(say("open_section"), open=True):
             source = gr.Dropdown(sources(places), value="nano", label=say("recipe"), elem_id="source")
             with gr.Row():
                 open_button = gr.Button(say("open"), variant="primary", elem_id="open")
                 file = gr.UploadButton(say("open_file"), file_types=[".yaml", ".yml"], elem_id="open-file")
-        with gr.Accordion(say("new_section"), open=False, elem_id="new") as new:
+        with gr.Column(min_width=320), gr.Accordion(say("new_section"), open=False, elem_id="new") as new:
             corpus = gr.Dropdown(
                 corpora.choices(places), value="bundled-dialogues", label=say("corpus"), elem_id="new-corpus"
             )

@@ -30,24 +30,37 @@ def artifacts(run: Path) -> dict[str, Artifact]:
 
 def comparison(say: Say, runs: dict[str, Path]) -> str:
     """Exams and losses of several runs: a table with a row a model, and the curves of each stage in one chart."""
-    rows, heads = [], [say("run"), say("model"), say("exam"), say("accuracy"), say("chance")]
-    bits: list[list[str]] = []
-    for name, run in runs.items():
-        for model, result in exams(artifacts(run)).items():
-            for exam, score in result["items"].items():
-                whole = score["all"]
-                interval = f"{percent(whole['share'])} ({percent(whole['low'])} – {percent(whole['high'])})"
-                rows.append([name, model, f"{exam} (n {whole['n']:,})", interval, percent(score["chance"])])
-            for kind, value in result["bits_per_byte"].items():
-                bits.append([name, model, kind, f"{value:.3f}"])
-    parts = [views.table(heads, rows, numbers=(3, 4)) or views.note("plain", say("no_exam"))]
-    parts.append(views.table([say("run"), say("model"), say("bits", kind=""), ""], bits, numbers=(3,)))
+    found = [(name, model, result) for name, run in runs.items() for model, result in exams(artifacts(run)).items()]
+    kinds = list(dict.fromkeys(kind for _, _, result in found for kind in result["bits_per_byte"]))
+    rows = []
+    for name, model, result in found:
+        bits = [f"{result['bits_per_byte'][kind]:.3f}" if kind in result["bits_per_byte"] else "" for kind in kinds]
+        for exam, score in result["items"].items() or [("", None)]:
+            one = (
+                [f"{exam} (n {score['all']['n']:,})", _interval(score["all"]), percent(score["chance"])]
+                if score
+                else [""] * 3
+            )
+            rows.append([name, model, *one, *bits])
+    heads = [
+        say("run"),
+        say("model"),
+        say("exam"),
+        say("accuracy"),
+        say("chance"),
+        *(say("bits", kind=kind) for kind in kinds),
+    ]
+    parts = [views.table(heads, rows, numbers=range(3, len(heads))) or views.note("plain", say("no_exam"))]
     stages = list(dict.fromkeys(stage for run in runs.values() for stage in trained_stages(run)))
     drawn = []
     for stage in stages:
         lines = {name: curves(run, stage).get("loss", []) for name, run in runs.items()}
         drawn.append(charts.line_chart(f"{stage}: {say('figure_loss')}", lines, say("step")))
     return "".join([*parts, f'<div class="charts">{"".join(drawn)}</div>'])
+
+
+def _interval(score: dict[str, Any]) -> str:
+    return f"{percent(score['share'])} ({percent(score['low'])} – {percent(score['high'])})"
 
 
 def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:

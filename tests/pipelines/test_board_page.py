@@ -223,3 +223,57 @@ def test_a_wrong_key_is_named_and_nothing_starts(board, browser, runs: Path, tmp
     page.click("#start")
     wait_for(page, ".toast-body")
     assert set(Places(runs).names()) <= {"faq"}
+
+
+def test_the_page_holds_on_a_telephone_and_in_chinese(board, browser):
+    url, _ = board
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{url}/zh/")
+    wait_for(page, "#look .record")
+    for tab in ("1", "2", "3"):
+        if page.get_by_role("tab", name=f"{tab} ·").is_visible():
+            go_to(page, tab)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+        picture(page, f"test-phone-{tab}")
+    assert "工作台" in page.inner_text("#head")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_nano_from_the_page_to_a_model_that_answers(board, browser, runs: Path):
+    url, _ = board
+    page = opened(browser, url, "2")
+    page.click("#open")
+    wait_for(page, "#verdict .good")
+    page.click("#start")
+    wait_for(page, '#curves section[data-stage="cpt"]', 600)
+    picture(page, "nano-cpt")
+    wait_for(page, '#state [data-state="finished"]', 1500)
+    picture(page, "nano-finished")
+    go_to(page, "4")
+    page.wait_for_function("document.querySelectorAll('#side-by-side tbody tr').length >= 5")
+    page.click("#compare")
+    wait_for(page, "#difference tbody tr")
+    assert f"osler compare {runs}/nano/exam/base.json {runs}/nano/exam/final.json" in page.inner_text("#difference")
+    picture(page, "nano-examine")
+    go_to(page, "5")
+    page.wait_for_selector("#serve:not([disabled])")
+    page.click("#serve")
+    wait_for(page, "#served .good", 300)
+    page.fill("#question textarea, #question input", "What is asthma?")
+    page.click("#ask")
+    page.wait_for_function("document.querySelector('#chat').innerText.includes('not a doctor')", timeout=60_000)
+    picture(page, "nano-talk")
+    page.click("#stop-serving")
+    page.wait_for_selector("#serve:not([disabled])", timeout=60_000)
+    assert not Places(runs).job("nano", "serve-final").runs
+    go_to(page, "6")
+    page.wait_for_timeout(2500)
+    page.click("#export")
+    wait_for(page, '#exported [data-state="finished"]', 120)
+    wait_for(page, "#exported tbody tr")
+    picture(page, "nano-export")
+    assert (runs / "nano" / "export" / "final-safetensors" / "config.json").is_file()
+    assert page.faults == []
+    assert [address for address in page.asked if not address.startswith((url, "data:", "blob:"))] == []
