@@ -12,9 +12,10 @@ from typing import Any
 from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.page import percent
-from pipelines.artifact import MANIFEST, Artifact, load_artifact
+from pipelines.artifact import MANIFEST, Artifact
 from pipelines.board import charts, views
 from pipelines.board.curves import curves, trained_stages
+from pipelines.board.places import finished
 from pipelines.board.texts import Say
 from pipelines.report import exams
 
@@ -24,7 +25,7 @@ SAMPLES = 3  # of each stage
 def artifacts(run: Path) -> dict[str, Artifact]:
     """The finished stages of a run, in the order in which they ended."""
     paths = sorted(run.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    found = {path.parent.name: load_artifact(path.parent) for path in paths}
+    found = {path.parent.name: finished(path.parent, path.stat().st_mtime) for path in paths}
     return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 

@@ -23,6 +23,7 @@ class RunTab:
     run: gr.Dropdown
     outputs: list[Any]
     watch: Any  # a function of the run's name and of what is shown
+    timer: gr.Timer
 
 
 def build(say: Say, places: Places) -> RunTab:
@@ -70,18 +71,19 @@ def build(say: Say, places: Places) -> RunTab:
     state = gr.HTML(elem_id="state", elem_classes="osler")
     stages = gr.HTML(elem_id="stages", elem_classes="osler")
     curves = gr.HTML(elem_id="curves", elem_classes="osler")
-    with gr.Accordion(say("run_samples"), open=False, elem_id="samples-fold"):
+    with gr.Accordion(say("run_samples"), open=True, elem_id="samples-fold"):
         samples = gr.HTML(elem_id="samples", elem_classes="osler")
     with gr.Accordion(say("log"), open=False):
         log = gr.HTML(elem_id="log", elem_classes="osler")
     command = gr.HTML(elem_id="run-command", elem_classes="osler")
     seen = gr.State()
     outputs = [seen, state, stages, curves, samples, log, command, stop_button, resume_button]
-    gr.Timer(SECONDS).tick(watch, [run, seen], outputs, **QUIET)
+    timer = gr.Timer(SECONDS, active=False)  # each tab looks while it is shown
+    timer.tick(watch, [run, seen], outputs, **QUIET)
     run.change(watch, [run, seen], outputs, **QUIET)
     stop_button.click(stop, run, None, **OWN).then(watch, [run, seen], outputs, **QUIET)
     resume_button.click(go_on, run, None, **OWN).then(watch, [run, seen], outputs, **QUIET)
-    return RunTab(run, outputs, watch)
+    return RunTab(run, outputs, watch, timer)
 
 
 def names(places: Places) -> list[str]:

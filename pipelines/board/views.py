@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from corpora.records import Record
-from pipelines.artifact import load_artifact
+from pipelines.artifact import MANIFEST
 from pipelines.board import charts
 from pipelines.board.corpora import Look, shown_turns
 from pipelines.board.curves import curves, is_done, trained_stages
 from pipelines.board.jobs import Job, command_line
-from pipelines.board.places import RECIPE_FILE
+from pipelines.board.places import RECIPE_FILE, finished
 from pipelines.board.texts import Say
 from pipelines.config import RecipeError, load_recipe
 
@@ -164,10 +164,10 @@ def _stages_of(recipe: Path, changed: float) -> tuple[str, ...]:
 
 def stage_names(run: Path) -> list[str]:
     """Stages of a run in their order: of its recipe where it is there, else of what it left."""
-    names = [path.parent.name for path in run.glob("*/manifest.json")]
+    names = [path.parent.name for path in run.glob(f"*/{MANIFEST}")]
     recipe = run / RECIPE_FILE
     wanted = list(_stages_of(recipe, recipe.stat().st_mtime)) if recipe.is_file() else []
-    return [*wanted, *sorted(set(names) - set(wanted), key=lambda name: (run / name / "manifest.json").stat().st_mtime)]
+    return [*wanted, *sorted(set(names) - set(wanted), key=lambda name: (run / name / MANIFEST).stat().st_mtime)]
 
 
 def stages(say: Say, run: Path, running: bool) -> str:
@@ -176,7 +176,7 @@ def stages(say: Say, run: Path, running: bool) -> str:
     for name in stage_names(run):
         if is_done(run, name):
             kind, told = "done", say("stage_done")
-            artifact = load_artifact(run / name)
+            artifact = finished(run / name, (run / name / MANIFEST).stat().st_mtime)
             if artifact is not None:
                 told = f"{artifact.manifest['wall_seconds']:,.0f} s"
         elif (run / f"{name}.partial").is_dir():
