@@ -71,10 +71,14 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
         return opening.open_bundled(name or "")
 
     @friendly
-    def write(name: str, corpus: str, base: str, kind: str, weights: str, hardware: str, epochs: float) -> str:
+    def write(
+        name: str, corpus: str, base: str, kind: str, weights: str, hardware: str, epochs: float
+    ) -> tuple[str, str]:
+        """The recipe, and what it is to be planned for."""
         places.run(name)
         seen = corpora.look(corpus, places)
-        return compose.compose(name, corpus, seen.record, base, kind, weights, hardware, epochs or None)
+        text = compose.compose(name, corpus, seen.record, base, kind, weights, hardware, epochs or None)
+        return text, compose.setting_for(base, hardware, weights).gpus
 
     def hardware_of(base: str) -> Any:
         found = compose.hardware_for(base)
@@ -218,7 +222,7 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
 
     open_button.click(friendly(open_source), source, text, **OWN)
     file.upload(friendly(lambda path: opening.open_file(Path(path))), file, text, **OWN)
-    write_button.click(write, [name, corpus, base, kind, weights, hardware, epochs], text, **OWN)
+    write_button.click(write, [name, corpus, base, kind, weights, hardware, epochs], [text, gpus], **OWN)
     base.change(hardware_of, base, hardware, **QUIET)
     gr.on([base.change, hardware.change], weights_of, [base, hardware], weights, **QUIET)
     corpus.change(kinds_of, corpus, kind, **QUIET)

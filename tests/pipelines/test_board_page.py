@@ -147,13 +147,21 @@ def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model
     assert f"osler corpora import faq.csv -o {corpus}" in said
     picture(page, "test-data")
 
+    # A recipe is written for it from choices.
+    page.click("#use-corpus")
+    wait_for(page, "#write:visible")
+    page.fill("#new-name textarea, #new-name input", "from-choices")
+    page.click("#write")
+    wait_for(page, "#verdict .good")
+    page.wait_for_function("document.querySelector('#text').innerText.includes('name: from-choices')")
+    assert str(corpus) in page.inner_text("#text")
+
     # A recipe of the user's own is opened. One value is changed in the form, and no other byte.
     text = RECIPE.format(base=tiny_model, corpus=corpus)
     own = tmp_path / "own.yaml"
     own.write_text(text, encoding="utf-8")
-    go_to(page, "2")
     page.set_input_files("#open-file input[type=file], input[accept*=yaml]", str(own))
-    wait_for(page, "#verdict .good")
+    page.wait_for_function("document.querySelector('#field-name textarea, #field-name input').value === 'faq'")
     page.fill("#field-learning_rate textarea, #field-learning_rate input", "0.002")
     page.press("#field-learning_rate textarea, #field-learning_rate input", "Enter")
     page.wait_for_function("document.querySelector('#text').innerText.includes('0.002')")
