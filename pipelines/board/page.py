@@ -83,9 +83,9 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
         for place in (data_place, recipe_place, *timers):
             active = [gr.Timer(active=one is place) for one in timers]
             place.select(lambda active=active: active, None, list(timers.values()), **QUIET)
-        data.use.click(to_recipe, data.corpus, [recipe.corpus, recipe.new, tabs], **QUIET)
+        data.use.click(to_recipe, data.corpus, [recipe.new.corpus, recipe.new.fold, tabs], **QUIET)
         recipe.start_button.click(start, [recipe.text, recipe.until], [run.run, tabs, run.timer], **OWN)
-        page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.corpus], **QUIET)
+        page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.new.corpus], **QUIET)
         page.load(data.look, data.corpus, data.shown, **QUIET)
         page.load(run.watch, [run.run, run.outputs[0]], run.outputs, **QUIET)
         run_place.select(lambda: gr.update(choices=run_tab.names(places)), None, run.run, **QUIET)
