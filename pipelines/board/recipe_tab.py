@@ -12,13 +12,12 @@ from typing import Any
 import gradio as gr
 
 from corpora.errors import OslerError
+from pipelines.artifact import fingerprint
 from pipelines.board import form, new_recipe, opening, plan_view, starting, views
 from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
 from pipelines.config import Recipe, RecipeError, recipe_names
-
-DOWNLOADS = Path(tempfile.gettempdir()) / "osler-board-downloads"
 
 
 @dataclass
@@ -58,6 +57,7 @@ def sources(places: Places) -> list[tuple[str, str]]:
 
 def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
     """The tab, with its own events."""
+    downloads = tempfile.TemporaryDirectory(prefix="osler-board-")  # is removed when the board ends
 
     def open_source(name: str | None) -> str:
         if name and name.startswith("run:"):
@@ -79,8 +79,10 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
         kinds = dict.fromkeys(one.kind for one in recipe.stages.values() if one.kind in starting.COMMANDS)
         until = [(say("until_all"), ""), *((say("until_kind", kind=kind), kind) for kind in kinds)]
         good = say("recipe_good", stages=", ".join(f"{name} ({one.kind})" for name, one in recipe.stages.items()))
-        DOWNLOADS.mkdir(exist_ok=True, mode=0o700)
-        file = DOWNLOADS / f"{recipe.name}.yaml"
+        file = (
+            Path(downloads.name) / fingerprint(text)[:16] / f"{recipe.name}.yaml"
+        )  # two readers may each have a recipe of this name
+        file.parent.mkdir(exist_ok=True)
         file.write_bytes(text.encode("utf-8"))
         return [
             views.note("good", good),
