@@ -26,6 +26,7 @@ WORDS: Table = {
         "无需编程即可训练、评测和试用医学语言模型。运行结果保存在 {folder}。",
     ),
     "other_language": ("中文", "English"),
+    "login": ("The user is {user}, the password is the board's key.", "用户名为 {user}，密码为工作台密钥。"),
     "command": ("The same on the command line", "对应的命令行"),
     # Data
     "tab_data": ("1 · Data", "1 · 数据"),
