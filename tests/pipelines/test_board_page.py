@@ -247,6 +247,47 @@ def test_the_page_holds_on_a_telephone_and_in_chinese(board, browser):
     assert "工作台" in page.inner_text("#head")
 
 
+def ask_and_export(page, runs: Path, run: str, stage: str) -> None:
+    """Serves a run's model, asks it, and writes it in another form."""
+    go_to(page, "5")
+    page.wait_for_selector("#serve:not([disabled])")
+    page.click("#serve")
+    wait_for(page, "#served .good", 300)
+    page.fill("#question textarea, #question input", "There is crushing chest pain and a cold sweat.")
+    page.click("#ask")
+    page.wait_for_function("document.querySelector('#chat').innerText.includes('not a doctor')", timeout=120_000)
+    assert "emergency" in page.inner_text("#chat").lower()
+    picture(page, f"{run}-talk")
+    page.click("#stop-serving")
+    page.wait_for_selector("#serve:not([disabled])", timeout=60_000)
+    assert not Places(runs).job(run, f"serve-{stage}").runs
+    go_to(page, "6")
+    page.wait_for_function("document.querySelector('#export-model input').value !== ''")
+    page.click("#export")
+    wait_for(page, '#exported [data-state="finished"]', 120)
+    wait_for(page, "#exported tbody tr")
+    picture(page, f"{run}-export")
+    assert (runs / run / "export" / f"{stage}-safetensors" / "config.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_model_is_examined_further_asked_and_exported(board, browser, runs: Path):
+    if Places(runs).training("faq").state != "finished":
+        pytest.skip("the first test of this file has left no model")
+    url, _ = board
+    page = opened(browser, url, "4")
+    page.wait_for_function("document.querySelector('#exam-model input').value !== ''")
+    page.click("#examine")
+    wait_for(page, '#exam-state [data-state="finished"]', 200)
+    wait_for(page, "#leaderboard tbody tr")
+    page.click("#compare")
+    wait_for(page, "#difference tbody tr")
+    assert f"osler compare {runs}/faq/exam/base.json {runs}/faq/exam/sft.json" in page.inner_text("#difference")
+    picture(page, "faq-examined")
+    ask_and_export(page, runs, "faq", "sft")
+    assert page.faults == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_nano_from_the_page_to_a_model_that_answers(board, browser, runs: Path):
@@ -265,23 +306,6 @@ def test_nano_from_the_page_to_a_model_that_answers(board, browser, runs: Path):
     wait_for(page, "#difference tbody tr")
     assert f"osler compare {runs}/nano/exam/base.json {runs}/nano/exam/final.json" in page.inner_text("#difference")
     picture(page, "nano-examine")
-    go_to(page, "5")
-    page.wait_for_selector("#serve:not([disabled])")
-    page.click("#serve")
-    wait_for(page, "#served .good", 300)
-    page.fill("#question textarea, #question input", "What is asthma?")
-    page.click("#ask")
-    page.wait_for_function("document.querySelector('#chat').innerText.includes('not a doctor')", timeout=60_000)
-    picture(page, "nano-talk")
-    page.click("#stop-serving")
-    page.wait_for_selector("#serve:not([disabled])", timeout=60_000)
-    assert not Places(runs).job("nano", "serve-final").runs
-    go_to(page, "6")
-    page.wait_for_timeout(2500)
-    page.click("#export")
-    wait_for(page, '#exported [data-state="finished"]', 120)
-    wait_for(page, "#exported tbody tr")
-    picture(page, "nano-export")
-    assert (runs / "nano" / "export" / "final-safetensors" / "config.json").is_file()
+    ask_and_export(page, runs, "nano", "final")
     assert page.faults == []
     assert [address for address in page.asked if not address.startswith((url, "data:", "blob:"))] == []
