@@ -9,6 +9,7 @@ from pipelines.artifact import write_whole
 from pipelines.board import opening, results
 from pipelines.board.jobs import answer_of, command_line
 from pipelines.board.places import RECIPE_FILE, Places
+from pipelines.board.reach import check_reach
 from pipelines.config import Recipe, recipe_names
 from pipelines.devices import table
 
@@ -47,7 +48,7 @@ def _recipe(places: Places, text: str, open_to_others: bool) -> Recipe:
     recipe = opening.check(text)
     places.run(recipe.name)
     if open_to_others:
-        opening.check_reach(recipe, [places.runs, *([places.data] if places.data else [])])
+        check_reach(recipe, [places.runs, *([places.data] if places.data else [])])
     return recipe
 
 
