@@ -9,8 +9,10 @@ from typing import Any
 import gradio as gr
 
 from pipelines.board import results, views
+from pipelines.board.elsewhere import running_in
 from pipelines.board.friendly import OWN, QUIET, friendly
 from pipelines.board.places import RECIPE_FILE, Places
+from pipelines.board.starting import start_alone
 from pipelines.board.texts import Say
 
 SECONDS = 2.0  # between two looks at a run that goes on
@@ -35,7 +37,7 @@ def build(say: Say, places: Places) -> RunTab:
         run, job = places.run(name), places.training(name)
         log = job.tail()
         return [
-            views.state(say, job),
+            views.state(say, job, None if job.runs else running_in(run)),
             views.stages(say, run, job.runs),
             views.live(say, run),
             results.samples(say, run),
@@ -62,7 +64,7 @@ def build(say: Say, places: Places) -> RunTab:
         job = places.training(name)
         run = places.run(name)
         words = job.words or ["reproduce", str(run / RECIPE_FILE), "--run", str(run)]
-        job.start(words)
+        start_alone(job, words, run)
 
     with gr.Row(elem_classes="controls"):
         run = gr.Dropdown(names(places), value=first(places), label=say("run"), scale=3, elem_id="run")

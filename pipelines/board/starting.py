@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpora.errors import OslerError
 from pipelines.artifact import write_whole
 from pipelines.board import opening, results
-from pipelines.board.jobs import answer_of, command_line
+from pipelines.board.elsewhere import running_in
+from pipelines.board.jobs import Job, answer_of, command_line
 from pipelines.board.places import RECIPE_FILE, Places
 from pipelines.board.reach import check_reach
 from pipelines.config import Recipe, recipe_names
@@ -91,5 +94,23 @@ def start(places: Places, text: str, until: str = "", open_to_others: bool = Fal
     def write() -> None:
         write_whole(path, text)
 
-    job.start(words, before=write)
+    start_alone(job, words, run, write)
     return recipe.name
+
+
+def start_alone(job: Job, words: list[str], run: Path, before: Callable[[], None] = lambda: None) -> None:
+    """Starts a command that runs a recipe, unless one runs in the folder already, of a board or of a terminal.
+
+    Raises:
+        OslerError: one does.
+    """
+
+    def check_then() -> None:
+        process = running_in(run)
+        if process is not None:
+            raise OslerError(
+                f"process {process} runs a recipe in {run} already; let it end, or stop it with `kill -TERM {process}`"
+            )
+        before()
+
+    job.start(words, before=check_then)

@@ -127,6 +127,10 @@ WORDS: Table = {
     "resume": ("Go on", "继续"),
     "log": ("Log", "日志"),
     "run_samples": ("Samples", "样例"),
+    "state_elsewhere": (
+        "Running without the board, as process {process}. Stop it where it was started.",
+        "正在工作台之外运行（进程 {process}）。请在启动它的地方停止。",
+    ),
     "state_none": ("Not started from a board; a recipe starts it.", "此运行不是由工作台启动的。"),
     "state_running": (
         "Running since {since}. It goes on when this page is closed.",

@@ -122,8 +122,10 @@ def stages(say: Say, run: Path, running: bool) -> str:
     return f'<ol class="stages">{"".join(shown)}</ol>' if shown else ""
 
 
-def state(say: Say, job: Job) -> str:
-    """What has become of a command, since when, and what to do."""
+def state(say: Say, job: Job, elsewhere: int | None = None) -> str:
+    """What has become of a command, since when, and what to do; ``elsewhere`` is a process that runs the same without a board."""
+    if elsewhere is not None:
+        return f'<div class="state" data-state="elsewhere">{note("plain", say("state_elsewhere", process=elsewhere))}</div>'
     now = job.state
     if now == "none":
         return note("plain", say("state_none"))
