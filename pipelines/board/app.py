@@ -17,22 +17,25 @@ import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from corpora.errors import OslerError
 from pipelines.board.opening import check, open_bundled
 from pipelines.board.page import HEAD, build
 from pipelines.board.places import Places
+from pipelines.board.texts import words
 from serving.server import port_in_use
+from serving.ui.texts import Language
 from serving.ui.theme import theme
 
 KEY_VARIABLE = "OSLER_BOARD_KEY"
 USER = "osler"  # at the login, beside the key
 SHORTEST_KEY = 16  # characters
+PAGES: dict[str, Language] = {"/zh": "zh", "/": "en"}  # where each is mounted, the more special first
 LARGEST_FILE = "4gb"  # that is brought
 # What the page asks for; Gradio has more.
 PATHS = re.compile(
-    r"/zh|(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
+    r"(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
     r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|upload|upload_progress|file=.*"
     r"|queue/(?:join|data)|run/[^/]+))"
 )
@@ -96,6 +99,8 @@ def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> Fast
 
     @outer.middleware("http")
     async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        if request.url.path == "/zh":
+            return RedirectResponse("/zh/")
         if not PATHS.fullmatch(request.url.path):
             return PlainTextResponse("not found", 404)
         origin = request.headers.get("origin")
@@ -111,12 +116,13 @@ def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> Fast
     def login(user: str, secret: str) -> bool:
         return user == USER and key is not None and hmac.compare_digest(secret.strip().encode(), key.encode())
 
-    for path, language in (("/zh", "zh"), ("/", "en")):
+    for path, language in PAGES.items():
         gr.mount_gradio_app(
             outer,
-            build(places, language, not is_loopback(host)),  # type: ignore[arg-type]
+            build(places, language, not is_loopback(host)),
             path=path,
             auth=login if key is not None else None,
+            auth_message=words(language)("login", user=USER),
             footer_links=[],
             run_history=False,
             ssr_mode=False,

@@ -26,6 +26,7 @@ class ExamineTab:
     runs: gr.Dropdown
     refresh: Any
     outputs: list[Any]
+    timer: gr.Timer
 
 
 def model_choices(places: Places) -> list[tuple[str, str]]:
@@ -99,10 +100,9 @@ def build(say: Say, places: Places) -> ExamineTab:
         return views.state(say, job) + views.command(say, job.command)
 
     @friendly
-    def watch(choice: str | None, before: tuple[str, str] | None) -> list[Any]:
-        now = (exam_state(choice), results.leaderboard(places.runs))
-        was = before or ("", "")
-        return [now, *(new if new != old else gr.skip() for new, old in zip(now, was, strict=True))]
+    def watch(choice: str | None, before: str | None) -> list[Any]:
+        now = exam_state(choice)
+        return [gr.skip()] * 3 if now == before else [now, now, results.leaderboard(places.runs)]
 
     @friendly
     def refresh(names: list[str] | None) -> list[Any]:
@@ -113,6 +113,7 @@ def build(say: Say, places: Places) -> ExamineTab:
             gr.update(choices=there, value=chosen),
             gr.update(choices=choices, value=choices[0][1] if choices else None),
             *side_by_side(chosen),
+            results.leaderboard(places.runs),
         ]
 
     runs = gr.Dropdown(places.names(), value=[], multiselect=True, label=say("compare_runs"), elem_id="compare-runs")
@@ -141,5 +142,6 @@ def build(say: Say, places: Places) -> ExamineTab:
     runs.input(side_by_side, runs, outputs, **QUIET)
     compare.click(paired, [runs, first, second], difference, **OWN)
     examine_button.click(examine, [model, task, limit], exam, **OWN)
-    gr.Timer(SECONDS).tick(watch, [model, seen], [seen, exam, board], **QUIET)
-    return ExamineTab(runs, refresh, [runs, model, *outputs])
+    timer = gr.Timer(SECONDS, active=False)
+    timer.tick(watch, [model, seen], [seen, exam, board], **QUIET)
+    return ExamineTab(runs, refresh, [runs, model, *outputs, board], timer)

@@ -43,8 +43,8 @@ def words(places: Places, choice: str | None, form: str) -> tuple[list[str], Job
     return ["export", str(model.parent), "--to", str(target), *how], job, target
 
 
-def build(say: Say, places: Places) -> gr.Dropdown:
-    """The tab, with its own events; returns the choice of a model."""
+def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
+    """The tab, with its own events; returns the choice of a model, and what looks again and again."""
 
     @friendly
     def export(choice: str | None, form: str) -> None:
@@ -74,5 +74,6 @@ def build(say: Say, places: Places) -> gr.Dropdown:
     shown = gr.HTML(elem_id="exported", elem_classes="osler")
     seen = gr.State()
     button.click(export, [model, form], None, **OWN)
-    gr.Timer(SECONDS).tick(watch, [model, form, seen], [seen, shown], **QUIET)
-    return model
+    timer = gr.Timer(SECONDS, active=False)
+    timer.tick(watch, [model, form, seen], [seen, shown], **QUIET)
+    return model, timer

@@ -84,7 +84,7 @@ class Job:
             return "stopping" if (self.folder / ASKED).is_file() else "running"
         if self.code is None:
             return "interrupted"
-        if self.code == 0 and not (self.folder / ASKED).is_file():
+        if self.code == 0:
             return "finished"
         return "stopped" if self.code in (STOPPED, 130) or (self.folder / ASKED).is_file() else "failed"
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from corpora.errors import OslerError
 from pipelines.board.edit import parsed, set_value
-from pipelines.config import RECIPES, Recipe, RecipeError, load_recipe, named_corpora, recipe_names, recipe_path
-from pipelines.config.models import own_folder
+from pipelines.config import RECIPES, Recipe, RecipeError, load_recipe, recipe_names, recipe_path
 
 LARGEST = 2**20  # bytes of a recipe's file
 CHECKED_AS = "recipe.yaml"
@@ -70,26 +69,3 @@ def check(text: str) -> Recipe:
             raise RecipeError(str(error).replace(f"{path}: ", "").replace(str(path), CHECKED_AS)) from error
         except RecursionError as error:
             raise RecipeError("not valid YAML for a recipe: it is nested too deeply") from error
-
-
-def check_reach(recipe: Recipe, folders: list[Path]) -> None:
-    """Raises RecipeError when a recipe reads files outside ``folders`` or lets code run that comes with a model.
-
-    For a board that others than this machine's user can reach: who has its key may train, and not read the whole disk.
-    """
-    if recipe.allow:
-        raise RecipeError(f"allow: {', '.join(recipe.allow)} is only for a board on loopback; use the command line")
-    allowed = [folder.resolve() for folder in folders]
-
-    def refuse_outside(path: Path, key: str) -> None:
-        if not any(path.resolve().is_relative_to(folder) for folder in allowed):
-            raise RecipeError(f"{key}: {path} lies outside the folders of the board ({', '.join(map(str, folders))})")
-
-    for name, stage in recipe.stages.items():
-        for corpus in named_corpora(stage):
-            if corpus.is_file:
-                refuse_outside(Path(corpus.name), f"stages.{name}")
-    if recipe.base_model is not None and not recipe.base_model.startswith("bundled:"):
-        own = own_folder(recipe.base_model)
-        if own is not None:
-            refuse_outside(own, "base_model")

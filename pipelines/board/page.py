@@ -37,25 +37,29 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
             elem_id="head",
         )
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(say("tab_data"), id="data"):
+            with gr.Tab(say("tab_data"), id="data") as data_place:
                 data = data_tab.build(say, places)
-            with gr.Tab(say("tab_recipe"), id="recipe"):
+            with gr.Tab(say("tab_recipe"), id="recipe") as recipe_place:
                 recipe = recipe_tab.build(say, places, open_to_others)
             with gr.Tab(say("tab_run"), id="run") as run_place:
                 run = run_tab.build(say, places)
             with gr.Tab(say("tab_examine"), id="examine") as examine_place:
                 examine = examine_tab.build(say, places)
             with gr.Tab(say("tab_talk"), id="talk") as talk_place:
-                talk = talk_tab.build(say, places)
+                talk, talk_timer = talk_tab.build(say, places)
             with gr.Tab(say("tab_export"), id="export") as export_place:
-                export = export_tab.build(say, places)
+                export, export_timer = export_tab.build(say, places)
 
         def to_recipe(corpus: str) -> list[Any]:
             return [gr.update(choices=choices(places), value=corpus), gr.update(open=True), gr.Tabs(selected="recipe")]
 
         def start(text: str, until: str) -> list[Any]:
             name = recipe.start(text, until)
-            return [gr.update(choices=run_tab.names(places), value=name), gr.Tabs(selected="run")]
+            return [
+                gr.update(choices=run_tab.names(places), value=name),
+                gr.Tabs(selected="run"),
+                gr.Timer(active=True),
+            ]
 
         def found_again() -> list[Any]:
             """What a page that is loaded shows: the run that goes on, and what there is to choose."""
@@ -70,9 +74,18 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
             found = examine_tab.model_choices(places)
             return gr.update(choices=found, value=found[0][1] if found else None)
 
-        data.use.click(to_recipe, data.corpus, [recipe.corpus, recipe.new, tabs], **QUIET)
-        recipe.start_button.click(start, [recipe.text, recipe.until], [run.run, tabs], **OWN)
-        page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.corpus], **QUIET)
+        timers = {
+            run_place: run.timer,
+            examine_place: examine.timer,
+            talk_place: talk_timer,
+            export_place: export_timer,
+        }
+        for place in (data_place, recipe_place, *timers):
+            active = [gr.Timer(active=one is place) for one in timers]
+            place.select(lambda active=active: active, None, list(timers.values()), **QUIET)
+        data.use.click(to_recipe, data.corpus, [recipe.new.corpus, recipe.new.fold, tabs], **QUIET)
+        recipe.start_button.click(start, [recipe.text, recipe.until], [run.run, tabs, run.timer], **OWN)
+        page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.new.corpus], **QUIET)
         page.load(data.look, data.corpus, data.shown, **QUIET)
         page.load(run.watch, [run.run, run.outputs[0]], run.outputs, **QUIET)
         run_place.select(lambda: gr.update(choices=run_tab.names(places)), None, run.run, **QUIET)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from corpora.errors import OslerError
-from pipelines.artifact import MANIFEST
+from pipelines.artifact import MANIFEST, Artifact, load_artifact
 from pipelines.board.jobs import JOBS, Job
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -83,6 +84,12 @@ def _is_run(path: Path) -> bool:
         )
     except OSError:
         return False
+
+
+@functools.lru_cache(maxsize=256)
+def finished(folder: Path, changed: float) -> Artifact | None:
+    """A finished stage as it was at that time: a page looks every few seconds, and an exam's manifest is long."""
+    return load_artifact(folder)
 
 
 def models(run: Path) -> list[str]:

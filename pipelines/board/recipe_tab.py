@@ -12,38 +12,31 @@ from typing import Any
 import gradio as gr
 
 from corpora.errors import OslerError
-from pipelines.board import compose, corpora, form, opening, starting, views
+from pipelines.artifact import fingerprint
+from pipelines.board import form, new_recipe, opening, plan_view, starting, views
 from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
 from pipelines.config import Recipe, RecipeError, recipe_names
-
-DOWNLOADS = Path(tempfile.gettempdir()) / "osler-board-downloads"
 
 
 @dataclass
 class RecipeTab:
     """Components that other tabs use."""
 
-    corpus: gr.Dropdown
     source: gr.Dropdown
-    new: gr.Accordion
+    new: new_recipe.NewRecipe
     start: Callable[[str, str], str]
     start_button: gr.Button
     text: gr.Code
     until: gr.Dropdown
-    refresh_kinds: Callable[[str | None], Any]
-    kind: gr.Dropdown
 
 
-class Text(gr.Code):  # type: ignore[misc]
-    """A text whose first and last letters are kept: Gradio's own strips both ends, which are a recipe's as well."""
-
-    is_template = True  # to the browser it is what it is a kind of
-
-    def postprocess(self, value: str | None) -> str | None:
-        """The text as it is."""
-        return value
+def whole(editor: gr.Code) -> gr.Code:
+    """The editor, which keeps the first and last letters of its text: Gradio strips both ends, which are a recipe's as well."""
+    # Not a class of its own: for each of those Gradio writes a .pyi file beside the module.
+    editor.postprocess = lambda value: value  # type: ignore[method-assign]
+    return editor
 
 
 def _checked(text: str | None) -> tuple[Recipe | None, str]:
@@ -64,34 +57,12 @@ def sources(places: Places) -> list[tuple[str, str]]:
 
 def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
     """The tab, with its own events."""
+    downloads = tempfile.TemporaryDirectory(prefix="osler-board-")  # is removed when the board ends
 
     def open_source(name: str | None) -> str:
         if name and name.startswith("run:"):
             return opening.open_file(starting.recipe_of(places, name.removeprefix("run:")))
         return opening.open_bundled(name or "")
-
-    @friendly
-    def write(name: str, corpus: str, base: str, kind: str, weights: str, hardware: str, epochs: float) -> str:
-        places.run(name)
-        seen = corpora.look(corpus, places)
-        return compose.compose(name, corpus, seen.record, base, kind, weights, hardware, epochs or None)
-
-    def hardware_of(base: str) -> Any:
-        found = compose.hardware_for(base)
-        labels = [(say("this_machine") if one == compose.HERE else one, one) for one in found]
-        return gr.update(choices=labels, value=found[0])
-
-    def weights_of(base: str, hardware: str) -> Any:
-        found = compose.weights_for(base, hardware)
-        return gr.update(choices=[(say(f"weights_{one}"), one) for one in found], value=found[0] if found else None)
-
-    def kinds_of(corpus: str | None) -> Any:
-        try:
-            record = corpora.look(corpus, places).record if corpus else ""
-        except OslerError:
-            record = ""
-        found = compose.KINDS.get(record, ())
-        return gr.update(choices=list(found), value=found[0] if found else None)
 
     def told(text: str, stage: str | None) -> list[Any]:
         """What the page says of a text: whether it is a recipe, its fields, what can be run of it, and the file to download."""
@@ -108,8 +79,10 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
         kinds = dict.fromkeys(one.kind for one in recipe.stages.values() if one.kind in starting.COMMANDS)
         until = [(say("until_all"), ""), *((say("until_kind", kind=kind), kind) for kind in kinds)]
         good = say("recipe_good", stages=", ".join(f"{name} ({one.kind})" for name, one in recipe.stages.items()))
-        DOWNLOADS.mkdir(exist_ok=True, mode=0o700)
-        file = DOWNLOADS / f"{recipe.name}.yaml"
+        file = (
+            Path(downloads.name) / fingerprint(text)[:16] / f"{recipe.name}.yaml"
+        )  # two readers may each have a recipe of this name
+        file.parent.mkdir(exist_ok=True)
         file.write_bytes(text.encode("utf-8"))
         return [
             views.note("good", good),
@@ -150,7 +123,7 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
         except OslerError as error:
             yield views.note("bad", str(error))
             return
-        yield views.plan(say, found, line)
+        yield plan_view.plan(say, found, line)
 
     @friendly
     def start(text: str, until: str) -> str:
@@ -158,35 +131,13 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
 
     gr.Markdown(say("open_intro"))
     with gr.Row(equal_height=False):
-        with gr.Accordion(say("open_section"), open=True):
+        with gr.Column(min_width=320), gr.Accordion(say("open_section"), open=True):
             source = gr.Dropdown(sources(places), value="nano", label=say("recipe"), elem_id="source")
             with gr.Row():
                 open_button = gr.Button(say("open"), variant="primary", elem_id="open")
                 file = gr.UploadButton(say("open_file"), file_types=[".yaml", ".yml"], elem_id="open-file")
-        with gr.Accordion(say("new_section"), open=False, elem_id="new") as new:
-            corpus = gr.Dropdown(
-                corpora.choices(places), value="bundled-dialogues", label=say("corpus"), elem_id="new-corpus"
-            )
-            with gr.Row():
-                base = gr.Dropdown(compose.bases(), value=compose.EMBEDDED, label=say("base"), elem_id="new-base")
-                hardware = gr.Dropdown(
-                    [(say("this_machine"), compose.HERE)],
-                    value=compose.HERE,
-                    label=say("hardware"),
-                    elem_id="new-hardware",
-                )
-            with gr.Row():
-                kind = gr.Dropdown(["sft"], value="sft", label=say("method"), elem_id="new-kind")
-                weights = gr.Dropdown(
-                    [(say(f"weights_{one}"), one) for one in compose.WEIGHTS],
-                    value="full",
-                    label=say("weights"),
-                    elem_id="new-weights",
-                )
-            with gr.Row():
-                name = gr.Textbox("mine", label=say("name"), elem_id="new-name")
-                epochs = gr.Number(0, label=say("epochs"), minimum=0, elem_id="new-epochs")
-            write_button = gr.Button(say("write"), variant="primary", elem_id="write")
+        with gr.Column(min_width=320):
+            new = new_recipe.build(say, places)
     verdict = gr.HTML(views.note("plain", say("recipe_empty")), elem_id="verdict", elem_classes="osler")
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
@@ -195,17 +146,18 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
             head = [gr.Textbox(label=say(labels[key]), elem_id=f"field-{key}") for key in form.HEAD]
             stage = gr.Dropdown([], label=say("training_stage"), elem_id="field-stage")
             fields = []
-            for pair in zip(form.STAGE[::2], [*form.STAGE[1::2], None], strict=False):
+            for pair in zip(form.STAGE[::2], form.STAGE[1::2], strict=True):
                 with gr.Row():
-                    fields += [
-                        gr.Textbox(
+                    for key in pair:
+                        field = gr.Textbox(
                             label=say(key), placeholder=say("own_default"), elem_id=f"field-{key}", min_width=120
                         )
-                        for key in pair
-                        if key is not None
-                    ]
+                        fields.append(field)
         with gr.Column(scale=3, min_width=300):
-            text = Text(language="yaml", label=say("text"), lines=22, max_lines=32, elem_id="text", interactive=True)
+            editor = gr.Code(
+                language="yaml", label=say("text"), lines=22, max_lines=32, elem_id="text", interactive=True
+            )
+            text = whole(editor)
             download = gr.DownloadButton(say("download"), interactive=False, elem_id="download")
     gr.Markdown(f"### {say('plan_section')}")
     with gr.Row():
@@ -218,10 +170,7 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
 
     open_button.click(friendly(open_source), source, text, **OWN)
     file.upload(friendly(lambda path: opening.open_file(Path(path))), file, text, **OWN)
-    write_button.click(write, [name, corpus, base, kind, weights, hardware, epochs], text, **OWN)
-    base.change(hardware_of, base, hardware, **QUIET)
-    gr.on([base.change, hardware.change], weights_of, [base, hardware], weights, **QUIET)
-    corpus.change(kinds_of, corpus, kind, **QUIET)
+    new.button.click(new.write, new.given, [text, gpus], **OWN)
     text.change(
         told, [text, stage], [verdict, *head, stage, *fields, until, download], trigger_mode="always_last", **QUIET
     )
@@ -231,4 +180,4 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
     for key, field in zip(form.STAGE, fields, strict=True):
         gr.on([field.blur, field.submit], partial(put_stage, key), [text, stage, field], text, **QUIET)
     plan_button.click(plan, [text, gpus], planned, **OWN)
-    return RecipeTab(corpus, source, new, start, start_button, text, until, kinds_of, kind)
+    return RecipeTab(source, new, start, start_button, text, until)

@@ -12,9 +12,10 @@ from typing import Any
 from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.page import percent
-from pipelines.artifact import MANIFEST, Artifact, load_artifact
+from pipelines.artifact import MANIFEST, Artifact
 from pipelines.board import charts, views
 from pipelines.board.curves import curves, trained_stages
+from pipelines.board.places import finished
 from pipelines.board.texts import Say
 from pipelines.report import exams
 
@@ -24,30 +25,43 @@ SAMPLES = 3  # of each stage
 def artifacts(run: Path) -> dict[str, Artifact]:
     """The finished stages of a run, in the order in which they ended."""
     paths = sorted(run.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
-    found = {path.parent.name: load_artifact(path.parent) for path in paths}
+    found = {path.parent.name: finished(path.parent, path.stat().st_mtime) for path in paths}
     return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 
 def comparison(say: Say, runs: dict[str, Path]) -> str:
     """Exams and losses of several runs: a table with a row a model, and the curves of each stage in one chart."""
-    rows, heads = [], [say("run"), say("model"), say("exam"), say("accuracy"), say("chance")]
-    bits: list[list[str]] = []
-    for name, run in runs.items():
-        for model, result in exams(artifacts(run)).items():
-            for exam, score in result["items"].items():
-                whole = score["all"]
-                interval = f"{percent(whole['share'])} ({percent(whole['low'])} – {percent(whole['high'])})"
-                rows.append([name, model, f"{exam} (n {whole['n']:,})", interval, percent(score["chance"])])
-            for kind, value in result["bits_per_byte"].items():
-                bits.append([name, model, kind, f"{value:.3f}"])
-    parts = [views.table(heads, rows, numbers=(3, 4)) or views.note("plain", say("no_exam"))]
-    parts.append(views.table([say("run"), say("model"), say("bits", kind=""), ""], bits, numbers=(3,)))
+    found = [(name, model, result) for name, run in runs.items() for model, result in exams(artifacts(run)).items()]
+    kinds = list(dict.fromkeys(kind for _, _, result in found for kind in result["bits_per_byte"]))
+    rows = []
+    for name, model, result in found:
+        bits = [f"{result['bits_per_byte'][kind]:.3f}" if kind in result["bits_per_byte"] else "" for kind in kinds]
+        for exam, score in result["items"].items() or [("", None)]:
+            one = (
+                [f"{exam} (n {score['all']['n']:,})", _interval(score["all"]), percent(score["chance"])]
+                if score
+                else [""] * 3
+            )
+            rows.append([name, model, *one, *bits])
+    heads = [
+        say("run"),
+        say("model"),
+        say("exam"),
+        say("accuracy"),
+        say("chance"),
+        *(say("bits", kind=kind) for kind in kinds),
+    ]
+    parts = [views.table(heads, rows, numbers=range(3, len(heads))) or views.note("plain", say("no_exam"))]
     stages = list(dict.fromkeys(stage for run in runs.values() for stage in trained_stages(run)))
     drawn = []
     for stage in stages:
         lines = {name: curves(run, stage).get("loss", []) for name, run in runs.items()}
         drawn.append(charts.line_chart(f"{stage}: {say('figure_loss')}", lines, say("step")))
     return "".join([*parts, f'<div class="charts">{"".join(drawn)}</div>'])
+
+
+def _interval(score: dict[str, Any]) -> str:
+    return f"{percent(score['share'])} ({percent(score['low'])} – {percent(score['high'])})"
 
 
 def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:

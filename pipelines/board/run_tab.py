@@ -9,8 +9,10 @@ from typing import Any
 import gradio as gr
 
 from pipelines.board import results, views
+from pipelines.board.elsewhere import running_in
 from pipelines.board.friendly import OWN, QUIET, friendly
 from pipelines.board.places import RECIPE_FILE, Places
+from pipelines.board.starting import start_alone
 from pipelines.board.texts import Say
 
 SECONDS = 2.0  # between two looks at a run that goes on
@@ -23,6 +25,7 @@ class RunTab:
     run: gr.Dropdown
     outputs: list[Any]
     watch: Any  # a function of the run's name and of what is shown
+    timer: gr.Timer
 
 
 def build(say: Say, places: Places) -> RunTab:
@@ -34,7 +37,7 @@ def build(say: Say, places: Places) -> RunTab:
         run, job = places.run(name), places.training(name)
         log = job.tail()
         return [
-            views.state(say, job),
+            views.state(say, job, None if job.runs else running_in(run)),
             views.stages(say, run, job.runs),
             views.live(say, run),
             results.samples(say, run),
@@ -61,7 +64,7 @@ def build(say: Say, places: Places) -> RunTab:
         job = places.training(name)
         run = places.run(name)
         words = job.words or ["reproduce", str(run / RECIPE_FILE), "--run", str(run)]
-        job.start(words)
+        start_alone(job, words, run)
 
     with gr.Row(elem_classes="controls"):
         run = gr.Dropdown(names(places), value=first(places), label=say("run"), scale=3, elem_id="run")
@@ -70,18 +73,19 @@ def build(say: Say, places: Places) -> RunTab:
     state = gr.HTML(elem_id="state", elem_classes="osler")
     stages = gr.HTML(elem_id="stages", elem_classes="osler")
     curves = gr.HTML(elem_id="curves", elem_classes="osler")
-    with gr.Accordion(say("run_samples"), open=False, elem_id="samples-fold"):
+    with gr.Accordion(say("run_samples"), open=True, elem_id="samples-fold"):
         samples = gr.HTML(elem_id="samples", elem_classes="osler")
     with gr.Accordion(say("log"), open=False):
         log = gr.HTML(elem_id="log", elem_classes="osler")
     command = gr.HTML(elem_id="run-command", elem_classes="osler")
     seen = gr.State()
     outputs = [seen, state, stages, curves, samples, log, command, stop_button, resume_button]
-    gr.Timer(SECONDS).tick(watch, [run, seen], outputs, **QUIET)
+    timer = gr.Timer(SECONDS, active=False)  # each tab looks while it is shown
+    timer.tick(watch, [run, seen], outputs, **QUIET)
     run.change(watch, [run, seen], outputs, **QUIET)
     stop_button.click(stop, run, None, **OWN).then(watch, [run, seen], outputs, **QUIET)
     resume_button.click(go_on, run, None, **OWN).then(watch, [run, seen], outputs, **QUIET)
-    return RunTab(run, outputs, watch)
+    return RunTab(run, outputs, watch, timer)
 
 
 def names(places: Places) -> list[str]:

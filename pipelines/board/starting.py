@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpora.errors import OslerError
 from pipelines.artifact import write_whole
 from pipelines.board import opening, results
-from pipelines.board.jobs import answer_of, command_line
+from pipelines.board.elsewhere import running_in
+from pipelines.board.jobs import Job, answer_of, command_line
 from pipelines.board.places import RECIPE_FILE, Places
+from pipelines.board.reach import check_reach
 from pipelines.config import Recipe, recipe_names
 from pipelines.plan.devices import table
 
@@ -47,7 +51,7 @@ def _recipe(places: Places, text: str, open_to_others: bool) -> Recipe:
     recipe = opening.check(text)
     places.run(recipe.name)
     if open_to_others:
-        opening.check_reach(recipe, [places.runs, *([places.data] if places.data else [])])
+        check_reach(recipe, [places.runs, *([places.data] if places.data else [])])
     return recipe
 
 
@@ -90,5 +94,23 @@ def start(places: Places, text: str, until: str = "", open_to_others: bool = Fal
     def write() -> None:
         write_whole(path, text)
 
-    job.start(words, before=write)
+    start_alone(job, words, run, write)
     return recipe.name
+
+
+def start_alone(job: Job, words: list[str], run: Path, before: Callable[[], None] = lambda: None) -> None:
+    """Starts a command that runs a recipe, unless one runs in the folder already, of a board or of a terminal.
+
+    Raises:
+        OslerError: one does.
+    """
+
+    def check_then() -> None:
+        process = running_in(run)
+        if process is not None:
+            raise OslerError(
+                f"process {process} runs a recipe in {run} already; let it end, or stop it with `kill -TERM {process}`"
+            )
+        before()
+
+    job.start(words, before=check_then)

@@ -28,8 +28,8 @@ def port_of(job: Job) -> int:
     return int(words[words.index("--port") + 1]) if "--port" in words else 0
 
 
-def build(say: Say, places: Places) -> gr.Dropdown:
-    """The tab, with its own events; returns the choice of a model."""
+def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
+    """The tab, with its own events; returns the choice of a model, and what looks again and again."""
 
     def job_of(choice: str | None) -> Job:
         name, stage, _ = model_of(places, choice)
@@ -113,8 +113,9 @@ def build(say: Say, places: Places) -> gr.Dropdown:
         ask_button = gr.Button(say("ask"), scale=1, elem_id="ask")
     seen = gr.State()
     outputs = [seen, state, serve_button, stop_button]
-    gr.Timer(SECONDS).tick(watch, [model, seen], outputs, **QUIET)
+    timer = gr.Timer(SECONDS, active=False)
+    timer.tick(watch, [model, seen], outputs, **QUIET)
     serve_button.click(serve, model, None, **OWN)
     stop_button.click(stop, model, None, **OWN)
     gr.on([ask_button.click, question.submit], ask, [question, chat, model], [question, chat], **OWN)
-    return model
+    return model, timer

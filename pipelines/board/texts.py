@@ -26,6 +26,7 @@ WORDS: Table = {
         "无需编程即可训练、评测和试用医学语言模型。运行结果保存在 {folder}。",
     ),
     "other_language": ("中文", "English"),
+    "login": ("The user is {user}, the password is the board's key.", "用户名为 {user}，密码为工作台密钥。"),
     "command": ("The same on the command line", "对应的命令行"),
     # Data
     "tab_data": ("1 · Data", "1 · 数据"),
@@ -126,6 +127,10 @@ WORDS: Table = {
     "resume": ("Go on", "继续"),
     "log": ("Log", "日志"),
     "run_samples": ("Samples", "样例"),
+    "state_elsewhere": (
+        "Running without the board, as process {process}. Stop it where it was started.",
+        "正在工作台之外运行（进程 {process}）。请在启动它的地方停止。",
+    ),
     "state_none": ("Not started from a board; a recipe starts it.", "此运行不是由工作台启动的。"),
     "state_running": (
         "Running since {since}. It goes on when this page is closed.",

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from corpora.records import Record
-from pipelines.artifact import load_artifact
+from pipelines.artifact import MANIFEST
 from pipelines.board import charts
 from pipelines.board.corpora import Look, shown_turns
 from pipelines.board.curves import curves, is_done, trained_stages
 from pipelines.board.jobs import Job, command_line
-from pipelines.board.places import RECIPE_FILE
+from pipelines.board.places import RECIPE_FILE, finished
 from pipelines.board.texts import Say
 from pipelines.config import RecipeError, load_recipe
 
 LONGEST = 600  # characters of a text that is shown
-GIB = 2**30
 # The figures that are drawn, in this order, with the name of each; what else is logged is in TensorBoard's files and trackio's.
 DRAWN = ("loss", "rewards/margins", "reward", "learning_rate", "tokens_per_second")
 
@@ -89,69 +87,6 @@ def look(say: Say, seen: Look) -> str:
     return "".join(parts)
 
 
-def duration(say: Say, hours: float) -> str:
-    """Hours as a person says them."""
-    if hours >= 1:
-        return say("hours", number=f"{hours:,.1f}")
-    return (
-        say("minutes", number=f"{60 * hours:,.1f}")
-        if hours >= 1 / 60
-        else say("seconds", number=f"{3600 * hours:,.0f}")
-    )
-
-
-def plan(say: Say, found: Mapping[str, Any], line: str) -> str:
-    """A plan as `osler plan --json` gives it."""
-    where = found["devices"]
-    head = note(
-        "good" if found["fits"] else "bad",
-        say(
-            "plan_fits" if found["fits"] else "plan_does_not_fit",
-            where=say("this_machine") if where["kind"] == "cpu" else where["label"],
-        ),
-    )
-    figures = [
-        (say("time"), duration(say, found["hours"])),
-        ("US$", f"{found['cost']:,.2f}"),
-        (say("disk"), f"{found['disk'] / GIB:,.2f}"),
-    ]
-    parts = [
-        head,
-        '<div class="figures">'
-        + "".join(f"<div><b>{value}</b>{escape(name)}</div>" for name, value in figures)
-        + "</div>",
-    ]
-    rows = []
-    for stage in found["stages"]:
-        rows.append(
-            [
-                f"{stage['name']} ({stage['kind']})",
-                f"{stage['parameters']:,}" if stage["parameters"] else "",
-                f"{stage['trainable']:,}" if stage["trainable"] else "",
-                f"{stage['tokens']:,.0f}" if stage["tokens"] else "",
-                f"{stage['steps']:,}" if stage["steps"] else "",
-                duration(say, stage["hours"]) if stage["hours"] else "",
-            ]
-        )
-    heads = [say("stage"), say("parameters"), say("trained"), say("tokens"), say("steps"), say("time")]
-    parts.append(table(heads, rows, numbers=range(1, 6)))
-    parts.append(f"<h4>{say('memory_gpu' if where['kind'] == 'gpu' else 'memory_here')}</h4>")
-    for stage in found["stages"]:
-        if stage["memory"] is None:
-            continue
-        sizes = {name: size / GIB for name, size in stage["memory"]["parts"].items()}
-        parts.append(
-            f"<div class=part><b>{escape(stage['name'])}</b> <span class={'good' if stage['fits'] else 'bad'}>{escape(stage['verdict'])}</span>"
-            f"{charts.bars(sizes, stage['usable'] / GIB)}"
-        )
-        remedies = "".join(f"<li>{escape(remedy)}</li>" for remedy in stage["remedies"])
-        parts.append(f"<p>{say('remedies')}</p><ul>{remedies}</ul></div>" if remedies else "</div>")
-    notes = dict.fromkeys(one for stage in found["stages"] for one in stage["notes"])
-    listed = "".join(f"<li>{escape(one)}</li>" for one in [*notes, f"{where['name']}: {where['source']}"])
-    parts.append(f"<details><summary>{say('assumed')}</summary><ul>{listed}</ul></details>")
-    return "".join(parts) + command(say, line)
-
-
 @functools.lru_cache(maxsize=64)
 def _stages_of(recipe: Path, changed: float) -> tuple[str, ...]:
     """Stages of a recipe's file as it was at that time; none of one that cannot be read."""
@@ -164,10 +99,10 @@ def _stages_of(recipe: Path, changed: float) -> tuple[str, ...]:
 
 def stage_names(run: Path) -> list[str]:
     """Stages of a run in their order: of its recipe where it is there, else of what it left."""
-    names = [path.parent.name for path in run.glob("*/manifest.json")]
+    names = [path.parent.name for path in run.glob(f"*/{MANIFEST}")]
     recipe = run / RECIPE_FILE
     wanted = list(_stages_of(recipe, recipe.stat().st_mtime)) if recipe.is_file() else []
-    return [*wanted, *sorted(set(names) - set(wanted), key=lambda name: (run / name / "manifest.json").stat().st_mtime)]
+    return [*wanted, *sorted(set(names) - set(wanted), key=lambda name: (run / name / MANIFEST).stat().st_mtime)]
 
 
 def stages(say: Say, run: Path, running: bool) -> str:
@@ -176,7 +111,7 @@ def stages(say: Say, run: Path, running: bool) -> str:
     for name in stage_names(run):
         if is_done(run, name):
             kind, told = "done", say("stage_done")
-            artifact = load_artifact(run / name)
+            artifact = finished(run / name, (run / name / MANIFEST).stat().st_mtime)
             if artifact is not None:
                 told = f"{artifact.manifest['wall_seconds']:,.0f} s"
         elif (run / f"{name}.partial").is_dir():
@@ -187,8 +122,10 @@ def stages(say: Say, run: Path, running: bool) -> str:
     return f'<ol class="stages">{"".join(shown)}</ol>' if shown else ""
 
 
-def state(say: Say, job: Job) -> str:
-    """What has become of a command, since when, and what to do."""
+def state(say: Say, job: Job, elsewhere: int | None = None) -> str:
+    """What has become of a command, since when, and what to do; ``elsewhere`` is a process that runs the same without a board."""
+    if elsewhere is not None:
+        return f'<div class="state" data-state="elsewhere">{note("plain", say("state_elsewhere", process=elsewhere))}</div>'
     now = job.state
     if now == "none":
         return note("plain", say("state_none"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -15,7 +16,9 @@ import pytest
 
 from corpora.errors import OslerError
 from pipelines.board import curves, jobs
+from pipelines.board.elsewhere import folder_of, running_in
 from pipelines.board.jobs import Job
+from pipelines.board.starting import start_alone
 from pipelines.board.supervise import EXIT, supervise
 
 LONG = "import time\ntime.sleep(300)"
@@ -117,6 +120,24 @@ def test_what_a_command_leaves_behind_is_ended(tmp_path: Path):
     child = int((tmp_path / "child").read_text())
     wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
     assert json.loads((tmp_path / EXIT).read_text())["code"] == 0
+
+
+def test_a_run_of_a_terminal_is_seen_and_none_is_started_beside_it(tmp_path: Path):
+    run = tmp_path / "runs" / "nano"
+    sleeping = [sys.executable, "-c", LONG, "pipelines.cli"]
+    for words in (["reproduce", "--data", "x"], ["sft", "other", "--run", "runs/nano"], ["dpo", f"--run={run}"]):
+        process = subprocess.Popen([*sleeping, *words], cwd=tmp_path)
+        try:
+            wait_until(lambda: running_in(run) is not None)
+            assert running_in(run) == process.pid
+            assert running_in(tmp_path / "runs" / "other") is None
+            with pytest.raises(OslerError, match=f"process {process.pid} runs a recipe"):
+                start_alone(Job(run / ".board" / "train"), ["reproduce"], run)
+        finally:
+            process.kill()
+            process.wait()
+    assert folder_of(["osler", "plan", "nano"], tmp_path) is None
+    assert folder_of(["osler", "reproduce", "none"], tmp_path) is None
 
 
 def test_a_log_is_its_last_lines_and_a_bar_its_last_state(tmp_path: Path):

@@ -147,13 +147,21 @@ def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model
     assert f"osler corpora import faq.csv -o {corpus}" in said
     picture(page, "test-data")
 
+    # A recipe is written for it from choices.
+    page.click("#use-corpus")
+    wait_for(page, "#write:visible")
+    page.fill("#new-name textarea, #new-name input", "from-choices")
+    page.click("#write")
+    wait_for(page, "#verdict .good")
+    page.wait_for_function("document.querySelector('#text').innerText.includes('name: from-choices')")
+    assert str(corpus) in page.inner_text("#text")
+
     # A recipe of the user's own is opened. One value is changed in the form, and no other byte.
     text = RECIPE.format(base=tiny_model, corpus=corpus)
     own = tmp_path / "own.yaml"
     own.write_text(text, encoding="utf-8")
-    go_to(page, "2")
     page.set_input_files("#open-file input[type=file], input[accept*=yaml]", str(own))
-    wait_for(page, "#verdict .good")
+    page.wait_for_function("document.querySelector('#field-name textarea, #field-name input').value === 'faq'")
     page.fill("#field-learning_rate textarea, #field-learning_rate input", "0.002")
     page.press("#field-learning_rate textarea, #field-learning_rate input", "Enter")
     page.wait_for_function("document.querySelector('#text').innerText.includes('0.002')")
@@ -223,3 +231,81 @@ def test_a_wrong_key_is_named_and_nothing_starts(board, browser, runs: Path, tmp
     page.click("#start")
     wait_for(page, ".toast-body")
     assert set(Places(runs).names()) <= {"faq"}
+
+
+def test_the_page_holds_on_a_telephone_and_in_chinese(board, browser):
+    url, _ = board
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{url}/zh/")
+    wait_for(page, "#look .record")
+    for tab in ("1", "2", "3"):
+        if page.get_by_role("tab", name=f"{tab} ·").is_visible():
+            go_to(page, tab)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+        picture(page, f"test-phone-{tab}")
+    assert "工作台" in page.inner_text("#head")
+
+
+def ask_and_export(page, runs: Path, run: str, stage: str) -> None:
+    """Serves a run's model, asks it, and writes it in another form."""
+    go_to(page, "5")
+    page.wait_for_selector("#serve:not([disabled])")
+    page.click("#serve")
+    wait_for(page, "#served .good", 300)
+    page.fill("#question textarea, #question input", "There is crushing chest pain and a cold sweat.")
+    page.click("#ask")
+    page.wait_for_function("document.querySelector('#chat').innerText.includes('not a doctor')", timeout=120_000)
+    assert "emergency" in page.inner_text("#chat").lower()
+    picture(page, f"{run}-talk")
+    page.click("#stop-serving")
+    page.wait_for_selector("#serve:not([disabled])", timeout=60_000)
+    assert not Places(runs).job(run, f"serve-{stage}").runs
+    go_to(page, "6")
+    page.wait_for_function("document.querySelector('#export-model input').value !== ''")
+    page.click("#export")
+    wait_for(page, '#exported [data-state="finished"]', 120)
+    wait_for(page, "#exported tbody tr")
+    picture(page, f"{run}-export")
+    assert (runs / run / "export" / f"{stage}-safetensors" / "config.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_model_is_examined_further_asked_and_exported(board, browser, runs: Path):
+    if Places(runs).training("faq").state != "finished":
+        pytest.skip("the first test of this file has left no model")
+    url, _ = board
+    page = opened(browser, url, "4")
+    page.wait_for_function("document.querySelector('#exam-model input').value !== ''")
+    page.click("#examine")
+    wait_for(page, '#exam-state [data-state="finished"]', 200)
+    wait_for(page, "#leaderboard tbody tr")
+    page.click("#compare")
+    wait_for(page, "#difference tbody tr")
+    assert f"osler compare {runs}/faq/exam/base.json {runs}/faq/exam/sft.json" in page.inner_text("#difference")
+    picture(page, "faq-examined")
+    ask_and_export(page, runs, "faq", "sft")
+    assert page.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+def test_nano_from_the_page_to_a_model_that_answers(board, browser, runs: Path):
+    url, _ = board
+    page = opened(browser, url, "2")
+    page.click("#open")
+    wait_for(page, "#verdict .good")
+    page.click("#start")
+    wait_for(page, '#curves section[data-stage="cpt"]', 600)
+    picture(page, "nano-cpt")
+    wait_for(page, '#state [data-state="finished"]', 1500)
+    picture(page, "nano-finished")
+    go_to(page, "4")
+    page.wait_for_function("document.querySelectorAll('#side-by-side tbody tr').length >= 5")
+    page.click("#compare")
+    wait_for(page, "#difference tbody tr")
+    assert f"osler compare {runs}/nano/exam/base.json {runs}/nano/exam/final.json" in page.inner_text("#difference")
+    picture(page, "nano-examine")
+    ask_and_export(page, runs, "nano", "final")
+    assert page.faults == []
+    assert [address for address in page.asked if not address.startswith((url, "data:", "blob:"))] == []

@@ -11,6 +11,7 @@ from corpora.errors import OslerError
 from pipelines.board import compose, form, opening
 from pipelines.board.edit import parsed, set_value
 from pipelines.board.places import Places
+from pipelines.board.reach import check_reach
 from pipelines.config import RecipeError, load_recipe, recipe_names, recipe_path
 
 
@@ -129,18 +130,45 @@ def test_a_recipe_cannot_extend_files_of_the_machine_through_the_board():
         opening.check("name: mine\nextends: /etc/secret.yaml\nstages: {}\n")
 
 
-def test_with_a_key_a_recipe_reads_the_folders_of_the_board_alone(tmp_path: Path):
-    stage = "stages: {{sft: {{kind: sft, model: base, corpora: [{{name: {name}}}]}}}}\n"
-    inside, outside = tmp_path / "rows.jsonl", tmp_path.parent / "rows.jsonl"
-    for name, base, allow, wrong in (
-        (inside, "bundled:osler-nano-base", "", None),
-        (outside, "bundled:osler-nano-base", "", "stages.sft"),
-        (inside, "/root/model", "", "base_model"),
-        (inside, "x/y", "allow: [remote_code]\n", "allow"),
-    ):
-        recipe = opening.check(f"name: mine\nbase_model: {base}\n{allow}{stage.format(name=name)}")
-        if wrong is None:
-            opening.check_reach(recipe, [tmp_path])
-            continue
-        with pytest.raises(RecipeError, match=f"^{wrong}"):
-            opening.check_reach(recipe, [tmp_path])
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        ({}, None),
+        ({"corpora": [{"name": "{outside}/rows.jsonl"}]}, "stages.sft"),
+        ({"corpora": [{"name": "{inside}/../rows.jsonl"}]}, "stages.sft"),
+        ({"model": "/root/model"}, "stages.sft"),
+        ({"training": {"output_dir": "/etc"}}, "stages.sft.training.output_dir"),
+        ({"training": {"deepspeed": "../x.json"}}, "stages.sft.training.deepspeed"),
+        ({"training": {"chat_template_path": "bundled:chatml"}}, None),
+        ({"training": {"chat_template_path": "~/x"}}, "stages.sft.training.chat_template_path"),
+        ({"training": {"push_to_hub": True}}, "stages.sft.training.push_to_hub"),
+    ],
+)
+def test_with_a_key_a_recipe_reaches_the_folders_of_the_board_alone(change: dict, wrong: str | None, tmp_path: Path):
+    stage = {"kind": "sft", "model": "base", "corpora": [{"name": f"{tmp_path}/rows.jsonl"}], **change}
+    values = {"name": "mine", "base_model": "bundled:osler-nano-base", "stages": {"sft": stage}}
+    text = yaml.safe_dump(values).replace("{inside}", str(tmp_path)).replace("{outside}", str(tmp_path.parent))
+    refused_as(wrong, text, tmp_path)
+
+
+def refused_as(wrong: str | None, text: str, folder: Path) -> None:
+    if wrong is None:
+        check_reach(opening.check(text), [folder])
+        return
+    with pytest.raises(RecipeError, match=f"^{wrong}: "):
+        check_reach(opening.check(text), [folder])
+
+
+def test_with_a_key_no_code_and_no_secret_goes_out(tmp_path: Path):
+    head = "name: mine\nbase_model: {base}\n{allow}stages:\n"
+    sft = "  sft: {kind: sft, model: base, corpora: [{name: bundled-dialogues}]}\n"
+    serve = "serve: {model: sft, vllm: {trust-remote-code: true}}\n"
+    teacher = "{url: 'http://example.org/v1', name: x, key_env: SECRET}"
+    task = "[{task: exam, corpora: [{name: bundled-exam, part: train}]}]"
+    synthesis = f"  made: {{kind: synthesise, teacher: {teacher}, tasks: {task}}}\n"
+    plain = head.format(base="Qwen/Qwen3-8B-Base", allow="")
+    refused_as(None, plain + sft, tmp_path)
+    refused_as("allow", head.format(base="x/y", allow="allow: [remote_code]\n") + sft, tmp_path)
+    refused_as("base_model", head.format(base="/root/model", allow="") + sft, tmp_path)
+    refused_as("serve.vllm.trust-remote-code", plain + sft + serve, tmp_path)
+    refused_as("stages.made", plain + synthesis, tmp_path)
