@@ -108,6 +108,12 @@ class Asked:
         return self.n * (len(prompts) if isinstance(prompts, list) else 1)
 
     @property
+    def given(self) -> str:
+        """What the model was told by others than itself."""
+        told = [one for one in self.payload.get("messages", []) if one["role"] != "assistant"]
+        return "\n".join(str(one["content"]) for one in told)
+
+    @property
     def most_prompt_tokens(self) -> int:
         """An upper bound of the prompt's tokens: no byte-level tokenizer makes more of them than bytes."""
         return self.prompt_bytes + _TEMPLATE_TOKENS * self.messages
