@@ -61,7 +61,10 @@ DROPPED = {
     "verbosity",
 }
 _MESSAGE = {"role", "content", "name", "tool_calls", "tool_call_id"}
-_MESSAGE_DROPPED = {"refusal", "annotations", "audio", "function_call", "reasoning", "reasoning_content"}
+_MESSAGE_DROPPED = {
+    *("refusal", "annotations", "audio", "function_call"),
+    *("reasoning", "reasoning_content", "reasoning_details", "reasoning_items"),
+}
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _FORMATS = {"text", "json_object", "json_schema"}
