@@ -95,7 +95,9 @@ def test_open_webui_finds_the_models(door: World):
     listed = httpx.get(f"{door.url}/v1/models", headers=headers).json()
     assert listed["object"] == "list"
     assert [entry["id"] for entry in listed["data"]] == ["osler", "cardio"]
-    assert httpx.get(f"{door.url}/v1/models", headers={**HEADERS, "authorization": "Bearer osler-none"}).status_code == 401
+    assert (
+        httpx.get(f"{door.url}/v1/models", headers={**HEADERS, "authorization": "Bearer osler-none"}).status_code == 401
+    )
 
 
 @pytest.mark.parametrize("name", REQUESTS)
