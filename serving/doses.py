@@ -17,7 +17,24 @@ _UNITS = {
     "puffs": r"puffs?|sprays?|喷|噴|吸",
     "drops": r"drops?|滴",
 }
-_WORDS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "twenty", "thirty", "forty", "fifty", "hundred", "thousand"]
+_WORDS = [
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "twelve",
+    "twenty",
+    "thirty",
+    "forty",
+    "fifty",
+    "hundred",
+    "thousand",
+]
 _AMOUNT = re.compile(
     rf"(?<![A-Za-z0-9_.])(?P<number>\d+(?:[.,]\d+)*|\b(?:{'|'.join(_WORDS)})\b|[两二三四五六七八九十百千]+(?=毫克|微克|毫升|单位|粒|颗))\s*(?:-\s*)?(?:"
     + "|".join(f"(?P<{name}>{spellings})" for name, spellings in _UNITS.items())

@@ -45,9 +45,10 @@ from evals.stats import wilson
 from serving.assistant import ROLE, DoctorAssistant
 from serving.doctor import AssistantError
 from serving.doses import NOTICE, amounts, unsourced
-from serving.gateway.app import Gateway, build
+from serving.gateway.app import build
 from serving.gateway.asked import Asked
 from serving.gateway.audit import Audit
+from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream

@@ -12,8 +12,9 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
 
 from serving.assistant import DoctorAssistant
-from serving.gateway.app import Gateway, build
+from serving.gateway.app import build
 from serving.gateway.audit import Audit
+from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
