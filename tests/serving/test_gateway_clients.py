@@ -10,7 +10,10 @@ import openai
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI, OpenAI
+from typer.testing import CliRunner
 
+from corpora.errors import OslerError
+from pipelines.cli import app
 from serving.assistant import DoctorAssistant
 from serving.gateway.app import build
 from serving.gateway.audit import Audit
@@ -185,6 +188,19 @@ def test_an_amount_without_a_source_is_told(door: World, monkeypatch: pytest.Mon
     told = DoctorAssistant(f"{door.url}/v1", api_key=door.own, tool_calls="none", retriever=False).invoke("What helps?")
     assert told.text == warned
     assert told.response_metadata["unsourced_amount"] is True
+
+
+def test_osler_ask_shows_its_key(door: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("OSLER_API_KEY", raising=False)
+    words = ["ask", "What is asthma?", "--url", f"{door.url}/v1"]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, OslerError)
+    assert "set OSLER_API_KEY" in str(refused.exception)
+    for extra in ([], ["--assistant"]):
+        monkeypatch.setenv("OSLER_API_KEY", door.own)
+        answered = CliRunner().invoke(app, [*words, *extra])
+        assert answered.exit_code == 0, answered.output
+        assert ANSWER in answered.output
 
 
 @pytest.mark.slow
