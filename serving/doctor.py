@@ -24,6 +24,7 @@ from langchain_core.messages import (
 )
 
 from corpora.errors import OslerError
+from serving.doses import notice
 from serving.guard import RedFlag, neutral
 from serving.passages import Passage
 from serving.router import Route, route
@@ -200,6 +201,9 @@ class Turn:
             raise AssistantError("the model gave no answer")
         if answer.response_metadata.get("finish_reason") == "length":
             yield Say(f" {CUT}")
+        if told := notice(said, "\n".join(str(turn.text) for turn in talk if not isinstance(turn, AIMessage))):
+            self.used["unsourced_amount"] = True
+            yield Say(f"\n\n{told}")
         if passages:
             cited = {int(mark) for mark in re.findall(r"\[(\d{1,2})\]", said)}
             self.used["citations"] = [

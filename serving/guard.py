@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -45,6 +47,31 @@ def _source(source: Source) -> str:
     return ", ".join(str(values[key]) for key in ("body", "title", "year", "url") if values.get(key))
 
 
+# Some tokenizers read compatibility characters as the plain ones (NFKC: ＜ as <) and drop those without width: marks may hide behind both.
+_PLAIN = {
+    code: plain
+    for first, last in ((0xA0, 0x24F), (0x2000, 0x2BFF), (0xFE30, 0xFFFF), (0x1D400, 0x1D7FF), (0x1F100, 0x1F1FF))
+    for code in range(first, last)
+    for plain in [unicodedata.normalize("NFKC", chr(code))]
+    if len(plain) == 1 and plain.isascii() and plain != " "
+}
+_NO_WIDTH = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+
+
 def neutral(text: str) -> str:
     """``text`` with the marks of chat templates broken by a space, so that no tokenizer reads them as its own."""
-    return MARKS.sub(lambda mark: f"{mark.group()} " if mark.group() in "<[" else f" {mark.group()}", text)
+    if text.isascii():
+        return MARKS.sub(lambda mark: f"{mark.group()} " if mark.group() in "<[" else f" {mark.group()}", text)
+    plain = text.translate(_PLAIN)
+    places: Sequence[int] = range(len(text))
+    if _NO_WIDTH.search(plain):
+        places = [at for at, character in enumerate(plain) if not _NO_WIDTH.match(character)]
+        plain = "".join(plain[at] for at in places)
+    pieces, done = [], 0
+    for mark in MARKS.finditer(plain):
+        cut = places[mark.start()] + (mark.group() in "<[")
+        pieces.append(text[done:cut])
+        done = cut
+    return " ".join([*pieces, text[done:]])

@@ -45,6 +45,12 @@ def _say(pieces: Any) -> str:
     return said
 
 
+KeyOption = Annotated[
+    str,
+    typer.Option(
+        "--api-key", help="The key that the server at --url wants, as the gateway does.", envvar="OSLER_API_KEY"
+    ),
+]
 DocumentsOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -68,6 +74,8 @@ def _reachable(address: str) -> Iterator[None]:
 
     try:
         yield
+    except openai.AuthenticationError as error:
+        raise OslerError(f"{address}: the key does not work; set OSLER_API_KEY to one of `osler keys add`") from error
     except openai.APIConnectionError as error:
         raise OslerError(
             f"{address}: no server answers there; start one with `osler serve`, or leave --url out"
@@ -90,6 +98,7 @@ def ask(
     question: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
     model: ModelOption = None,
     url: UrlOption = None,
+    api_key: KeyOption = "unused",
     complete: Annotated[
         bool, typer.Option("--complete", help="Continue the text, as a base model does, instead of answering.")
     ] = False,
@@ -118,13 +127,13 @@ def ask(
 
     def pieces(address: str, about: dict[str, Any]) -> Iterator[str]:
         if complete:
-            yield from completion_model(address).stream(question)
+            yield from completion_model(address, api_key=api_key).stream(question)
         elif assistant:
-            for piece in DoctorAssistant(address, documents=documents or ()).stream(question):
+            for piece in DoctorAssistant(address, documents=documents or (), api_key=api_key).stream(question):
                 about |= {key: value for key, value in piece.response_metadata.items() if key in ("citations", "tools")}
                 yield str(piece.text)
         else:
-            yield from stream_answer(chat_model(address), question)
+            yield from stream_answer(chat_model(address, api_key=api_key), question)
 
     def talk(address: str) -> None:
         about: dict[str, Any] = {}
@@ -148,6 +157,7 @@ def ask(
 def chat(
     model: ModelOption = None,
     url: UrlOption = None,
+    api_key: KeyOption = "unused",
     assistant: AssistantOption = False,
     documents: DocumentsOption = None,
 ) -> None:
@@ -167,7 +177,11 @@ def chat(
 
     def talk(address: str) -> None:
         history: list[BaseMessage] = []
-        client = DoctorAssistant(address, documents=documents or ()) if assistant else chat_model(address)
+        client = (
+            DoctorAssistant(address, documents=documents or (), api_key=api_key)
+            if assistant
+            else chat_model(address, api_key=api_key)
+        )
         err.print(f"[dim]{NOTICE} An empty line ends the talk.[/dim]")
         while True:
             try:

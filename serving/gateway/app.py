@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -17,199 +15,20 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from corpora.errors import DataError, OslerError
-from serving.gateway.asked import Asked, Kind, read
 from serving.gateway.audit import Audit
-from serving.gateway.connection import ClientLeft, Streamed, read_body, unless_left
-from serving.gateway.errors import ModelDown, Refused
-from serving.gateway.exchange import Exchange
-from serving.gateway.journal import Metrics, guard_version, log, log_to_stderr, logger
-from serving.gateway.keys import Key, KeyFile
-from serving.gateway.limits import Limits
+from serving.gateway.connection import ClientLeft
+from serving.gateway.door import Gateway
+from serving.gateway.errors import Refused
+from serving.gateway.journal import guard_version, log, log_to_stderr, logger
+from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
-from serving.gateway.upstream import Served, Upstream
+from serving.gateway.upstream import Upstream
 from serving.guard import red_flags
 from serving.server import port_in_use
 
 _SYNC_SECONDS = 1.0
 _LEFT = 499  # nginx's word for a caller who left; nobody reads it
-_DONE = b"data: [DONE]\n\n"
 Handler = Callable[[Request], Awaitable[Response]]
-
-
-def _event(value: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-
-
-class Gateway:
-    """What stands behind the routes."""
-
-    def __init__(self, upstream: Upstream, keys: KeyFile, audit: Audit, settings: Settings) -> None:
-        self.upstream = upstream
-        self.keys = keys
-        self.audit = audit
-        self.settings = settings
-        self.limits = Limits(settings)
-        self.metrics = Metrics()
-
-    def authenticate(self, request: Request) -> Key:
-        """The key that the request shows.
-
-        Raises:
-            Refused: 401 where it shows none that works.
-        """
-        scheme, _, presented = request.headers.get("authorization", "").partition(" ")
-        key = self.keys.find(presented.strip()) if scheme.lower() == "bearer" else None
-        if key is None:
-            raise Refused(401, "no working API key; send it as 'Authorization: Bearer KEY'", "invalid_api_key")
-        return key
-
-    async def _prepare(self, exchange: Exchange) -> None:
-        """Takes the limits and bounds the answer's length.
-
-        Raises:
-            Refused: over a limit, no such model, or too long for its context.
-        """
-        asked = exchange.asked
-        exchange.served = await self.upstream.served(asked.model)
-        given = asked.payload.get("max_completion_tokens") or asked.payload.get("max_tokens")
-        length = await self._length(asked, exchange.served, given)
-        if length is not None:
-            asked.payload["max_tokens"] = length
-        most = given or length or (exchange.served.context or self.settings.max_tokens)
-        if asked.kind == "completion" and given is None:
-            most = 16  # OpenAI's default, and vLLM's
-        exchange.hold = self.limits.take(exchange.key, asked.likely_prompt_tokens + most * asked.answers)
-        self.metrics.under_way.set(self.limits.under_way)
-
-    async def _length(self, asked: Asked, served: Served, given: int | None) -> int | None:
-        """The ``max_tokens`` to send in place of none; None where vLLM's own default is within the cap."""
-        cap = self.settings.max_tokens
-        own = self.settings.max_context
-        context = min(filter(None, (served.context, own)), default=None)
-        defaults = asked.kind == "completion" or (own is None and context is not None and context <= cap)
-        if context is None or asked.most_prompt_tokens + (given or cap) <= context:
-            return None if given or defaults else cap
-        if own is None and (given or defaults):
-            return None  # vLLM refuses what is too long for its context
-        count = await self.upstream.count_tokens(asked)
-        if count is None:
-            return None if given else cap
-        if count + (given or 1) > context:
-            raise Refused(
-                400,
-                f"the prompt has {count} tokens and the context is {context}"
-                + (f" with max_tokens {given}" if given else ""),
-                "context_length_exceeded",
-                "messages" if asked.kind == "chat" else "prompt",
-            )
-        return None if given or asked.kind == "completion" else min(cap, context - count)
-
-    async def answer(self, request: Request, kind: Kind) -> Response:
-        """Answers one request for text.
-
-        Raises:
-            Refused: it gets an error, and its person's words tell of no emergency.
-            ClientLeft: nobody waits any more.
-        """
-        key = self.authenticate(request)
-        asked = read(await read_body(request, self.settings), kind, self.settings)
-        exchange = Exchange(key, asked, self.audit, self.metrics)
-        if key.triage and asked.question:
-            exchange.flag = await asyncio.to_thread(red_flags, asked.question)
-        if exchange.flag is not None:
-            self.metrics.emergencies.inc()
-        try:
-            return await self._answer(request, exchange)
-        except Refused as refused:
-            if exchange.hold is not None:
-                exchange.hold.settle(0)
-            if exchange.flag is None:
-                raise
-            return self._alone(exchange, refused.code)
-        except ClientLeft:
-            exchange.end("client_left")
-            raise
-        except BaseException:
-            if exchange.hold is not None:
-                exchange.hold.settle(0)
-            raise
-        finally:
-            self.metrics.under_way.set(self.limits.under_way)
-
-    async def _answer(self, request: Request, exchange: Exchange) -> Response:
-        asked = exchange.asked
-        await self._prepare(exchange)
-        if not asked.stream:
-            body = await unless_left(request.receive, self.upstream.complete(asked, exchange.id))
-            body = exchange.whole(body)
-            exchange.end("answered")
-            return JSONResponse(body, headers=exchange.headers)
-        chunks = self.upstream.stream(asked, exchange.id)
-        first = None
-        if not exchange.banner:
-            # A model that is down is told with a status, as long as nothing has been said.
-            first = await unless_left(request.receive, _next(chunks))
-        return self._streamed(exchange, self._events(exchange, chunks, first), chunks)
-
-    def _alone(self, exchange: Exchange, code: str) -> Response:
-        """The emergency's words without the model's."""
-        if exchange.asked.stream:
-            return self._streamed(exchange, self._alone_events(exchange, code), None)
-        body = exchange.alone()
-        exchange.end("emergency_alone", code)
-        return JSONResponse(body, headers=exchange.headers)
-
-    def _streamed(
-        self,
-        exchange: Exchange,
-        events: AsyncGenerator[bytes, None],
-        chunks: AsyncGenerator[dict[str, Any], None] | None,
-    ) -> Streamed:
-        async def after() -> None:
-            if chunks is not None:
-                await chunks.aclose()
-            exchange.end("client_left")
-            self.metrics.under_way.set(self.limits.under_way)
-
-        seconds = self.settings.total_seconds + self.settings.idle_seconds
-        return Streamed(events, after, exchange.headers, seconds)
-
-    async def _events(
-        self, exchange: Exchange, chunks: AsyncGenerator[dict[str, Any], None], first: dict[str, Any] | None
-    ) -> AsyncGenerator[bytes, None]:
-        if exchange.banner:
-            yield _event(exchange.opening(exchange.banner))
-        try:
-            if first is not None and (piece := exchange.piece(first)) is not None:
-                yield _event(piece)
-            async for chunk in chunks:
-                if (piece := exchange.piece(chunk)) is not None:
-                    yield _event(piece)
-        except Refused as error:
-            if exchange.banner and not exchange.model_spoke:
-                yield _event(exchange.closing())
-                exchange.end("emergency_alone", error.code)
-                yield _DONE
-            else:
-                exchange.end("cut", error.code)
-                yield _event(error.body())  # and no [DONE]: what came before is not a whole answer
-            return
-        exchange.end("answered")
-        yield _DONE
-
-    async def _alone_events(self, exchange: Exchange, code: str) -> AsyncGenerator[bytes, None]:
-        assert exchange.flag is not None
-        yield _event(exchange.opening(exchange.flag.text))
-        yield _event(exchange.closing())
-        exchange.end("emergency_alone", code)
-        yield _DONE
-
-
-async def _next(chunks: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
-    try:
-        return await anext(chunks)
-    except StopAsyncIteration:
-        raise ModelDown("the model's answer is empty", "bad_answer") from None
 
 
 def build(gateway: Gateway) -> FastAPI:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from serving.doses import notice
 from serving.gateway.asked import Asked
 from serving.gateway.audit import Audit
 from serving.gateway.journal import Metrics, guard_version, log
@@ -119,6 +120,7 @@ class Exchange:
             if self.banner:
                 holder[name] = self.banner + (holder.get(name) or "")
             self._note(choice["index"], holder)
+            self._warn(choice["index"], holder)
         self._count(body)
         return body
 
@@ -136,7 +138,18 @@ class Exchange:
             if self.banner:
                 holder.pop("role", None)  # said with the banner; clients join what they get twice
             self._note(choice["index"], holder)
+            if choice.get("finish_reason"):
+                self._warn(choice["index"], holder)
         return chunk
+
+    def _warn(self, index: int, holder: dict[str, Any]) -> None:
+        """Says below a finished answer that an amount of a medicine in it has no source; a client that guards itself does so."""
+        if self.asked.kind != "chat" or self.asked.structured or not self.key.triage:
+            return
+        said = self._said.get(index, {}).get("content", "").removeprefix(self.banner)
+        if told := notice(said, self.asked.given):
+            holder["content"] = f"{holder.get('content') or ''}\n\n{told}"
+            self._say(index, "content", f"\n\n{told}")
 
     def _speak(self) -> None:
         if not self.model_spoke:

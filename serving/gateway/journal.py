@@ -77,6 +77,6 @@ def guard_version() -> str:
     folders = [serving / "gateway", serving / "triage", knowledge]
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".yaml"}]
     total = hashlib.sha256()
-    for path in sorted([serving / "guard.py", *files]):
+    for path in sorted([serving / "guard.py", serving / "doses.py", *files]):
         total.update(path.relative_to(serving.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]

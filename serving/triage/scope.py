@@ -56,6 +56,8 @@ def _denials(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> l
             # "doesn't get better I'm going to": a new subject begins a new statement, unless it is what one does not think.
             if word in _SUBJECTS and token > end and text.tokens[token - 1] not in _OPINION and not chinese:
                 break
+            if word == ":" and chinese and not whole:  # 这不是急症：… denies what stands before the colon
+                break
             if word == "," and (
                 (chinese and not whole)
                 or (token + 1 in restarts)

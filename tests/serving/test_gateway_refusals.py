@@ -12,7 +12,7 @@ import pytest
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
-from serving.gateway.asked import DROPPED, PASSED
+from serving.gateway.fields import DROPPED, PASSED
 from serving.gateway.settings import Settings
 from tests.serving.gateway_world import World, world
 

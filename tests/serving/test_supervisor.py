@@ -17,8 +17,9 @@ import openai
 import psutil
 import pytest
 
-from serving.gateway.app import Gateway, build
+from serving.gateway.app import build
 from serving.gateway.audit import Audit
+from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
