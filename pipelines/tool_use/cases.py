@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from corpora.bundled.render import SYSTEM_PROMPT, Fact, capital, facts
+from corpora.bundled.render import Fact, capital, facts
 from corpora.errors import DataError
 from corpora.records import ToolCall
 from pipelines.tool_use.knowledge import (
@@ -27,28 +27,29 @@ from pipelines.tool_use.knowledge import (
     names,
     number_of,
     taught,
-    told,
     wordings,
 )
-from serving.assistant import ROLE
 from serving.passages import Passage
 
-Kind = Literal["anion_gap", "interactions", "missing", "plain", "fact", "notice", "nothing"]
-TOOL_NAMES = ("anion_gap", "check_interactions")
+Kind = Literal["anion_gap", "gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
+TOOL_NAMES = ("anion_gap", "gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
-        "anion_gap": 160,
-        "interactions": 260,
+        "gcs": 220,
+        "anion_gap": 200,
+        "interactions": 380,
         "missing": 40,
-        "plain": 60,
-        "fact": 110,
-        "notice": 110,
+        "plain": 40,
+        "fact": 100,
+        "notice": 120,
         "nothing": 60,
+        "echo": 450,
     },
     "held_out": {
-        "anion_gap": 80,
-        "interactions": 80,
+        "gcs": 50,
+        "anion_gap": 50,
+        "interactions": 60,
         "missing": 20,
         "plain": 20,
         "fact": 35,
@@ -76,7 +77,6 @@ class Case(BaseModel):
     id: str
     kind: Kind
     question: str
-    system: str
     tools: tuple[str, ...] = ()
     passages: tuple[Passage, ...] = ()
     call: ToolCall | None = None
@@ -106,61 +106,73 @@ class _Draw:
             found = found[key]
         return str(self.rng.choice(found))
 
-    def system(self) -> str:
-        """The exam has the assistant's own; training has the short one as well, which costs a tenth of the tokens."""
-        return ROLE if self.split == "held_out" or self.rng.random() < 0.3 else SYSTEM_PROMPT
+    def offered(self, question: str, passages: list[Passage] | None = None) -> dict[str, Any]:
+        """The question with both tools, which stand beside passages in a third of the training dialogues only, and with the passages.
 
-    def common(self, question: str, tools: float, passages: float) -> dict[str, Any]:
-        """The question with the system message, tools and passages, each offered with the probability given; the exam has all."""
-        held_out = self.split == "held_out"
-        retrieved = (
-            self.shuffled(facts_index().search(question))
-            if (held_out and passages) or self.rng.random() < passages
-            else ()
-        )
-        offered = TOOL_NAMES if held_out or self.rng.random() < tools else ()
-        return {"question": question, "system": self.system(), "tools": offered, "passages": retrieved}
-
-    def shuffled(self, passages: list[Passage]) -> tuple[Passage, ...]:
-        """Passages in another order: the best comes first, and to cite the first must not be enough."""
-        self.rng.shuffle(passages)
-        return tuple(passages)
+        Their order is drawn: retrieval puts the best first, and to cite the first must not be enough.
+        """
+        given = list(passages or [])
+        self.rng.shuffle(given)
+        bare = self.split == "train" and passages is not None and self.rng.random() < 2 / 3
+        return {"question": question, "tools": () if bare else TOOL_NAMES, "passages": tuple(given)}
 
     def ends(self) -> bool:
         """Whether a training dialogue ends with its call."""
-        return self.split == "train" and self.rng.random() < 0.5
+        return self.split == "train" and self.rng.random() < 0.85
 
     def age(self) -> int:
         """Of an adult, in years."""
         return self.rng.randint(19, 94)
 
-    def electrolytes(self) -> dict[str, int]:
-        """Three values whose triple is on this side of the split."""
+    def values(self, tool: str) -> dict[str, int]:
+        """Values that are together on this side of the split."""
+        ranges = wordings()["calculations"][tool]["values"]
         while True:
-            found = {
-                "sodium": self.rng.randint(122, 158),
-                "chloride": self.rng.randint(86, 118),
-                "bicarbonate": self.rng.randint(7, 36),
-            }
-            if side(f"anion gap {sorted(found.items())}") == self.split and sum(found.values()) > 0:
+            found = {name: self.rng.randint(*bounds) for name, bounds in ranges.items()}
+            if side(f"{tool} {sorted(found.items())}") == self.split:
                 return found
 
+    def calculation(self, tool: str) -> Case:
+        """Something to work out."""
+        values = self.values(tool)
+        question = self.wording("calculations", tool).format(**values, age=self.age())
+        call = ToolCall(name=tool, arguments=values)
+        return Case(id="", kind=tool, call=call, ends_with_call=self.ends(), **self.offered(question))  # type: ignore[arg-type]
+
     def anion_gap(self) -> Case:
-        """A gap to work out."""
-        values = self.electrolytes()
-        question = self.wording("anion_gap").format(**values, age=self.age())
-        call = ToolCall(name="anion_gap", arguments=values)
-        return Case(id="", kind="anion_gap", call=call, ends_with_call=self.ends(), **self.common(question, 1, 0.25))
+        """Three values of up to three digits."""
+        return self.calculation("anion_gap")
+
+    def gcs(self) -> Case:
+        """Three values of a digit."""
+        return self.calculation("gcs")
 
     def missing(self) -> Case:
-        """A gap of which one value is not said."""
-        values = self.electrolytes()
+        """A calculation of which one value is not said."""
+        tool = self.rng.choice([name for name in TOOL_NAMES if name in wordings()["calculations"]])
+        values = self.values(tool)
         missing = self.rng.choice(list(values))
         said = [f"{name} {value}" for name, value in values.items() if name != missing]
         self.rng.shuffle(said)
-        question = capital(self.wording("anion_gap_missing").format(first=said[0], second=said[1], age=self.age()))
-        answer = wordings()["answers"]["anion_gap_missing"].format(missing=missing)
-        return Case(id="", kind="missing", value=missing, answer=answer, **self.common(question, 1, 0.25))
+        wording = self.wording("calculations", tool, "missing")
+        question = capital(wording.format(first=said[0], second=said[1], age=self.age()))
+        answer = wordings()["answers"]["missing"].format(missing=missing)
+        return Case(id="", kind="missing", value=missing, answer=answer, **self.offered(question))
+
+    def echo(self) -> Case:
+        """Words and numbers to repeat, for training only: what the base does not know, and calls and quotations are made of."""
+        words = [self.rng.choice(interacting()[1]) if self.rng.random() < 0.5 else str(self.rng.randint(1, 999))]
+        while len(words) < self.rng.randint(4, 12):
+            words.append(
+                self.rng.choice(interacting()[1])
+                if self.rng.random() < 0.4
+                else str(self.rng.randint(1, 999))
+                if self.rng.random() < 0.6
+                else self.rng.choice(self.rng.choice(facts()).value.split())
+            )
+        said = " ".join(words)
+        question = f"{self.rng.choice(['Repeat:', 'Say after me:', 'Say this again:'])} {said}"
+        return Case(id="", kind="echo", question=question, answer=f"You said: {said}")
 
     def interactions(self) -> Case:
         """Two medicines: in half of the cases a pair of which the facts name an interaction."""
@@ -174,28 +186,27 @@ class _Draw:
         # The order in which the question names them.
         pair.sort(key=lambda name: question.lower().index(name.lower()))
         call = ToolCall(name="check_interactions", arguments={"medicines": pair})
-        return Case(id="", kind="interactions", call=call, ends_with_call=self.ends(), **self.common(question, 1, 0.15))
+        return Case(id="", kind="interactions", call=call, ends_with_call=self.ends(), **self.offered(question))
 
     def plain(self) -> Case:
         """A question that needs no tool, with the tools at hand."""
         if self.split == "held_out":
             item = self.rng.choice(exam_items())
-            return Case(id="", kind="plain", **self.common(item.question, 1, 0))
+            return Case(id="", kind="plain", **self.offered(item.question))
         dialogue = self.rng.choice(taught())
         question, answer = (message.content for message in dialogue.messages[-2:])
-        return Case(id="", kind="plain", answer=answer, **self.common(question, 1, 0))
+        return Case(id="", kind="plain", answer=answer, **self.offered(question))
 
     def fact(self) -> Case | None:
         """A fact that stands in one of the passages."""
         fact, label = self._askable()
         question = self.wording("facts", fact.kind, fact.field).format(name=fact.name)
-        given = self.common(question, 0.5, 1)
+        given = self.offered(question, facts_index().search(question))
         number = number_of(fact, given["passages"])
-        value = told(given["passages"][number - 1].text, label) if number else None
-        if number is None or value is None:
+        if number is None or f" {label}: {fact.value}." not in given["passages"][number - 1].text:
             return None
-        answer = wordings()["answers"]["fact"].format(label=label, value=value, number=number)
-        return Case(id="", kind="fact", value=value, number=number, answer=answer, **given)
+        answer = wordings()["answers"]["fact"].format(label=label, value=fact.value, number=number)
+        return Case(id="", kind="fact", value=fact.value, number=number, answer=answer, **given)
 
     def _askable(self) -> tuple[Fact, str]:
         asked = wordings()["facts"]
@@ -217,11 +228,10 @@ class _Draw:
             return self._noticed(is_told=False)
         fact, _ = self._askable()
         question = self.wording("facts", fact.kind, fact.field).format(name=fact.name)
-        given = self.common(question, 0.5, 1)
         others = [one for one in facts_index().search(question, 8) if not names(fact, one)]
         if len(others) < PASSAGES:
             return None
-        given["passages"] = self.shuffled(others[:PASSAGES])
+        given = self.offered(question, others[:PASSAGES])
         return Case(id="", kind="nothing", answer=wordings()["answers"]["nothing"], **given)
 
     def _noticed(self, is_told: bool) -> Case | None:
@@ -230,8 +240,7 @@ class _Draw:
         place = self.rng.choice(list(places))
         detail = self.rng.choice([name for name in details if (name in places[place]) is is_told])
         question = self.wording("notices", "details", detail).format(place=place)
-        given = self.common(question, 0.5, 0)
-        given["passages"] = self.shuffled(index.search(question))
+        given = self.offered(question, index.search(question))
         number = next((at for at, one in enumerate(given["passages"], 1) if one.heading == capital(place)), None)
         if number is None:
             return None

@@ -23,8 +23,8 @@ def right_answer(case: Case, done: Talk) -> str:
     if not done.results:
         return written_call(case.call)
     result = done.results[-1].artifact
-    if case.kind == "anion_gap":
-        return str(answers["anion_gap"].format(value=f"{result.value:g}"))
+    if case.call.name in wordings()["calculations"]:
+        return str(wordings()["calculations"][case.call.name]["answer"].format(value=f"{result.value:g}"))
     if not result.found:
         return str(answers["no_interaction"])
     return str(answers["interaction"].format(effect="; ".join(one.effect for one in result.found)))
@@ -38,7 +38,7 @@ def written_call(call: ToolCall) -> str:
 
 def dialogue(case: Case) -> Dialogue:
     """The case as it goes when every text of the model is right."""
-    turn = talk(case.question, case.system, case.tools, case.passages)
+    turn = talk(case.question, case.tools, case.passages)
     last: list[BaseMessage] = []
     try:
         done = next(turn)

@@ -27,7 +27,7 @@ def sit(cases: Sequence[Case], generate: Generate) -> list[Talk]:
         cases: the prompts.
         generate: the model's texts to conversations, each with the names of the tools that are offered.
     """
-    turns = [talk(case.question, case.system, case.tools, case.passages) for case in cases]
+    turns = [talk(case.question, case.tools, case.passages) for case in cases]
     waiting = {place: next(turn) for place, turn in enumerate(turns)}
     done: dict[int, Talk] = {}
     while waiting:

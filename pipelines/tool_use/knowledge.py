@@ -68,12 +68,6 @@ def number_of(fact: Fact, passages: tuple[Passage, ...]) -> int | None:
     return None
 
 
-def told(text: str, label: str) -> str | None:
-    """What stands behind ``label`` in a passage, up to the end of the sentence."""
-    _, found, rest = text.partition(f" {label}: ")
-    return rest.partition(". ")[0].removesuffix(".") if found else None
-
-
 @functools.cache
 def facts_index() -> PassageIndex:
     """The index of the bundled facts."""

@@ -12,13 +12,14 @@ from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage, T
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Message
 from corpora.records import ToolCall as RecordedCall
 from serving.doctor import Ask, AssistantError, Call, Done, Retrieve, Say, Turn
 from serving.passages import Passage
 from serving.tools import assistant_tools
 
-TOOLS = {tool.name: tool for tool in assistant_tools() if tool.name in ("anion_gap", "check_interactions")}
+TOOLS = {tool.name: tool for tool in assistant_tools() if tool.name in ("anion_gap", "gcs", "check_interactions")}
 CALLS = re.compile(r"<tool_call>(.*?)</tool_call>|<tool_call>(.*)", re.DOTALL)
 
 
@@ -84,11 +85,15 @@ def as_chunk(text: str) -> AIMessageChunk:
     return AIMessageChunk(content=content, tool_call_chunks=pieces)
 
 
-def talk(question: str, system: str, tools: Sequence[str], passages: Sequence[Passage]) -> Generator[Talk, str, Talk]:
-    """The assistant's turn on ``question``: yields when the model is asked and is sent the model's text, until the turn is done."""
+def talk(question: str, tools: Sequence[str], passages: Sequence[Passage]) -> Generator[Talk, str, Talk]:
+    """The assistant's turn on ``question``: yields when the model is asked and is sent the model's text, until the turn is done.
+
+    The system message is the short one that the other dialogues have, and not the assistant's: its hundred tokens would take a
+    third of the time of training.
+    """
     done = Talk()
     mode = "model" if tools else "none"
-    turn = Turn(system, mode, lambda _: None, frozenset(tools), bool(passages)).run([HumanMessage(question)])  # type: ignore[arg-type]
+    turn = Turn(SYSTEM_PROMPT, mode, lambda _: None, frozenset(tools), bool(passages)).run([HumanMessage(question)])  # type: ignore[arg-type]
     answer: Any = None
     try:
         while True:

@@ -20,7 +20,7 @@ from pipelines.data import identity, records
 from pipelines.exam import summary, tool_cases
 from pipelines.report import tool_use_section
 from pipelines.sft import row
-from pipelines.tool_use.cases import COUNTS, Case
+from pipelines.tool_use.cases import COUNTS, TOOL_NAMES, Case
 from pipelines.tool_use.dialogues import right_answer
 from pipelines.tool_use.examine import examine_tool_use, in_process, sit
 from pipelines.tool_use.knowledge import wordings
@@ -86,11 +86,11 @@ def test_no_wording_is_on_both_sides():
 
 def test_no_numbers_pair_place_or_fact_of_the_exam_is_taught(taught, held_out):
     def asked(dialogues):
-        gaps = {tuple(sorted(one.call.arguments.items())) for one in cases(dialogues, "anion_gap")}
+        values = {tuple(sorted(one.call.arguments.items())) for one in cases(dialogues, "anion_gap", "gcs")}
         pairs = {tuple(sorted(one.call.arguments["medicines"])) for one in cases(dialogues, "interactions")}
         headings = {one.passages[one.number - 1].heading for one in cases(dialogues, "notice")}
         quoted = {(one.passages[one.number - 1].heading, one.value) for one in cases(dialogues, "fact")}
-        return gaps, pairs, headings, quoted
+        return values, pairs, headings, quoted
 
     for before, now in zip(asked(taught), asked(held_out), strict=True):
         assert before
@@ -111,7 +111,7 @@ def test_the_answers_follow_from_the_real_tools(taught):
             assert dialogue.messages[-2].role == "tool"
             assert dialogue.messages[-2].content.startswith(f"Anion gap: {gap} mmol/L\n")
             seen += 1
-    assert seen > 50
+    assert seen > 10
 
 
 def test_a_quoted_value_stands_in_the_passage_that_is_cited_and_nothing_is_cited_where_nothing_answers(held_out):
@@ -163,6 +163,7 @@ def test_the_compact_template_lists_a_tool_in_a_line(tokenizer, held_out):
     assert text == (
         f"<|im_start|>system\n{system}\n\nTools:\n"
         "anion_gap(sodium, chloride, bicarbonate): Anion gap\n"
+        "gcs(eye, verbal, motor): Glasgow Coma Scale\n"
         "check_interactions(medicines): Checks medicines against each other in the bundled facts\n"
         f"<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -214,7 +215,7 @@ def test_the_mask_holds_the_calls_and_answers_and_trl_trains_on_them_alone(token
             continue
         kinds[dialogue.meta["case"]["kind"]] = dialogue
     chosen = list(kinds.values())
-    assert len(chosen) == 7
+    assert len(chosen) == len(COUNTS["train"])
     args = training.arguments("sft", draft, 0, {"assistant_only_loss": True, "max_steps": 1, "max_length": 1024})
     trainer = SFTTrainer(
         model=training.load_model(tiny_model),
@@ -250,7 +251,7 @@ def test_no_dialogue_is_cut_at_the_length_of_the_trainer(tokenizer, taught, held
 
 
 def a_case(kind: str, **more) -> Case:
-    return Case(id="a", kind=kind, question="?", system="s", tools=("anion_gap", "check_interactions"), **more)
+    return Case(id="a", kind=kind, question="?", tools=TOOL_NAMES, **more)
 
 
 GAP = a_case(
@@ -346,9 +347,9 @@ def test_one_who_answers_right_passes_with_everything(held_out):
 
 def test_a_model_that_was_taught_nothing_is_examined_and_fails(tiny_model, held_out):
     model, tokenizer = training.load_model(tiny_model, training=False), training.load_tokenizer(tiny_model)
-    result = examine_tool_use(cases(held_out[:8]), in_process(model, tokenizer, "tiny"))
+    result = examine_tool_use(cases(held_out[:2]), in_process(model, tokenizer, "tiny"))
     assert all(mark["right"] == 0 for name, mark in result["marks"].items() if name != "no_call")
-    assert len(result["answers"]) == 8
+    assert len(result["answers"]) == 2
 
 
 def test_dialogues_that_are_no_cases_are_refused(sources):
