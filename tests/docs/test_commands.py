@@ -11,13 +11,15 @@ import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from corpora.errors import OslerError
 from pipelines.cli import app
-from tests.docs.commands import PAGES, ROOT, Command, in_blocks, in_sentences, parse
+from pipelines.config import RecipeError, load_recipe
+from tests.docs.commands import FENCE, PAGES, ROOT, Command, in_blocks, in_sentences, parse
 
 BLOCKS = [one for page in PAGES for one in in_blocks(page)]
 SENTENCES = [one for page in PAGES for one in in_sentences(page)]
@@ -182,6 +184,26 @@ def test_the_light_commands_run(
             except OslerError as error:
                 pytest.fail(str(error))
             assert capsys.readouterr().out.strip()
+
+
+WHOLE = [
+    (page.relative_to(ROOT).as_posix(), textwrap.dedent(block))
+    for page in PAGES
+    for _, _, language, block in FENCE.findall(page.read_text(encoding="utf-8"))
+    if language == "yaml" and re.match(r"(name|stages):", textwrap.dedent(block))
+]
+
+
+@pytest.mark.parametrize(("page", "block"), WHOLE, ids=[f"{page}-{place}" for place, (page, _) in enumerate(WHOLE)])
+def test_a_whole_recipe_of_a_page_is_one(page: str, block: str, tmp_path: Path):
+    """A block that begins with its name or its stages, and takes nothing from stages that the page leaves out."""
+    path = tmp_path / "shown.yaml"
+    given = "" if block.startswith("name:") else "name: shown\nbase_model: bundled:osler-nano-base\n"
+    path.write_text(given + block, encoding="utf-8")
+    try:
+        assert load_recipe(str(path)).stages
+    except RecipeError as error:
+        assert "which no earlier stage makes" in str(error) or page == "docs/scale.md"  # which leaves the model out
 
 
 def test_make_help_names_what_the_pages_name():
