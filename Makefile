@@ -8,7 +8,9 @@ RECIPE ?= nano
 
 help:
 	@echo "make reproduce   install, then train, examine, serve and ask the embedded default (RECIPE=nano)"
-	@echo "make test        install, then run the tests"
+	@echo "make install     install the locked requirements into .venv"
+	@echo "make test        install, then run the linters and the tests that are not slow"
+	@echo "make test-all    the same with all tests"
 	@echo "make lint        ruff and mypy"
 	@echo "make clean       remove the runs, not the environment"
 

@@ -203,7 +203,8 @@ def test_a_whole_recipe_of_a_page_is_one(page: str, block: str, tmp_path: Path):
     try:
         assert load_recipe(str(path)).stages
     except RecipeError as error:
-        assert "which no earlier stage makes" in str(error) or page == "docs/scale.md"  # which leaves the model out
+        if "which no earlier stage makes" not in str(error) and page != "docs/scale.md":  # which leaves the model out
+            raise
 
 
 def test_make_help_names_what_the_pages_name():
