@@ -39,6 +39,7 @@ HERE = (
     "corpora show ",
     "corpora stats ",
     "corpora synthesise nano-synthetic --estimate",
+    "deploy ",
     "keys ",
     "launch ",
     "plan ",
@@ -71,7 +72,6 @@ ELSEWHERE = (
     ("judge-agreement", "tests/evals/test_judge_agreement.py", '"judge-agreement"'),
     ("ui", "tests/serving/test_ui.py", '"ui"'),
     ("board", "tests/pipelines/test_board_page.py", '"board"'),
-    ("deploy", "tests/serving/test_deployment.py", '"deploy"'),
 )
 # Neither run here nor by another test.
 ONLY_READ = {
