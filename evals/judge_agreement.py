@@ -16,7 +16,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +47,16 @@ class Labelled:
     cluster: str
 
 
-def labelled(path: Path, kind: str | None = None, limit: int | None = None) -> dict[str, list[Labelled]]:
+def labelled(
+    path: Path, kind: str | None = None, limit: int | None = None, kinds: Mapping[str, Kind] = KINDS
+) -> dict[str, list[Labelled]]:
     """The judgements of a file, by kind; K-QA's statements are both entailed or not and contradicted or not.
 
     Args:
         path: JSON Lines, JSON, CSV or Parquet.
         kind: of rows of one's own; None: criterion, or harm where the labels are numbers.
         limit: the first so many rows.
+        kinds: the wordings.
 
     Raises:
         DataError: a row is of no known form, or a label is none of its kind.
@@ -63,7 +66,7 @@ def labelled(path: Path, kind: str | None = None, limit: int | None = None) -> d
         try:
             if row.fault:
                 raise ValueError(row.fault)
-            for name, one in _read(row.value, kind):
+            for name, one in _read(row.value, kind, kinds):
                 found.setdefault(name, []).append(one)
         except KeyError as error:
             raise DataError(f"{path}, {row.place}: the field '{error.args[0]}' is missing; {FORMS}") from error
@@ -80,10 +83,10 @@ FORMS = (
 )
 
 
-def _read(row: Row, kind: str | None) -> Iterator[tuple[str, Labelled]]:
+def _read(row: Row, kind: str | None, kinds: Mapping[str, Kind]) -> Iterator[tuple[str, Labelled]]:
     if "binary_labels" in row and "rubric" in row:
         turns = _turns(row["prompt"])
-        yield "criterion", _made("criterion", turns, row["completion"], row["rubric"], row["binary_labels"])
+        yield "criterion", _made(kinds, "criterion", turns, row["completion"], row["rubric"], row["binary_labels"])
         return
     if "claim" in row and "answer" in row:
         said = [row[name] for name in sorted(row) if re.fullmatch(r"label_\d+", name) and row[name]] or [
@@ -93,10 +96,13 @@ def _read(row: Row, kind: str | None) -> Iterator[tuple[str, Labelled]]:
         if unknown := set(said) - {"entailment", "neutral", "contradiction"}:
             raise ValueError(f"'{unknown.pop()}' is not Entailment, Neutral or Contradiction")
         turns = _turns(row["Question"])
-        yield "entails", _made("entails", turns, row["answer"], row["claim"], [one == "entailment" for one in said])
+        yield (
+            "entails",
+            _made(kinds, "entails", turns, row["answer"], row["claim"], [one == "entailment" for one in said]),
+        )
         yield (
             "contradicts",
-            _made("contradicts", turns, row["answer"], row["claim"], [one == "contradiction" for one in said]),
+            _made(kinds, "contradicts", turns, row["answer"], row["claim"], [one == "contradiction" for one in said]),
         )
         return
     question = row.get("question") or row.get("prompt") or row.get("request") or row["question"]
@@ -110,7 +116,7 @@ def _read(row: Row, kind: str | None) -> Iterator[tuple[str, Labelled]]:
     criterion = next((row[one] for one in ("criterion", "rubric", "statement", "claim", "reference") if one in row), "")
     if not criterion and name != "harm":
         raise KeyError("criterion")
-    yield name, _made(name, _turns(question), answer, criterion, labels)
+    yield name, _made(kinds, name, _turns(question), answer, criterion, labels)
 
 
 def _turns(said: Any) -> tuple[tuple[str, str], ...]:
@@ -122,9 +128,14 @@ def _turns(said: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _made(
-    name: str, turns: tuple[tuple[str, str], ...], answer: Any, criterion: Any, labels: Sequence[Any]
+    kinds: Mapping[str, Kind],
+    name: str,
+    turns: tuple[tuple[str, str], ...],
+    answer: Any,
+    criterion: Any,
+    labels: Sequence[Any],
 ) -> Labelled:
-    kind = KINDS.get(name)
+    kind = kinds.get(name)
     if kind is None:
         raise ValueError(f"no kind of judgement is called '{name}'; there are {', '.join(KINDS)}")
     read = [kind.verdict(json.dumps({kind.key: one})) for one in labels]
@@ -242,23 +253,23 @@ def _with_interval(table: Matrix, figure: Any, seed: int = 0) -> Row | None:
 
 def save(found: Row, folder: Path) -> Path:
     """Writes the figures where an exam with this judge looks for them, and returns the file."""
-    path = _place(folder, found["judge"], KINDS[found["kind"]])
+    path = _place(folder, found["judge"], found["kind"], found["prompt_sha256"])
     write_json(path, found)
     return path
 
 
 def known(judge: Judge, folder: Path) -> dict[str, Row]:
-    """The agreements that were measured for this judge in today's wordings, by kind.
+    """The agreements that were measured for this judge in its wordings, by kind.
 
     Raises:
         DataError: a file is broken.
     """
-    found = {name: _place(folder, judge.model, kind) for name, kind in KINDS.items()}
+    found = {name: _place(folder, judge.model, name, kind.sha256) for name, kind in judge.kinds.items()}
     return {name: read_json(path) for name, path in found.items() if path.is_file()}
 
 
-def _place(folder: Path, model: str, kind: Kind) -> Path:
+def _place(folder: Path, model: str, kind: str, wording: str) -> Path:
     name = re.sub(r"[^\w.-]+", "-", model).strip("-.") or "judge"
     # Two models whose names differ in other signs alone have files of their own.
-    tail = hashlib.sha256(f"{model}\n{kind.sha256}".encode()).hexdigest()[:12]
-    return folder / f"{name}-{kind.name}-{tail}.json"
+    tail = hashlib.sha256(f"{model}\n{wording}".encode()).hexdigest()[:12]
+    return folder / f"{name}-{kind}-{tail}.json"
