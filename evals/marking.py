@@ -25,7 +25,7 @@ from evals.finished import Finished
 from evals.judge import Judge, Request, Verdict
 from evals.judge_prompts import KINDS, Kind, transcript
 from evals.numeric import right
-from evals.open_items import Criterion, OpenItem
+from evals.open_shapes import Criterion, OpenItem
 from evals.rouge import rouge
 from evals.safety import declines
 from evals.similarity import Similarity

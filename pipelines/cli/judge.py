@@ -135,7 +135,8 @@ def judge_agreement(
     Example: `osler judge-agreement 2025-05-07-06-14-12_oss_meta_eval.jsonl --judge http://127.0.0.1:8001/v1 --judge-model qwen3-32b`
     """
     from evals.finished import Finished
-    from evals.judge_agreement import labelled, measure, save
+    from evals.judge_agreement import measure, save
+    from evals.judge_labels import labelled
     from evals.judge_prompts import KINDS
 
     asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, judge_wording, output)

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from corpora.errors import DataError
 from evals.finished import Finished
 from evals.judge import Judge
-from evals.judge_agreement import kappa, known, labelled, macro_f1, measure, save
+from evals.judge_agreement import kappa, known, macro_f1, measure, save
+from evals.judge_labels import labelled
 from evals.judge_prompts import KINDS
 from pipelines.cli import app
 from tests.evals.judged import HARM, said, verdict, write
