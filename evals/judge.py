@@ -56,6 +56,7 @@ class Judge:
     timeout: float = 300.0  # seconds for one request
     max_retries: int = MAX_RETRIES
     max_tokens: int = MAX_TOKENS
+    kinds: dict[str, Kind] = field(default_factory=lambda: dict(KINDS))  # the wordings, by kind of judgement
     agreements: dict[str, dict[str, Any]] = field(
         default_factory=dict
     )  # by kind of judgement: see ``evals.judge_agreement``
@@ -165,7 +166,8 @@ class Judge:
             "model": self.model,
             "max_tokens": self.max_tokens,
             "kinds": {
-                name: {"prompt_sha256": KINDS[name].sha256, "agreement": self.agreements.get(name)} for name in kinds
+                name: {"prompt_sha256": self.kinds[name].sha256, "agreement": self.agreements.get(name)}
+                for name in kinds
             },
         }
 

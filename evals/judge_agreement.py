@@ -1,10 +1,6 @@
 """How well a judge model agrees with people, measured before its scores are believed.
 
-Labelled judgements are HealthBench's meta-evaluation (a row: ``prompt``, ``completion``, ``rubric``, ``binary_labels`` of two or more physicians), K-QA's
-annotated statements (``Question``, ``answer``, ``claim``, ``label_0`` … or ``majority_label``), or rows of one's own with ``question``, ``answer``, a
-``criterion`` or ``statement`` where there is one, and ``label`` or ``labels``.
-
-The figures are over pairs of the judge's verdict and one person's label, as HealthBench has them (Arora et al. 2025, section 8): macro-F1 is
+The figures are over pairs of the judge's verdict and one person's label, as HealthBench has them (Arora et al. 2025; simple-evals, ``healthbench_meta_eval.py``): macro-F1 is
 the mean over the classes of the F1 of each; kappa is Cohen's (1960, Educational and Psychological Measurement 20:37-46). Their intervals are 95%
 percentiles of a bootstrap over whole conversations, since the labels of one conversation are not independent. A verdict that could not be read is in
 no pair, and is counted.
@@ -14,10 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,113 +20,15 @@ from numpy.typing import NDArray
 
 from corpora.errors import DataError
 from corpora.fetch import file_sha256
-from corpora.files import raw_rows
 from evals.finished import Finished
-from evals.judge import Judge, Request
-from evals.judge_prompts import KINDS, Kind, Value, transcript
-from evals.open_items import role_of
+from evals.judge import Judge
+from evals.judge_labels import Labelled
+from evals.judge_prompts import Kind
 from evals.results import read_json, write_json
 
 Row = dict[str, Any]
 REPLICATES = 2000
 Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """One judgement that people made too."""
-
-    request: Request
-    labels: tuple[Value, ...]
-    cluster: str
-
-
-def labelled(path: Path, kind: str | None = None, limit: int | None = None) -> dict[str, list[Labelled]]:
-    """The judgements of a file, by kind; K-QA's statements are both entailed or not and contradicted or not.
-
-    Args:
-        path: JSON Lines, JSON, CSV or Parquet.
-        kind: of rows of one's own; None: criterion, or harm where the labels are numbers.
-        limit: the first so many rows.
-
-    Raises:
-        DataError: a row is of no known form, or a label is none of its kind.
-    """
-    found: dict[str, list[Labelled]] = {}
-    for row in itertools.islice(raw_rows(path), limit):
-        try:
-            if row.fault:
-                raise ValueError(row.fault)
-            for name, one in _read(row.value, kind):
-                found.setdefault(name, []).append(one)
-        except KeyError as error:
-            raise DataError(f"{path}, {row.place}: the field '{error.args[0]}' is missing; {FORMS}") from error
-        except (ValueError, TypeError, AttributeError) as error:
-            raise DataError(f"{path}, {row.place}: {error}; {FORMS}") from error
-    if not found:
-        raise DataError(f"{path}: no labelled judgement is in this file")
-    return found
-
-
-FORMS = (
-    "labelled judgements are HealthBench's meta-evaluation (prompt, completion, rubric, binary_labels), K-QA's annotated statements (Question, "
-    "answer, claim, majority_label), or rows with question, answer, criterion or statement, and label or labels"
-)
-
-
-def _read(row: Row, kind: str | None) -> Iterator[tuple[str, Labelled]]:
-    if "binary_labels" in row and "rubric" in row:
-        turns = _turns(row["prompt"])
-        yield "criterion", _made("criterion", turns, row["completion"], row["rubric"], row["binary_labels"])
-        return
-    if "claim" in row and "answer" in row:
-        said = [row[name] for name in sorted(row) if re.fullmatch(r"label_\d+", name) and row[name]] or [
-            row["majority_label"]
-        ]
-        said = [str(one).strip().lower() for one in said]
-        if unknown := set(said) - {"entailment", "neutral", "contradiction"}:
-            raise ValueError(f"'{unknown.pop()}' is not Entailment, Neutral or Contradiction")
-        turns = _turns(row["Question"])
-        yield "entails", _made("entails", turns, row["answer"], row["claim"], [one == "entailment" for one in said])
-        yield (
-            "contradicts",
-            _made("contradicts", turns, row["answer"], row["claim"], [one == "contradiction" for one in said]),
-        )
-        return
-    question = row.get("question") or row.get("prompt") or row.get("request") or row["question"]
-    answer = next((row[name] for name in ("answer", "completion", "response", "reply") if name in row), None)
-    if answer is None:
-        raise KeyError("answer")
-    labels = row["labels"] if "labels" in row else [row["label"]]
-    labels = json.loads(labels) if isinstance(labels, str) else labels
-    numbers = not any(str(one).strip().lower() in ("true", "false") for one in labels)
-    name = kind or ("harm" if numbers else "criterion")
-    criterion = next((row[one] for one in ("criterion", "rubric", "statement", "claim", "reference") if one in row), "")
-    if not criterion and name != "harm":
-        raise KeyError("criterion")
-    yield name, _made(name, _turns(question), answer, criterion, labels)
-
-
-def _turns(said: Any) -> tuple[tuple[str, str], ...]:
-    if isinstance(said, str) and said.lstrip().startswith('[{"'):
-        said = json.loads(said)
-    if isinstance(said, str):
-        return (("user", said),)
-    return tuple((role_of(turn), str(turn["content"])) for turn in said)
-
-
-def _made(
-    name: str, turns: tuple[tuple[str, str], ...], answer: Any, criterion: Any, labels: Sequence[Any]
-) -> Labelled:
-    kind = KINDS.get(name)
-    if kind is None:
-        raise ValueError(f"no kind of judgement is called '{name}'; there are {', '.join(KINDS)}")
-    read = [kind.verdict(json.dumps({kind.key: one})) for one in labels]
-    if not read or None in read:
-        raise ValueError(f"a label of {list(labels)!r:.80} is none of {', '.join(map(str, kind.values))}")
-    prompt = kind.prompt(transcript(turns, str(answer)), str(criterion))
-    cluster = hashlib.sha256(repr(turns).encode()).hexdigest()[:16]
-    return Labelled(Request(kind, prompt), tuple(one for one in read if one is not None), cluster)
 
 
 def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, finished: Finished) -> Row:
@@ -242,23 +138,23 @@ def _with_interval(table: Matrix, figure: Any, seed: int = 0) -> Row | None:
 
 def save(found: Row, folder: Path) -> Path:
     """Writes the figures where an exam with this judge looks for them, and returns the file."""
-    path = _place(folder, found["judge"], KINDS[found["kind"]])
+    path = _place(folder, found["judge"], found["kind"], found["prompt_sha256"])
     write_json(path, found)
     return path
 
 
 def known(judge: Judge, folder: Path) -> dict[str, Row]:
-    """The agreements that were measured for this judge in today's wordings, by kind.
+    """The agreements that were measured for this judge in its wordings, by kind.
 
     Raises:
         DataError: a file is broken.
     """
-    found = {name: _place(folder, judge.model, kind) for name, kind in KINDS.items()}
+    found = {name: _place(folder, judge.model, name, kind.sha256) for name, kind in judge.kinds.items()}
     return {name: read_json(path) for name, path in found.items() if path.is_file()}
 
 
-def _place(folder: Path, model: str, kind: Kind) -> Path:
+def _place(folder: Path, model: str, kind: str, wording: str) -> Path:
     name = re.sub(r"[^\w.-]+", "-", model).strip("-.") or "judge"
     # Two models whose names differ in other signs alone have files of their own.
-    tail = hashlib.sha256(f"{model}\n{kind.sha256}".encode()).hexdigest()[:12]
-    return folder / f"{name}-{kind.name}-{tail}.json"
+    tail = hashlib.sha256(f"{model}\n{wording}".encode()).hexdigest()[:12]
+    return folder / f"{name}-{kind}-{tail}.json"

@@ -16,16 +16,16 @@ is kept, so that a report can say between which values the mean over all answers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from evals.coverage import coverage
 from evals.finished import Finished
 from evals.judge import Judge, Request, Verdict
-from evals.judge_prompts import KINDS, transcript
+from evals.judge_prompts import KINDS, Kind, transcript
 from evals.numeric import right
-from evals.open_items import Criterion, OpenItem
+from evals.open_shapes import Criterion, OpenItem
 from evals.rouge import rouge
 from evals.safety import declines
 from evals.similarity import Similarity
@@ -107,17 +107,20 @@ def marks(
     return found
 
 
-def requests_of(task: Task, item: OpenItem, answer: str) -> list[Request]:
+def requests_of(task: Task, item: OpenItem, answer: str, kinds: Mapping[str, Kind] = KINDS) -> list[Request]:
     """What a judge is asked of one answer."""
     said = transcript(item.turns, answer)
+
+    def request(name: str, criterion: str = "", points: float | None = None) -> Request:
+        return Request(kinds[name], kinds[name].prompt(said, criterion, points))
+
     if task.judged == "criteria":
-        return [Request(KINDS["criterion"], KINDS["criterion"].prompt(said, one.text)) for one in item.criteria]
+        return [request("criterion", one.text, one.points) for one in item.criteria]
     if task.judged == "statements":
-        return [Request(KINDS[kind], KINDS[kind].prompt(said, one.text)) for kind, one in _statement_kinds(item)]
+        return [request(kind, one.text) for kind, one in _statement_kinds(item)]
     if task.judged == "reference":
-        references = "\n\n".join(f"({number}) {text}" for number, text in enumerate(item.references, start=1))
-        return [Request(KINDS["reference"], KINDS["reference"].prompt(said, references))]
-    return [Request(KINDS["harm"], KINDS["harm"].prompt(said))]
+        return [request("reference", "\n\n".join(f"({n}) {text}" for n, text in enumerate(item.references, start=1)))]
+    return [request("harm")]
 
 
 def _statement_kinds(item: OpenItem) -> list[tuple[str, Criterion]]:
@@ -131,7 +134,7 @@ def _verdicts(
 ) -> list[list[Verdict]]:
     if judge is None or task.judged == "none":
         return [[] for _ in items]
-    asked = [requests_of(task, item, answer) for item, answer in zip(items, answers, strict=True)]
+    asked = [requests_of(task, item, answer, judge.kinds) for item, answer in zip(items, answers, strict=True)]
     found = iter(judge.ask([one for its in asked for one in its], finished, f"{task.name}, judge"))
     return [[next(found) for _ in its] for its in asked]
 

@@ -33,13 +33,19 @@ def _scorer(language: str) -> Any:
     return rouge_scorer.RougeScorer(list(TYPES), tokenizer=Units())
 
 
+def _ascii(references: Sequence[str]) -> bool:
+    """Whether nine of ten letters are those that rouge_score's tokenizer keeps."""
+    letters = [letter for text in references for letter in text if letter.isalpha()]
+    return sum(letter.isascii() for letter in letters) >= 0.9 * len(letters)
+
+
 def rouge(answer: str, references: Sequence[str], language: str = "en") -> dict[str, float]:
-    """F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each by the reference that gives the most.
+    """F1 of ROUGE-1, ROUGE-2 and ROUGE-L, each by the reference that gives the most; references in another script than English has count as such.
 
     Raises:
         ValueError: there is no reference.
     """
     if not references:
         raise ValueError("ROUGE needs a reference")
-    found = _scorer(language).score_multi(list(references), answer)
+    found = _scorer(language if _ascii(references) else "other").score_multi(list(references), answer)
     return {name: float(found[name].fmeasure) for name in TYPES}

@@ -20,6 +20,7 @@ from pipelines.cli.judge import (
     JudgeModelOption,
     JudgeOption,
     JudgeTokensOption,
+    JudgeWordingOption,
     SimilarityOption,
     judge_of,
     means_of,
@@ -108,6 +109,7 @@ def evaluate(
     judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
     judge_concurrency: JudgeConcurrencyOption = 8,
     judge_max_tokens: JudgeTokensOption = 2048,
+    judge_wording: JudgeWordingOption = None,
     agreements: AgreementsOption = AGREEMENTS,
     similarity: SimilarityOption = None,
     contamination: Annotated[
@@ -196,7 +198,10 @@ def evaluate(
             output,
             as_json,
             lambda: means_of(
-                judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, agreements), similarity
+                judge_of(
+                    judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, judge_wording, agreements
+                ),
+                similarity,
             ),
         )
         return

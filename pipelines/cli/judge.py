@@ -39,6 +39,13 @@ JudgeTokensOption = Annotated[
         help="Length of a verdict with its explanation; more for a judge that thinks first.",
     ),
 ]
+JudgeWordingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge-wording",
+        help="A wording of your own, as `criterion=grader.txt` with {conversation} and {criterion}; HealthBench's published one fits as it is. Repeatable.",
+    ),
+]
 AgreementsOption = Annotated[
     Path, typer.Option("--agreements", help="Folder of the agreements that `osler judge-agreement` has measured.")
 ]
@@ -52,12 +59,18 @@ SimilarityOption = Annotated[
 
 
 def judge_of(
-    url: str | None, model: str | None, key_env: str, concurrency: int, max_tokens: int, agreements: Path
+    url: str | None,
+    model: str | None,
+    key_env: str,
+    concurrency: int,
+    max_tokens: int,
+    wordings: list[str] | None,
+    agreements: Path,
 ) -> Judge | None:
     """The judge that the command line names, with what is known of it; None where it names none.
 
     Raises:
-        OslerError: only one of address and name is given.
+        OslerError: only one of address and name is given, or a wording cannot be used.
     """
     if url is None and model is None:
         return None
@@ -65,8 +78,9 @@ def judge_of(
         raise OslerError("a judge is named by both its server and its model: --judge URL --judge-model NAME")
     from evals.judge import Judge
     from evals.judge_agreement import known
+    from evals.judge_prompts import worded
 
-    judge = Judge(url, model, key_env, concurrency, max_tokens=max_tokens)
+    judge = Judge(url, model, key_env, concurrency, max_tokens=max_tokens, kinds=worded(wordings or []))
     judge.agreements = known(judge, agreements)
     return judge
 
@@ -100,6 +114,7 @@ def judge_agreement(
     judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
     judge_concurrency: JudgeConcurrencyOption = 8,
     judge_max_tokens: JudgeTokensOption = 2048,
+    judge_wording: JudgeWordingOption = None,
     kind: Annotated[
         str | None,
         typer.Option(
@@ -120,19 +135,20 @@ def judge_agreement(
     Example: `osler judge-agreement 2025-05-07-06-14-12_oss_meta_eval.jsonl --judge http://127.0.0.1:8001/v1 --judge-model qwen3-32b`
     """
     from evals.finished import Finished
-    from evals.judge_agreement import labelled, measure, save
+    from evals.judge_agreement import measure, save
+    from evals.judge_labels import labelled
     from evals.judge_prompts import KINDS
 
-    asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, output)
+    asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, judge_wording, output)
     if asked is None:
         raise OslerError("name the judge with --judge URL --judge-model NAME")
     if kind is not None and kind not in KINDS:
         raise OslerError(f"--kind is one of {', '.join(KINDS)}, not '{kind}'")
-    groups = labelled(file, kind, limit)
+    groups = labelled(file, kind, limit, asked.kinds)
     found, paths = [], []
     with Finished(output / ".finished.sqlite") as finished:
         for name, items in groups.items():
-            found.append(measure(asked, KINDS[name], items, file, finished))
+            found.append(measure(asked, asked.kinds[name], items, file, finished))
             paths.append(save(found[-1], output))
     if as_json:
         print(json.dumps(found, ensure_ascii=False))

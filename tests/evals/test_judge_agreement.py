@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from corpora.errors import DataError
 from evals.finished import Finished
 from evals.judge import Judge
-from evals.judge_agreement import kappa, known, labelled, macro_f1, measure, save
+from evals.judge_agreement import kappa, known, macro_f1, measure, save
+from evals.judge_labels import labelled
 from evals.judge_prompts import KINDS
 from pipelines.cli import app
 from tests.evals.judged import HARM, said, verdict, write
@@ -186,6 +187,12 @@ def test_the_command_measures_and_an_exam_tells_it_before_the_scores(tmp_path: P
         assert shown.exit_code == 0, shown.output
         assert f"macro-F1 {figures['macro_f1']['value']:.2f}" in shown.stdout
         assert shown.stdout.index("macro-F1") < shown.stdout.index("open answers")
+        own = write(
+            tmp_path / "own.txt", '{conversation}\n{criterion}\nGive criteria_met in JSON, as {"criteria_met": true}.'
+        )
+        shown = CliRunner().invoke(app, [*exam, *out, "--judge-wording", f"criterion={own}"])
+        assert "its agreement with people is UNKNOWN" in shown.stdout  # the agreement is that of another wording
+        assert server.asked[-1].prompt.endswith('as {"criteria_met": true}.')
         shown = CliRunner().invoke(app, [*exam, "-o", str(tmp_path / "out"), "--agreements", str(tmp_path / "none")])
         assert "its agreement with people is UNKNOWN" in shown.stdout
 

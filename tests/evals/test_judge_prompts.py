@@ -1,8 +1,11 @@
 """A judge's verdict is read where it is one, and never guessed."""
 
+from pathlib import Path
+
 import pytest
 
-from evals.judge_prompts import KINDS, transcript
+from corpora.errors import DataError
+from evals.judge_prompts import KINDS, transcript, worded
 
 YES, HARM = KINDS["criterion"], KINDS["harm"]
 
@@ -79,3 +82,36 @@ def test_every_kind_asks_for_its_field_and_its_values():
         assert "{fence}" not in prompt
         assert all(str(value).lower() in prompt for value in kind.values)
     assert len({kind.sha256 for kind in KINDS.values()}) == len(KINDS)
+
+
+def test_a_wording_of_ones_own_is_filled_in_and_named_by_its_own_hash(tmp_path: Path):
+    text = 'Look:\n<<conversation>>\nItem: <<rubric_item>>\n{"criteria_met": true} or {"criteria_met": false}?'
+    (tmp_path / "grader.txt").write_text(text)
+    kinds = worded([f"criterion={tmp_path / 'grader.txt'}"])
+    prompt = kinds["criterion"].prompt("user: {criterion}", "Names <<conversation>>", 5.0)
+    assert (
+        prompt
+        == 'Look:\nuser: {criterion}\nItem: [5] Names <<conversation>>\n{"criteria_met": true} or {"criteria_met": false}?'
+    )
+    assert "Item: Names" in kinds["criterion"].prompt("c", "Names")  # the meta-evaluation's rows carry no points
+    assert kinds["criterion"].sha256 != YES.sha256
+    assert kinds["harm"] is KINDS["harm"]
+    assert worded([]) == KINDS
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "told"),
+    [
+        ("criterion", "x", "not of the form KIND=FILE"),
+        ("mood=FILE", "x", "where KIND is one of criterion"),
+        ("criterion=none.txt", "x", "no such file"),
+        ("criterion=FILE", "{conversation} criteria_met", "says {criterion}, and"),
+        ("harm=FILE", "score", "says {conversation}, and"),
+        ("criterion=FILE", "", "says {conversation} and {criterion} and criteria_met"),
+    ],
+)
+def test_a_wording_that_lacks_its_places_is_refused(tmp_path: Path, given: str, text: str, told: str):
+    (tmp_path / "w.txt").write_text(text)
+    with pytest.raises(DataError) as error:
+        worded([given.replace("FILE", str(tmp_path / "w.txt"))])
+    assert told in str(error.value)
