@@ -21,6 +21,7 @@ from evals.tokens import tokenized
 
 LEAST_SHARED = 32  # tokens that prompts begin with alike, from which on keeping their keys and values pays
 MOST_LENGTHS = 8  # different lengths in a batch: at the end of each the output head is computed for every row
+AT_ONCE = 4  # batches at once on a processor
 KEPT = 8  # times the tokens of a batch: as many keys and values are held at most
 
 
@@ -119,7 +120,7 @@ def _batches(rows: list[_Row], shared: int, most: int) -> Iterator[list[_Row]]:
 def _computed(
     model: Any, batches: Iterator[list[_Row]], start: list[int], past: Any
 ) -> Iterator[tuple[list[_Row], list[list[float]]]]:
-    """Each batch with its scores: on a processor a batch a core, since the steps of a batch are too small to be shared out."""
+    """Each batch with its scores: on a processor some batches at once, since the steps of one are too small to be shared by all cores."""
 
     def compute(batch: list[_Row]) -> tuple[list[_Row], list[list[float]]]:
         return batch, _tail_log_probs(model, batch, start, past)
@@ -129,8 +130,9 @@ def _computed(
     if device.type != "cpu" or cores == 1:
         yield from map(compute, batches)
         return
+    workers = min(cores, AT_ONCE)
     try:
-        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(cores // workers,)) as pool:
             yield from pool.map(compute, batches)
     finally:
         torch.set_num_threads(cores)
@@ -140,8 +142,7 @@ def _computed(
 def _past(model: Any, start: list[int]) -> Any:
     """Keys and values of the tokens that prompts begin with; None where the model keeps something else."""
     device = next(model.parameters()).device
-    with _precision(device):
-        past = model(input_ids=torch.tensor([start], device=device), use_cache=True, logits_to_keep=1).past_key_values
+    past = model(input_ids=torch.tensor([start], device=device), use_cache=True, logits_to_keep=1).past_key_values
     return past if _is_plain(past) else None
 
 
@@ -150,10 +151,6 @@ def _is_plain(cache: Any) -> bool:
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     return isinstance(cache, DynamicCache) and all(type(layer) is DynamicLayer for layer in cache.layers)
-
-
-def _precision(device: torch.device) -> Any:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 
 @torch.inference_mode()
@@ -175,27 +172,26 @@ def _tail_log_probs(model: Any, rows: Sequence[_Row], start: list[int], past: An
     if past is not None:
         cache = copy.deepcopy(past)
         cache.batch_repeat_interleave(len(rows))
-    with _precision(device):
-        output = model(
-            input_ids=heads.to(device),
-            past_key_values=cache,
-            use_cache=cache is not None or len(longer) > 0,
-            logits_to_keep=ends,
-        )
-        last = output.logits[torch.arange(len(rows), device=device), at]
-        first = torch.log_softmax(last.float(), dim=-1)  # [rows, vocabulary]
-        scores = first[owners, torch.tensor([tail[0] for tail in tails], device=device)]
-        if len(longer):
-            more = [tail for tail in tails if len(tail) > 1]
-            if _is_plain(output.past_key_values):
-                seen = torch.arange(width, device=device) < lengths[:, None]
-                mask = torch.cat([seen.new_ones(len(rows), len(start)), seen], dim=1).long()
-                scores[longer] += _rest_log_probs(model, output.past_key_values, mask, owners[longer], more)
-            else:
-                its_heads = [rows[int(owner)].head for owner in owners[longer]]
-                scores[longer] += torch.tensor(
-                    [_whole(model, head, tail) for head, tail in zip(its_heads, more, strict=True)], device=device
-                )
+    output = model(
+        input_ids=heads.to(device),
+        past_key_values=cache,
+        use_cache=cache is not None or len(longer) > 0,
+        logits_to_keep=ends,
+    )
+    last = output.logits[torch.arange(len(rows), device=device), at]
+    first = torch.log_softmax(last.float(), dim=-1)  # [rows, vocabulary]
+    scores = first[owners, torch.tensor([tail[0] for tail in tails], device=device)]
+    if len(longer):
+        more = [tail for tail in tails if len(tail) > 1]
+        if _is_plain(output.past_key_values):
+            seen = torch.arange(width, device=device) < lengths[:, None]
+            mask = torch.cat([seen.new_ones(len(rows), len(start)), seen], dim=1).long()
+            scores[longer] += _rest_log_probs(model, output.past_key_values, mask, owners[longer], more)
+        else:
+            its_heads = [rows[int(owner)].head for owner in owners[longer]]
+            scores[longer] += torch.tensor(
+                [_whole(model, head, tail) for head, tail in zip(its_heads, more, strict=True)], device=device
+            )
     values = iter(scores.cpu().tolist())
     return [[next(values) for _ in row.tails] for row in rows]
 

@@ -78,6 +78,6 @@ def beside_base(found: dict[str, Any]) -> list[str]:
     lines += ["### What was forgotten", ""]
     told = forgetting(found)
     lines += [f"- {line}." for line in told] or [
-        "No general set was sat by both: ask `--task mmlu-general --task cmmlu-general` of both models."
+        "No general set was sat by both: ask `--suite general` of both models."
     ]
     return [*lines, ""]
