@@ -117,7 +117,6 @@ WORDS: Table = {
     ),
     "passages": ("Passages that the answer cites", "回答所引用的资料"),
     "passages_found": ("Passages found (the answer cites none of them)", "找到的资料（回答未引用）"),
-    "passage": ("Passage {number}", "资料 {number}"),
     "cite": ("Open passage {number}", "打开资料 {number}"),
     "page": ("page {number}", "第 {number} 页"),
     "line": ("line {number}", "第 {number} 行"),
