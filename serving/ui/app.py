@@ -16,8 +16,9 @@ from fastapi import FastAPI, Request
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 
+from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
-from serving.assistant import DoctorAssistant, chat_model
+from serving.assistant import ROLE, DoctorAssistant, chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
 from serving.server import MODEL_NAME, port_in_use
@@ -90,7 +91,11 @@ SMALL_CONTEXT, TOOLS_CONTEXT = 4096, 16_384
 
 
 def doctor(
-    url: str, model: Served | None = None, documents: Sequence[str | Path] = (), key: str | None = None
+    url: str,
+    model: Served | None = None,
+    documents: Sequence[str | Path] = (),
+    key: str | None = None,
+    plain: bool = False,
 ) -> DoctorAssistant:
     """The assistant behind the page, which makes the red-flag check itself, before it asks.
 
@@ -99,6 +104,8 @@ def doctor(
         model: What the server says of its model, by which passages and answers are measured out; None takes the usual ones.
         documents: Folders to cite beside the bundled facts.
         key: The server's API key.
+        plain: The model reads the question alone, under the short system message that the recipes train with: for one that never
+            learnt to read passages or longer rules. Calculators are chosen by rules.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -109,8 +116,9 @@ def doctor(
     settings = {"max_tokens": context // 8 if small else min(1024, context // 4), "timeout": 60, "max_retries": 1}
     return DoctorAssistant(
         chat_model(url, name, key or "unused", **settings),
-        retriever=passage_index(documents, k=2 if small else PASSAGES),
-        tool_calls="auto" if context >= TOOLS_CONTEXT else "router",
+        retriever=False if plain else passage_index(documents, k=2 if small else PASSAGES),
+        tool_calls="auto" if context >= TOOLS_CONTEXT and not plain else "router",
+        system=SYSTEM_PROMPT if plain else ROLE,
         triage=lambda text: None,
         exchanges=1 if small else 6,
     )
