@@ -88,6 +88,7 @@ def check_before_start(host: str, port: int, keys: Path | None) -> None:
 
 # Tokens. Below the first, fewer passages and exchanges are read; below the second, the descriptions of the tools do not fit and rules choose them.
 SMALL_CONTEXT, TOOLS_CONTEXT = 4096, 16_384
+PLAIN_TOKENS = 128  # of an answer; `osler ask` gives as many
 
 
 def doctor(
@@ -105,7 +106,7 @@ def doctor(
         documents: Folders to cite beside the bundled facts.
         key: The server's API key.
         plain: The model reads the question alone, under the short system message that the recipes train with: for one that never
-            learnt to read passages or longer rules. Calculators are chosen by rules.
+            learnt to read passages, longer rules or earlier exchanges. Calculators are chosen by rules.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -113,14 +114,15 @@ def doctor(
     context = model.context if model is not None and model.context else 32_768
     name = model.name if model is not None else MODEL_NAME
     small = context < SMALL_CONTEXT
-    settings = {"max_tokens": context // 8 if small else min(1024, context // 4), "timeout": 60, "max_retries": 1}
+    longest = PLAIN_TOKENS if plain else context // 8 if small else min(1024, context // 4)
+    settings = {"max_tokens": longest, "timeout": 60, "max_retries": 1}
     return DoctorAssistant(
         chat_model(url, name, key or "unused", **settings),
         retriever=False if plain else passage_index(documents, k=2 if small else PASSAGES),
         tool_calls="auto" if context >= TOOLS_CONTEXT and not plain else "router",
         system=SYSTEM_PROMPT if plain else ROLE,
         triage=lambda text: None,
-        exchanges=1 if small else 6,
+        exchanges=0 if plain else 1 if small else 6,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
 from typer.testing import CliRunner
 
 from corpora.bundled.render import SYSTEM_PROMPT
@@ -272,8 +273,12 @@ def test_what_the_page_says_of_a_model_is_read_from_its_folder(base_model: Path,
 
 
 def test_a_plain_model_reads_the_question_alone() -> None:
+    earlier = [HumanMessage("What is gout?"), AIMessage("A joint disease.")]
     with stand_in(Reply(("A lung disease.",))) as server:
-        assert doctor(server.url, plain=True).invoke(f"What is asthma? {CHEST}").text == "A lung disease."
+        assert (
+            doctor(server.url, plain=True).invoke([*earlier, HumanMessage(f"What is asthma? {CHEST}")]).text
+            == "A lung disease."
+        )
         computed = doctor(server.url, plain=True).invoke("MAP for BP 120/80").text
     (request,) = server.requests
     assert [turn["content"] for turn in request["messages"]] == [SYSTEM_PROMPT, f"What is asthma? {CHEST}"]
