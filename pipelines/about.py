@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from serving.ui.about import About
+from serving.ui.about import SMALL, About
+
+TEACHES_PASSAGES = "bundled-tool-dialogues"  # the corpus whose answers cite passages
 
 
 def model_of_run(name: str | None) -> str | None:
@@ -27,8 +29,8 @@ def about_folder(folder: str) -> About:
     return About(name, _trained_on(recipe), parameters(path))
 
 
-def _trained_on(recipe: dict[str, Any]) -> str:
-    """The corpora of the recipe's training stages, each once, and the base model."""
+def _corpora(recipe: dict[str, Any]) -> list[str]:
+    """The corpora of the recipe's training stages, each once."""
     stages = (recipe.get("stages") or {}).values()
     names = [
         corpus["name"]
@@ -37,9 +39,19 @@ def _trained_on(recipe: dict[str, Any]) -> str:
         for corpus in [*(stage.get("corpora") or ()), *filter(None, [stage.get("preferences")])]
         if isinstance(corpus, dict) and "name" in corpus
     ]
-    if not names:
-        return ""
-    return f"{', '.join(dict.fromkeys(names))}; base model {recipe.get('base_model', 'unknown')}."
+    return list(dict.fromkeys(names))
+
+
+def _trained_on(recipe: dict[str, Any]) -> str:
+    names = _corpora(recipe)
+    return f"{', '.join(names)}; base model {recipe.get('base_model', 'unknown')}." if names else ""
+
+
+def reads_passages(folder: str) -> bool:
+    """Whether the model can be expected to answer from passages: it is large, or its run taught it to."""
+    path = Path(folder)
+    recipe: dict[str, Any] = _json(path.parent.parent / "report.json").get("recipe") or {}
+    return TEACHES_PASSAGES in _corpora(recipe) or not 0 < parameters(path) < SMALL
 
 
 def parameters(folder: Path) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from corpora.errors import OslerError
 from pipelines.cli.options import UrlOption, app, err, out
 from pipelines.cli.serve import served_model
 from pipelines.cli.talk import ModelOption
@@ -34,6 +35,14 @@ def ui(
     api_key: Annotated[
         str | None, typer.Option(help="Key of the server at --url, if it wants one.", envvar="OSLER_API_KEY")
     ] = None,
+    plain: Annotated[
+        bool | None,
+        typer.Option(
+            "--plain/--assistant",
+            help="Let the model read the question alone, or with the assistant's rules and passages. Default: plain for a model below 300 "
+            "million parameters whose run did not teach it to read passages.",
+        ),
+    ] = None,
     trained_on: Annotated[
         str | None,
         typer.Option(help="What the model was trained on, for the page to say; for --url, which cannot know."),
@@ -48,11 +57,13 @@ def ui(
     from contextlib import nullcontext
     from dataclasses import replace
 
-    from pipelines.about import about_folder, model_of_run
+    from pipelines.about import about_folder, model_of_run, reads_passages
     from serving.server import serving
     from serving.ui.about import About, served
     from serving.ui.app import check_before_start, doctor, run, web
 
+    if documents and plain:
+        raise OslerError("--documents are read with --assistant; leave --plain out")
     check_before_start(host, port, keys)
     # A plain `kill` stops vLLM as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -69,7 +80,9 @@ def ui(
             )
         about = about_folder(folder) if folder is not None else About(found.name if found else address)
         about = replace(about, trained_on=trained_on) if trained_on else about
-        assistant = doctor(address, found, documents or (), api_key)
+        if plain is None:
+            plain = folder is not None and not documents and not reads_passages(folder)
+        assistant = doctor(address, found, documents or (), api_key, plain)
         application = web(assistant, about, host, keys)
         out.print(f"the page is at http://{host}:{port} · Ctrl-C closes it", markup=False, soft_wrap=True)
         run(application, host, port)

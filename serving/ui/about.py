@@ -28,8 +28,8 @@ class About:
 
     def line(self, language: Language) -> str:
         """The standing line, as HTML."""
-        count = {"millions": f"{self.parameters / 1e6:,.1f}", "tens_of_thousands": f"{self.parameters / 1e4:,.0f}"}
-        size = words("size", language, **count) if self.parameters else ""
+        count = f"{self.parameters / 1e6:,.1f}" if language == "en" else f"{self.parameters / 1e4:,.0f}"
+        size = words("size", language, count=count) if self.parameters else ""
         said = [escape(words("model", language, name=self.name + size))]
         if 0 < self.parameters < SMALL:
             said.append(f"<strong>{words('small', language)}</strong>")

@@ -16,8 +16,9 @@ from fastapi import FastAPI, Request
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, Response
 
+from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
-from serving.assistant import DoctorAssistant, chat_model
+from serving.assistant import ROLE, DoctorAssistant, chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
 from serving.server import port_in_use
@@ -88,10 +89,15 @@ def check_before_start(host: str, port: int, keys: Path | None) -> None:
 
 # Tokens. Below the first, fewer passages and exchanges are read; below the second, the descriptions of the tools do not fit and rules choose them.
 SMALL_CONTEXT, TOOLS_CONTEXT = 4096, 16_384
+PLAIN_TOKENS = 128  # of an answer; `osler ask` gives as many
 
 
 def doctor(
-    url: str, model: Served | None = None, documents: Sequence[str | Path] = (), key: str | None = None
+    url: str,
+    model: Served | None = None,
+    documents: Sequence[str | Path] = (),
+    key: str | None = None,
+    plain: bool = False,
 ) -> DoctorAssistant:
     """The assistant behind the page, which makes the red-flag check itself, before it asks.
 
@@ -100,6 +106,8 @@ def doctor(
         model: What the server says of its model, by which passages and answers are measured out; None takes the usual ones.
         documents: Folders to cite beside the bundled facts.
         key: The server's API key.
+        plain: The model reads the question alone, under the short system message that the recipes train with: for one that never
+            learnt to read passages, longer rules or earlier exchanges. Calculators are chosen by rules.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -107,13 +115,15 @@ def doctor(
     context = model.context if model is not None and model.context else 32_768
     name = model.name if model is not None else MODEL_NAME
     small = context < SMALL_CONTEXT
-    settings = {"max_tokens": context // 8 if small else min(1024, context // 4), "timeout": 60, "max_retries": 1}
+    longest = PLAIN_TOKENS if plain else context // 8 if small else min(1024, context // 4)
+    settings = {"max_tokens": longest, "timeout": 60, "max_retries": 1}
     return DoctorAssistant(
         chat_model(url, name, key or "unused", **settings),
-        retriever=passage_index(documents, k=2 if small else PASSAGES),
-        tool_calls="auto" if context >= TOOLS_CONTEXT else "router",
+        retriever=False if plain else passage_index(documents, k=2 if small else PASSAGES),
+        tool_calls="auto" if context >= TOOLS_CONTEXT and not plain else "router",
+        system=SYSTEM_PROMPT if plain else ROLE,
         triage=lambda text: None,
-        exchanges=1 if small else 6,
+        exchanges=0 if plain else 1 if small else 6,
     )
 
 

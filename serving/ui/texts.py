@@ -42,7 +42,7 @@ WORDS: Table = {
         "这是计算机程序，不是医生。它会出错：请向医生或药师核实。遇到紧急情况，请立即拨打急救电话（中国大陆 120）。",
     ),
     "model": ("Model: {name}.", "模型：{name}。"),
-    "size": (", {millions} million parameters", "，{tens_of_thousands} 万个参数"),
+    "size": (", {count} million parameters", "，{count} 万个参数"),
     "trained_on": ("Trained on: {what}", "训练数据：{what}"),
     "unknown_training": (
         "This page does not know what the model was trained on.",
@@ -117,7 +117,6 @@ WORDS: Table = {
     ),
     "passages": ("Passages that the answer cites", "回答所引用的资料"),
     "passages_found": ("Passages found (the answer cites none of them)", "找到的资料（回答未引用）"),
-    "passage": ("Passage {number}", "资料 {number}"),
     "cite": ("Open passage {number}", "打开资料 {number}"),
     "page": ("page {number}", "第 {number} 页"),
     "line": ("line {number}", "第 {number} 行"),

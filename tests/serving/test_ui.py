@@ -10,10 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
 from typer.testing import CliRunner
 
+from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
-from pipelines.about import about_folder, model_of_run
+from pipelines.about import about_folder, model_of_run, reads_passages
 from pipelines.cli.options import app
 from serving.assistant import chat_model
 from serving.gateway.keys import KeyFile
@@ -259,10 +261,29 @@ def test_what_the_page_says_of_a_model_is_read_from_its_folder(base_model: Path,
     assert model_of_run("hub/name") == "hub/name"
     found = about_folder(str(run / "final" / "model"))
     assert found == About("mine/final", "bundled-documents; base model bundled:x.", 8_974_400)
+    assert not reads_passages(str(run / "final" / "model"))
+    stages["tools"] = {"kind": "sft", "corpora": [{"name": "bundled-tool-dialogues"}]}
+    (run / "report.json").write_text(json.dumps({"recipe": recipe}))
+    assert reads_passages(str(run / "final" / "model"))
+    assert reads_passages(str(tmp_path))  # no weights to count: a hub's model, say
     assert "897 万个参数" in found.line("zh")
     assert "demonstration" in found.line("en")
     assert "demonstration" not in About("large", "", 7_000_000_000).line("en")
     assert "<b>" not in About("<b>", "<b>").line("zh")
+
+
+def test_a_plain_model_reads_the_question_alone() -> None:
+    earlier = [HumanMessage("What is gout?"), AIMessage("A joint disease.")]
+    with stand_in(Reply(("A lung disease.",))) as server:
+        assert (
+            doctor(server.url, plain=True).invoke([*earlier, HumanMessage(f"What is asthma? {CHEST}")]).text
+            == "A lung disease."
+        )
+        computed = doctor(server.url, plain=True).invoke("MAP for BP 120/80").text
+    (request,) = server.requests
+    assert [turn["content"] for turn in request["messages"]] == [SYSTEM_PROMPT, f"What is asthma? {CHEST}"]
+    assert "tools" not in request
+    assert "93.3 mmHg" in computed
 
 
 def test_a_server_that_lists_no_model_is_no_server() -> None:

@@ -46,7 +46,7 @@ def test_an_answer_streams_through_the_gateway_and_says_what_the_page_is(world: 
 
 
 def test_stop_and_a_closed_tab_end_the_answer_at_the_model(world: Pages) -> None:
-    world.model.pause = 0.6
+    world.model.pause = 0.4
     for way in ("button", "Escape", "close"):
         world.model.left_at = None
         with world.tab(world.gateway) as page:
@@ -100,7 +100,7 @@ def test_a_model_that_is_down_is_told_with_the_remedy_and_the_emergency_is_answe
         page.wait_for_selector("#emergency [role=alert]")
         answered(page)
         said = page.inner_text("#thread .o-fault")
-        assert "The model cannot be reached. Start it with `osler serve`" in said
+        assert "The model cannot be reached. Start it with osler serve" in said
         assert "Call your local emergency number now" in page.inner_text("#emergency")
         page.click("#retry")
         page.wait_for_selector("#live .o-turn")
