@@ -58,7 +58,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
             return [
                 gr.update(choices=run_tab.names(places), value=name),
                 gr.Tabs(selected="run"),
-                gr.Timer(active=True),
+                gr.update(active=True),
             ]
 
         def found_again() -> list[Any]:
@@ -81,7 +81,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
             export_place: export_timer,
         }
         for place in (data_place, recipe_place, *timers):
-            active = [gr.Timer(active=one is place) for one in timers]
+            active = [gr.update(active=one is place) for one in timers]
             place.select(lambda active=active: active, None, list(timers.values()), **QUIET)
         data.use.click(to_recipe, data.corpus, [recipe.new.corpus, recipe.new.fold, tabs], **QUIET)
         recipe.start_button.click(start, [recipe.text, recipe.until], [run.run, tabs, run.timer], **OWN)

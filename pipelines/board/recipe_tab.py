@@ -79,9 +79,8 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
         kinds = dict.fromkeys(one.kind for one in recipe.stages.values() if one.kind in starting.COMMANDS)
         until = [(say("until_all"), ""), *((say("until_kind", kind=kind), kind) for kind in kinds)]
         good = say("recipe_good", stages=", ".join(f"{name} ({one.kind})" for name, one in recipe.stages.items()))
-        file = (
-            Path(downloads.name) / fingerprint(text)[:16] / f"{recipe.name}.yaml"
-        )  # two readers may each have a recipe of this name
+        # Two readers may each have a recipe of this name.
+        file = Path(downloads.name) / fingerprint(text)[:16] / f"{recipe.name}.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(text.encode("utf-8"))
         return [
