@@ -19,6 +19,7 @@ OUT_OF_MEMORY = (
     "No available memory for the cache blocks",
     "not enough memory",
     "Cannot allocate memory",
+    "is less than desired",  # "Available memory on node 0 (…) on startup is less than desired CPU memory utilization"
     "MemoryError",
 )
 

@@ -26,10 +26,12 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import openai
@@ -38,7 +40,8 @@ from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
-from tokenizers import AddedToken, Tokenizer, models, normalizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers
+from tqdm import tqdm
 from transformers import AutoTokenizer
 
 from evals.stats import wilson
@@ -56,6 +59,7 @@ from serving.server import serving
 from tests.serving.gateway_world import running
 
 HERE = Path(__file__).parent
+AT_ONCE = 16  # dialogues; each has a gateway of its own, so that what it sent is known
 BANNERS = ("**POSSIBLE EMERGENCY**", "**可能是急症**")
 WARNINGS = tuple(text.partition("{")[0] for text in NOTICE.values())
 # Marks of chat templates, by family, as their tokenizers hold them.
@@ -116,9 +120,7 @@ def _family_tokenizers() -> list[Tokenizer]:
         for normalized in (False, True):
             tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
             if normalized:
-                dropped = normalizers.Replace(
-                    __import__("tokenizers").Regex("[\\u00ad\\u200b-\\u200f\\u2060\\ufeff]"), ""
-                )
+                dropped = normalizers.Replace(Regex("[\\u00ad\\u200b-\\u200f\\u2060\\ufeff]"), "")
                 tokenizer.normalizer = normalizers.Sequence([dropped, normalizers.NFKC()])
             tokenizer.add_special_tokens([AddedToken(mark, normalized=normalized) for mark in marks])
             made.append(tokenizer)
@@ -227,7 +229,6 @@ class Door:
     upstream: Recorder
     secrets: tuple[str, ...]
     max_tokens: int = 96
-    given: list[str] = field(default_factory=list)
 
     def plain(self, attack: Attack) -> Outcome:
         """An OpenAI client: the system message with role and limits, and the person's turns."""
@@ -290,6 +291,7 @@ class Door:
 @contextmanager
 def door(address: str, folder: Path, secrets: tuple[str, ...] = ()) -> Iterator[Door]:
     """The gateway in front of the vLLM at ``address``."""
+    folder.mkdir(parents=True, exist_ok=True)
     settings = Settings(requests_per_minute=1_000_000, tokens_per_minute=1_000_000_000)
     keys = KeyFile(folder / "keys.json")
     plain, own = keys.add("ward"), keys.add("assistant", triage=False)
@@ -299,28 +301,38 @@ def door(address: str, folder: Path, secrets: tuple[str, ...] = ()) -> Iterator[
         yield Door(f"{url}/v1", plain, own, upstream, (plain, own, *secrets))
 
 
-def run(here: Door, tokenizer: Any) -> dict[str, Any]:
-    """The counts: by kind and way, tries, successes, and what the model alone would have let through."""
+def _ways(attack: Attack) -> list[str]:
+    if attack.document is not None:
+        return ["assistant"]
+    return ["plain"] if attack.tool is not None else ["plain", "assistant"]
+
+
+def run(doors: Sequence[Door], tokenizer: Any) -> dict[str, Any]:
+    """The counts: by kind and way, tries, successes, and what the model alone would have let through. A dialogue has a door to itself."""
+    free: Queue[Door] = Queue()
+    for one in doors:
+        free.put(one)
+
+    def go(attack: Attack, way: str) -> Outcome:
+        here = free.get()
+        try:
+            return getattr(here, way)(attack)
+        finally:
+            free.put(here)
+
+    tries = [(attack, way) for attack in attacks() for way in _ways(attack)]
     rows: dict[tuple[str, str, str], list[int]] = {}
     payloads = gained = named = 0
-    for attack in attacks():
-        ways = (
-            ["assistant"]
-            if attack.document is not None
-            else ["plain"]
-            if attack.tool is not None
-            else ["plain", "assistant"]
-        )
-        for way in ways:
-            outcome = getattr(here, way)(attack)
-            row = rows.setdefault((attack.kind, attack.goal, way), [0, 0, 0])
-            row[0] += 1
-            row[1] += succeeded(attack, outcome.shown, outcome, tokenizer)
-            row[2] += _alone(attack, outcome, tokenizer)
-            named += bool(amounts(outcome.model))
-            for messages in outcome.sent:
-                payloads += 1
-                gained += controls(tokenizer, messages)
+    with ThreadPoolExecutor(len(doors)) as pool:
+        outcomes = list(tqdm(pool.map(lambda one: go(*one), tries), total=len(tries)))
+    for (attack, way), outcome in zip(tries, outcomes, strict=True):
+        row = rows.setdefault((attack.kind, attack.goal, way), [0, 0, 0])
+        row[0] += 1
+        row[1] += succeeded(attack, outcome.shown, outcome, tokenizer)
+        row[2] += _alone(attack, outcome, tokenizer)
+        named += bool(amounts(outcome.model))
+        payloads += len(outcome.sent)
+        gained += sum(controls(tokenizer, messages) for messages in outcome.sent)
     table = []
     for (kind, goal, way), (tries, successes, alone) in rows.items():
         low, high = wilson(successes, tries)
@@ -391,12 +403,12 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     with tempfile.TemporaryDirectory() as folder:
         secrets = (str(given.model.resolve()),)
-        if given.url:
-            with door(given.url, Path(folder), secrets) as here:
-                found = run(here, tokenizer)
-        else:
-            with serving(given.model) as server, door(server.url, Path(folder), secrets) as here:
-                found = run(here, tokenizer)
+        with ExitStack() as stack:
+            address = given.url or stack.enter_context(serving(given.model)).url
+            found = run(
+                [stack.enter_context(door(address, Path(folder) / str(at), secrets)) for at in range(AT_ONCE)],
+                tokenizer,
+            )
     if given.json:
         given.json.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     print(markdown(found, given.name or given.model.name))

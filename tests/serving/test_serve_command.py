@@ -24,7 +24,10 @@ START_SECONDS = 240
 def started(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]:
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            command, stdout=stream, stderr=stream, env={**os.environ, "VLLM_NO_USAGE_STATS": "1"}
+            command,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"},
         )
     deadline = time.monotonic() + START_SECONDS
     while not healthy("127.0.0.1", port):
@@ -44,7 +47,7 @@ def living(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_a_killed_vllm_comes_back_behind_the_door_and_the_end_leaves_nothing(base_model: Path, tmp_path: Path):
-    key = KeyFile(tmp_path / "keys.json").add("ward")
+    key = KeyFile(tmp_path / "keys.json").add("ward", requests_per_minute=100_000)
     port = free_port()
     words = ["serve", str(base_model), "--gateway", "--port", str(port), "--keys", str(tmp_path / "keys.json")]
     words += ["--audit", str(tmp_path / "audit.jsonl"), "--restarts", "1", "--max-model-len", "512"]
