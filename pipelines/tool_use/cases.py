@@ -1,6 +1,6 @@
 """The cases: prompts with what a right answer does, drawn by seed, in training and held-out wordings.
 
-Held out are the wordings, the numbers (triples of an anion gap), the pairs of medicines, and the places of the notices; of the facts those
+Held out are the wordings, the triples of numbers, the pairs of medicines, and the places of the notices; of the facts those
 that no dialogue asks for (``documents_only``). A hash puts each on one side, so that no seed mixes them.
 """
 
@@ -31,25 +31,23 @@ from pipelines.tool_use.knowledge import (
 )
 from serving.passages import Passage
 
-Kind = Literal["anion_gap", "gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
-TOOL_NAMES = ("anion_gap", "gcs", "check_interactions")
+Kind = Literal["gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
+TOOL_NAMES = ("gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
-        "gcs": 220,
-        "anion_gap": 200,
-        "interactions": 380,
+        "gcs": 300,
+        "interactions": 600,
         "missing": 40,
-        "plain": 40,
-        "fact": 100,
-        "notice": 120,
+        "plain": 60,
+        "fact": 120,
+        "notice": 140,
         "nothing": 60,
-        "echo": 450,
+        "echo": 350,
     },
     "held_out": {
-        "gcs": 50,
-        "anion_gap": 50,
-        "interactions": 60,
+        "gcs": 70,
+        "interactions": 90,
         "missing": 20,
         "plain": 20,
         "fact": 35,
@@ -132,29 +130,20 @@ class _Draw:
             if side(f"{tool} {sorted(found.items())}") == self.split:
                 return found
 
-    def calculation(self, tool: str) -> Case:
-        """Something to work out."""
-        values = self.values(tool)
-        question = self.wording("calculations", tool).format(**values, age=self.age())
-        call = ToolCall(name=tool, arguments=values)
-        return Case(id="", kind=tool, call=call, ends_with_call=self.ends(), **self.offered(question))  # type: ignore[arg-type]
-
-    def anion_gap(self) -> Case:
-        """Three values of up to three digits."""
-        return self.calculation("anion_gap")
-
     def gcs(self) -> Case:
-        """Three values of a digit."""
-        return self.calculation("gcs")
+        """A score of three values of a digit each."""
+        values = self.values("gcs")
+        question = self.wording("calculations", "gcs").format(**values, age=self.age())
+        call = ToolCall(name="gcs", arguments=values)
+        return Case(id="", kind="gcs", call=call, ends_with_call=self.ends(), **self.offered(question))
 
     def missing(self) -> Case:
-        """A calculation of which one value is not said."""
-        tool = self.rng.choice([name for name in TOOL_NAMES if name in wordings()["calculations"]])
-        values = self.values(tool)
+        """A score of which one value is not said."""
+        values = self.values("gcs")
         missing = self.rng.choice(list(values))
         said = [f"{name} {value}" for name, value in values.items() if name != missing]
         self.rng.shuffle(said)
-        wording = self.wording("calculations", tool, "missing")
+        wording = self.wording("calculations", "gcs", "missing")
         question = capital(wording.format(first=said[0], second=said[1], age=self.age()))
         answer = wordings()["answers"]["missing"].format(missing=missing)
         return Case(id="", kind="missing", value=missing, answer=answer, **self.offered(question))

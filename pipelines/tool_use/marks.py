@@ -67,7 +67,7 @@ def _same(given: dict[str, Any], right: dict[str, Any]) -> bool:
 
 
 def _follows(answer: str, result: ToolMessage) -> bool:
-    """Whether the answer says what the tool found: the gap and no other number, or each interaction's effect, or that there is none."""
+    """Whether the answer says what the tool found: the score and no other number, or each interaction's effect, or that there is none."""
     found = result.artifact
     if found is None:  # the tool refused, and there is nothing to state
         return False

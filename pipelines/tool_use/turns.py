@@ -19,7 +19,7 @@ from serving.doctor import Ask, AssistantError, Call, Done, Retrieve, Say, Turn
 from serving.passages import Passage
 from serving.tools import assistant_tools
 
-TOOLS = {tool.name: tool for tool in assistant_tools() if tool.name in ("anion_gap", "gcs", "check_interactions")}
+TOOLS = {tool.name: tool for tool in assistant_tools() if tool.name in ("gcs", "check_interactions")}
 CALLS = re.compile(r"<tool_call>(.*?)</tool_call>|<tool_call>(.*)", re.DOTALL)
 
 

@@ -1,107 +1,90 @@
-"""The small model taught to call tools, served by vLLM with its own tool parser, and asked through the assistant."""
+"""The nano model of a finished run, served by vLLM with its own tool parser and asked through the assistant.
+
+Needs `make reproduce` before it (``runs/nano``, or the run that OSLER_NANO_RUN names), as it takes ten minutes to make that model.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import HumanMessage, SystemMessage
 
+from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Dialogue
 from pipelines import tool_use, training
-from pipelines.artifact import Draft
-from pipelines.config import SftStage
-from pipelines.data import Sources
-from pipelines.sft import sft
-from pipelines.tool_use.cases import PASSAGES, Case
-from pipelines.tool_use.turns import TOOLS, as_chunk, read_calls
-from serving.assistant import DoctorAssistant, chat_model
-from serving.retrieval import passage_index
+from pipelines.tool_use.cases import TOOL_NAMES, Case
+from pipelines.tool_use.turns import TOOLS, as_chunk, schemas
+from serving.assistant import DoctorAssistant, chat_model, completion_model
 from serving.server import serving
 
-pytestmark = pytest.mark.slow
+RUN = Path(os.environ.get("OSLER_NANO_RUN", "runs/nano"))
+MODEL = RUN / "final" / "model"
 FLAGS = {"enable-auto-tool-choice": True, "tool-call-parser": "hermes", "max-model-len": 2048}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (RUN / "exam" / "final.json").is_file(), reason=f"no finished run in {RUN}: make reproduce"),
+]
 
 
 @pytest.fixture(scope="module")
-def taught(base_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The base after some minutes of tool dialogues and nothing else."""
-    folder = tmp_path_factory.mktemp("taught")
-    draft = Draft(folder)
-    draft.checkpoints.mkdir()
-    stage = SftStage.model_validate(
-        {
-            "kind": "sft",
-            "model": "base",
-            "corpora": [{"name": "bundled-tool-dialogues", "renderings": 1}],
-            "training": {
-                "chat_template_path": "bundled:chatml-compact",
-                "num_train_epochs": 2,
-                "per_device_train_batch_size": 8,
-                "learning_rate": 0.001,
-                "save_strategy": "no",
-                "report_to": [],
-            },
-        }
-    )
-    sft(stage, 7, base_model, Sources(None, 7, {}), draft)
-    return folder / "model"
-
-
-@pytest.fixture(scope="module")
-def address(taught: Path) -> Iterator[str]:
-    with serving(taught, flags=FLAGS) as server:
+def address() -> Iterator[str]:
+    with serving(MODEL, flags=FLAGS) as server:
         yield server.url
 
 
-def exam(kind: str) -> list[Case]:
+@pytest.fixture(scope="module")
+def cases() -> dict[str, Case]:
     dialogues = tool_use.render("bundled-tool-exam", seed=7)
     found = [Case.model_validate(one.meta["case"]) for one in dialogues if isinstance(one, Dialogue)]
-    return [case for case in found if case.kind == kind]
+    return {case.id: case for case in found}
 
 
-def test_the_assistant_gets_calls_from_vllm_carries_them_out_and_answers(address: str):
+@pytest.fixture(scope="module")
+def examined() -> list[dict[str, Any]]:
+    """What the exam in process saw of each prompt that calls for a tool, 20 of each."""
+    answers = json.loads((RUN / "exam" / "final.json").read_text(encoding="utf-8"))["tool_use"]["answers"]
+    return [one for kind in ("gcs", "interactions") for one in [a for a in answers if f"/{kind}/" in a["id"]][:20]]
+
+
+def test_the_assistant_gets_calls_from_vllm_carries_them_out_and_answers(address, cases, examined):
     assistant = DoctorAssistant(
-        address, tools=list(TOOLS.values()), tool_calls="model", retriever=passage_index(k=PASSAGES)
+        address,
+        system=SYSTEM_PROMPT,
+        tools=[TOOLS[name] for name in TOOL_NAMES],
+        tool_calls="model",
+        retriever=False,
+        triage=lambda _: None,
     )
-    asked = exam("gcs")[:10]
-    answers = assistant.batch([case.question for case in asked], {"max_concurrency": 4})
-    called = [answer.response_metadata.get("tools", []) for answer in answers]
-    assert sum(bool(one) for one in called) >= 8
-    for one in called:
-        for call in one:
-            assert call["name"] in TOOLS
-    right = [one for one, case in zip(called, asked, strict=True) if one and one[0]["arguments"] == case.call.arguments]
-    assert len(right) >= 3
-    for one, answer in zip(called, answers, strict=True):
-        if one and isinstance(one[0]["result"], dict):
-            assert f"{one[0]['result']['value']:g}" in answer.text
-            break
-    else:
-        pytest.fail("no tool gave a result")
+    answers = assistant.batch([one["question"] for one in examined], {"max_concurrency": 4})
+    same = 0
+    for one, answer in zip(examined, answers, strict=True):
+        called = answer.response_metadata.get("tools", [])
+        first = as_chunk(one["texts"][0]).tool_calls
+        same += [(call["name"], call["arguments"]) for call in called[:1]] == [(c["name"], c["args"]) for c in first]
+        if one["marks"]["whole"] and called and called[0]["arguments"] == cases[one["id"]].call.arguments:
+            assert called[0]["name"] == cases[one["id"]].call.name
+    assert any(answer.response_metadata.get("tools") for answer in answers)
+    # In batches of another size the last bit of bfloat16 may fall another way.
+    assert same >= 0.8 * len(examined)
 
 
-def test_what_vllm_reads_as_calls_is_what_the_exam_reads(address: str, taught: Path):
+def test_what_vllm_reads_as_calls_is_what_the_exam_reads(address, examined):
     """The same conversation, once as tool calls and once as the bare text of the model."""
-    from pipelines.tool_use.turns import schemas
-
-    tokenizer = training.load_tokenizer(taught)
-    client = chat_model(address, max_tokens=96)
-    names = ("gcs", "check_interactions")
-    for case in [*exam("gcs")[:3], *exam("interactions")[:3]]:
-        with_tools = client.bind_tools([TOOLS[name] for name in names]).invoke([HumanMessage(case.question)])
+    tokenizer = training.load_tokenizer(MODEL)
+    bound = chat_model(address, max_tokens=96).bind_tools([TOOLS[name] for name in TOOL_NAMES])
+    bare = completion_model(address, max_tokens=96)
+    for one in examined[:3] + examined[-3:]:
+        said = bound.invoke([SystemMessage(SYSTEM_PROMPT), HumanMessage(one["question"])])
         prompt = tokenizer.apply_chat_template(
-            [{"role": "user", "content": case.question}],
-            tools=schemas(names),
+            [{"role": "system", "content": SYSTEM_PROMPT}, {"role": "user", "content": one["question"]}],
+            tools=schemas(TOOL_NAMES),
             tokenize=False,
             add_generation_prompt=True,
         )
-        from serving.assistant import completion_model
-
-        text = completion_model(address, max_tokens=96, extra_body={"skip_special_tokens": False}).invoke(prompt)
-        bare = as_chunk(text.replace("<|im_end|>", ""))
-        assert read_calls(text.replace("<|im_end|>", "")) is not None
-        assert [(one["name"], one["args"]) for one in bare.tool_calls] == [
-            (one["name"], one["args"]) for one in with_tools.tool_calls
-        ]
+        read = as_chunk(bare.invoke(prompt))
+        assert [(c["name"], c["args"]) for c in read.tool_calls] == [(c["name"], c["args"]) for c in said.tool_calls]

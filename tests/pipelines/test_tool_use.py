@@ -27,9 +27,7 @@ from pipelines.tool_use.knowledge import wordings
 from pipelines.tool_use.marks import marks
 from pipelines.tool_use.turns import Talk, as_chunk, read_calls
 
-CALL = (
-    '<tool_call>\n{"name": "anion_gap", "arguments": {"sodium": 140, "chloride": 104, "bicarbonate": 24}}\n</tool_call>'
-)
+CALL = '<tool_call>\n{"name": "gcs", "arguments": {"eye": 3, "verbal": 4, "motor": 5}}\n</tool_call>'
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +84,7 @@ def test_no_wording_is_on_both_sides():
 
 def test_no_numbers_pair_place_or_fact_of_the_exam_is_taught(taught, held_out):
     def asked(dialogues):
-        values = {tuple(sorted(one.call.arguments.items())) for one in cases(dialogues, "anion_gap", "gcs")}
+        values = {tuple(sorted(one.call.arguments.items())) for one in cases(dialogues, "gcs")}
         pairs = {tuple(sorted(one.call.arguments["medicines"])) for one in cases(dialogues, "interactions")}
         headings = {one.passages[one.number - 1].heading for one in cases(dialogues, "notice")}
         quoted = {(one.passages[one.number - 1].heading, one.value) for one in cases(dialogues, "fact")}
@@ -104,12 +102,11 @@ def test_the_answers_follow_from_the_real_tools(taught):
     seen = 0
     for dialogue in taught:
         case = Case.model_validate(dialogue.meta["case"])
-        if case.kind == "anion_gap" and not case.ends_with_call:
-            values = case.call.arguments
-            gap = values["sodium"] - values["chloride"] - values["bicarbonate"]
-            assert dialogue.messages[-1].content == f"The anion gap is {gap} mmol/L."
+        if case.kind == "gcs" and not case.ends_with_call:
+            score = sum(case.call.arguments.values())
+            assert dialogue.messages[-1].content == f"The Glasgow Coma Scale is {score}."
             assert dialogue.messages[-2].role == "tool"
-            assert dialogue.messages[-2].content.startswith(f"Anion gap: {gap} mmol/L\n")
+            assert dialogue.messages[-2].content.startswith(f"Glasgow Coma Scale: {score} of 15\n")
             seen += 1
     assert seen > 10
 
@@ -140,7 +137,7 @@ def test_a_stage_that_reads_them_depends_on_the_wordings(sources):
 
 
 def test_only_the_assistant_calls_tools_and_a_record_without_tools_is_as_it_was():
-    call = ToolCall(name="anion_gap", arguments={"sodium": 140})
+    call = ToolCall(name="gcs", arguments={"eye": 3})
     with pytest.raises(ValidationError, match="only the assistant calls tools"):
         Message(role="user", content="", tool_calls=[call])
     plain = Dialogue(
@@ -162,7 +159,6 @@ def test_the_compact_template_lists_a_tool_in_a_line(tokenizer, held_out):
     system, question = (message.content for message in dialogue.messages[:2])
     assert text == (
         f"<|im_start|>system\n{system}\n\nTools:\n"
-        "anion_gap(sodium, chloride, bicarbonate): Anion gap\n"
         "gcs(eye, verbal, motor): Glasgow Coma Scale\n"
         "check_interactions(medicines): Checks medicines against each other in the bundled facts\n"
         f"<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
@@ -254,9 +250,7 @@ def a_case(kind: str, **more) -> Case:
     return Case(id="a", kind=kind, question="?", tools=TOOL_NAMES, **more)
 
 
-GAP = a_case(
-    "anion_gap", call=ToolCall(name="anion_gap", arguments={"sodium": 140, "chloride": 104, "bicarbonate": 24})
-)
+SCORE = a_case("gcs", call=ToolCall(name="gcs", arguments={"eye": 3, "verbal": 4, "motor": 5}))
 PAIR = a_case(
     "interactions", call=ToolCall(name="check_interactions", arguments={"medicines": ["warfarin", "aspirin"]})
 )
@@ -280,17 +274,17 @@ ALL = ["well_formed", "right_tool", "right_arguments", "consistent", "whole"]
 @pytest.mark.parametrize(
     ("case", "texts", "right"),
     [
-        (GAP, [CALL, "The anion gap is 12 mmol/L."], ALL),
-        (GAP, [CALL, "The anion gap is 12.0 mmol/L."], ALL),
-        (GAP, [CALL, "The anion gap is 21 mmol/L."], ALL[:3]),
-        (GAP, [CALL, "The anion gap is 12 or 13 mmol/L."], ALL[:3]),
+        (SCORE, [CALL, "The Glasgow Coma Scale is 12."], ALL),
+        (SCORE, [CALL, "The Glasgow Coma Scale is 12.0."], ALL),
+        (SCORE, [CALL, "The Glasgow Coma Scale is 11."], ALL[:3]),
+        (SCORE, [CALL, "The Glasgow Coma Scale is 12 or 13."], ALL[:3]),
         # It says what the tool found, though it asked for another patient's.
-        (GAP, [call("anion_gap", sodium=140, chloride=104, bicarbonate=25), "It is 11."], ["well_formed", "right_tool", "consistent"]),
-        (GAP, [call("check_interactions", medicines=["warfarin", "aspirin"]), "It is 12."], ["well_formed"]),
-        (GAP, [call("anion_gap", sodium="high"), "The anion gap is 12 mmol/L."], ["well_formed", "right_tool"]),
-        (GAP, [call("map", systolic=120, diastolic=80), "It is 93."], ["well_formed"]),
-        (GAP, [CALL[:-20], "The anion gap is 12 mmol/L."], []),
-        (GAP, ["The anion gap is 12 mmol/L."], []),
+        (SCORE, [call("gcs", eye=3, verbal=4, motor=4), "It is 11."], ["well_formed", "right_tool", "consistent"]),
+        (SCORE, [call("check_interactions", medicines=["warfarin", "aspirin"]), "It is 12."], ["well_formed"]),
+        (SCORE, [call("gcs", eye="open"), "The Glasgow Coma Scale is 12."], ["well_formed", "right_tool"]),
+        (SCORE, [call("map", systolic=120, diastolic=80), "It is 93."], ["well_formed"]),
+        (SCORE, [CALL[:-20], "The Glasgow Coma Scale is 12."], []),
+        (SCORE, ["The Glasgow Coma Scale is 12."], []),
         (PAIR, [call("check_interactions", medicines=["Aspirin", "warfarin"]), "There is an interaction: major bleeding."], ALL),
         (PAIR, [call("check_interactions", medicines=["warfarin", "aspirin"]), "The facts name no interaction."], ALL[:3]),
         (PAIR, [call("check_interactions", medicines=["warfarin", "aspirin"]), "Interaction: muscle damage."], ALL[:3]),
@@ -313,10 +307,10 @@ def test_marks_of_answers_without_a_call(held_out):
     assert marked(nothing, "The passages do not answer this.") == {"no_call": True, "says_so": True}
     assert marked(nothing, "The passages do not answer this [1].") == {"no_call": True, "says_so": False}
     assert marked(nothing, "On Monday.") == {"no_call": True, "says_so": False}
-    missing = a_case("missing", value="chloride")
-    assert marked(missing, "I also need the chloride.") == {"no_call": True, "asks": True}
-    assert marked(missing, "I also need the sodium.") == {"no_call": True, "asks": False}
-    assert marked(missing, CALL, "I also need the chloride.") == {"no_call": False, "asks": False}
+    missing = a_case("missing", value="motor")
+    assert marked(missing, "I also need the motor.") == {"no_call": True, "asks": True}
+    assert marked(missing, "I also need the eye.") == {"no_call": True, "asks": False}
+    assert marked(missing, CALL, "I also need the motor.") == {"no_call": False, "asks": False}
     assert marked(a_case("plain"), "A disease of the airways.") == {"no_call": True}
     assert marked(a_case("plain"), CALL[:-20]) == {"no_call": False}
 
@@ -360,4 +354,4 @@ def test_dialogues_that_are_no_cases_are_refused(sources):
 def test_a_broken_call_stays_text():
     assert as_chunk(CALL[:-20]).text == CALL[:-20]
     assert not as_chunk(CALL[:-20]).tool_calls
-    assert as_chunk(CALL).tool_calls[0]["args"] == {"sodium": 140, "chloride": 104, "bicarbonate": 24}
+    assert as_chunk(CALL).tool_calls[0]["args"] == {"eye": 3, "verbal": 4, "motor": 5}
