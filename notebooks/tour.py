@@ -38,7 +38,7 @@ class CommandError(RuntimeError):
 def _environment() -> dict[str, str]:
     # Tables as wide as a page, without colours, and none of vLLM's and transformers' notes on what is not installed.
     quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "TRANSFORMERS_VERBOSITY": "error"}
-    return {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", **quiet}
+    return {**os.environ, "COLUMNS": "130", "NO_COLOR": "1", **quiet}
 
 
 def osler(command: str, last: int | None = None) -> None:
