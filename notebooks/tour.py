@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import collections
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ RUN = Path(os.environ.get("OSLER_RUN", f"runs/{Path(RECIPE).stem}"))
 WORK = Path(os.environ.get("OSLER_TOURS", "runs/tours"))
 WORK.mkdir(parents=True, exist_ok=True)
 OSLER = [sys.executable, "-m", "pipelines.cli"]
+BAR = re.compile(r"\d%\|")
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/): told apart with every common kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
@@ -36,13 +38,13 @@ class CommandError(RuntimeError):
 
 
 def _environment() -> dict[str, str]:
-    # Tables as wide as a page, without colours, and none of vLLM's and transformers' notes on what is not installed.
-    quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "TRANSFORMERS_VERBOSITY": "error"}
-    return {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", **quiet}
+    # Tables as wide as a page, without the colours that a notebook asks for, and none of vLLM's notes on what is not installed.
+    kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
+    return {**kept, "COLUMNS": "130", "NO_COLOR": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 
 
 def osler(command: str, last: int | None = None) -> None:
-    """Runs ``osler COMMAND`` as a terminal does and prints what it says.
+    """Runs ``osler COMMAND`` as a terminal does and prints what it says, but for its progress bars.
 
     Args:
         command: all that stands behind `osler`.
@@ -60,6 +62,8 @@ def osler(command: str, last: int | None = None) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             line = line.rstrip()
+            if BAR.search(line):
+                continue
             lines.append(line)
             if last is None:
                 print(line)
