@@ -127,9 +127,10 @@ def examine_tasks(
                 told(f"left out: {error}")
             write_results(out, engine, suite, summaries, skipped)
     if summaries and trained_on is not None:
-        asked = {out / task.name: task for task in tasks if task.name in summaries}
-        write_contamination(asked, source, trained_on())
-        summaries = {name: summary_of(out / name) for name in summaries}
+        # Of open questions there are no options to know an item by.
+        looked_for = {out / task.name: task for task in tasks if task.name in summaries and not task.open_ended}
+        write_contamination(looked_for, source, trained_on())
+        summaries |= {folder.name: summary_of(folder) for folder in looked_for}
     if not summaries:
         raise OslerError(f"none of the tasks could be run: {'; '.join(skipped.values())}")
     return write_results(out, engine, suite, summaries, skipped)

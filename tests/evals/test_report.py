@@ -10,8 +10,7 @@ import pytest
 from corpora.errors import DataError, OslerError
 from evals import leaderboard
 from evals.plots import Dot, dots, reliability
-from evals.report import write_report
-from evals.report_columns import plain
+from evals.report import plain, write_report
 from evals.summary import summarise
 from tests.evals.results_folders import write_results, write_task
 
