@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import html
 import re
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,13 @@ from corpora.records import LETTERS
 from evals import open_report
 from evals.calibration import probabilities
 from evals.compare import compare
-from evals.contamination import in_words
 from evals.forgetting import beside_base
 from evals.plots import Dot, dots, reliability
+from evals.report_columns import contamination, error_lists, interval, known_error, plain, touched
 from evals.results import Row, read_items, read_json, read_task, task_folders
 from evals.summary import summarise
 
 MISTAKES = 5  # shown of each task
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
-
-
-def plain(text: str, most: int = 700) -> str:
-    """A text of others as Markdown that shows it and does nothing else, on one line."""
-    text = " ".join(text.split())
-    text = text if len(text) <= most else text[: most - 1].rstrip() + "…"
-    return _MARKDOWN.sub(r"\\\1", html.escape(text, quote=False))
 
 
 def write_report(out: Path, base: Path | None = None) -> Path:
@@ -79,10 +70,6 @@ def _picture(out: Path, name: str, drawing: str, shows: str) -> list[str]:
     return [f"![{plain(shows)}]({file})", ""]
 
 
-def _interval(found: Row) -> str:
-    return f"{percent(found['accuracy'])} ({percent(found['low'])} to {percent(found['high'])})"
-
-
 def _said(found: Row) -> str:
     """A share with its interval within a sentence."""
     return f"{percent(found['share'])}% ({percent(found['low'])} to {percent(found['high'])})"
@@ -97,7 +84,7 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
             [
                 plain(name),
                 f"{found['n']:,}",
-                _interval(found) + ("\\*" if found["interval"] == "clustered" else ""),
+                interval(found) + ("\\*" if found["interval"] == "clustered" else ""),
                 percent(found["chance"]),
                 percent(found["majority"]) if found.get("majority") is not None else "–",
                 percent(found.get("unparsed", 0)),
@@ -117,7 +104,7 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
     ]
     if any("contamination" in found for found in summaries.values()):
         head += ["in training text", "without those, % (95% interval)"]
-        rows = [row + _touched(found) for row, found in zip(rows, summaries.values(), strict=True)]
+        rows = [row + touched(found) for row, found in zip(rows, summaries.values(), strict=True)]
     lines = ["## Tasks", "", table(head, rows), ""]
     lines += [
         "Majority: what one scores who always names the commonest key. Unparsed: answers in which no choice was found; they count as wrong."
@@ -135,34 +122,6 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
     ]
 
 
-def _touched(found: Row) -> list[str]:
-    """How many items stand in the training text, and the score on the others."""
-    seen = found.get("contamination")
-    if seen is None:
-        return ["not looked for", "–"]
-    if seen["status"] == "unknown":
-        return ["training data unknown", "–"]
-    told = f"{seen['touched']:,} ({percent(seen['share'])}%)" + (
-        "; rest of the training data unknown" if seen["unknown"] else ""
-    )
-    clean = seen["clean"]
-    return [told, f"{_interval(clean)}, n {clean['n']:,}" if seen["touched"] and clean else "–"]
-
-
-def _contamination(found: Row) -> list[str]:
-    """Where the items were looked for, and the first that were found."""
-    seen = found.get("contamination")
-    if seen is None:
-        return []
-    lines = ["### In the training text", "", f"{plain(in_words(seen), 3000)}.", ""]
-    lines += [
-        f"- {plain(str(one['item']))} in {plain(str(one['record']))} ({plain(str(one['corpus']))}), {percent(one['share'])}% of the question"
-        for one in seen["examples"]
-    ]
-    more = (seen["touched"] or 0) - len(seen["examples"])
-    return [*lines, *([f"- and {more:,} more"] if more > 0 else []), ""]
-
-
 def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str]:
     shots = task.get("num_fewshot", 0)
     asked = [
@@ -177,13 +136,9 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
         "",
     ]
     lines += [line for note in task.get("notes") or [] for line in (f"- {plain(str(note))}", "")]
-<<<<<<< HEAD
     if "open" in found:
         return lines + open_report.details(folder, found, plain) + _first_prompt(task)
     lines += error_lists(task, found)
-=======
-    lines += _error_lists(task, found)
->>>>>>> examcols
     if len(found.get("subjects", {})) > 1:
         shown = [
             Dot(f"{key} ({one['n']:,})", one["accuracy"], one["low"], one["high"], found["chance"])
@@ -197,7 +152,7 @@ def _task(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str
     if "ece" in found:
         lines += _calibration(out, name, found)
     lines += _other_forms(out, name, found)
-    lines += _contamination(found)
+    lines += contamination(found)
     lines += _mistakes(folder)
     return lines + _first_prompt(task)
 
@@ -206,19 +161,6 @@ def _first_prompt(task: Row) -> list[str]:
     prompt = str(task.get("prompt_example") or "")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", prompt)), default=0))
     return ["### The first prompt", "", fence, prompt[:3000], fence, ""] if prompt else []
-
-
-def _error_lists(task: Row, found: Row) -> list[str]:
-    """By which lists items count as known errors, with what these looked at."""
-    lists = task.get("key_errors") or []
-    if not lists or not found.get("key_errors"):
-        return []
-    return [
-        f"Known errors of the key, the question or the options: {found['key_errors']:,} of {found['n']:,} items.",
-        "",
-        *(f"- {plain(str(one['title']))}: {plain(str(one['source']))}. {plain(str(one['about']))}" for one in lists),
-        "",
-    ]
 
 
 def _sources(task: Row) -> str:
@@ -296,24 +238,13 @@ def _mistakes(folder: Path) -> list[str]:
     lines = [f"### {'Confidently wrong' if sure else 'Wrong answers'}", ""]
     for confidence, _, item in worst:
         told = f" ({percent(confidence)}% sure)" if item.get("scores") else ""
-        note = _known_error(item)
+        note = known_error(item)
         lines += [f"**{plain(str(item['id']))}**{told}.{note} {plain(str(item.get('question', '')))}", ""]
         lines += [f"- {_option(place, option, item)}" for place, option in enumerate(item["options"])]
         if item["chosen"] is None and item.get("text") is not None:
             lines += ["", f"No choice was found in: {plain(str(item['text']), 300) or '(nothing)'}"]
         lines += [""]
     return lines
-
-
-def _known_error(item: Row) -> str:
-    wrong = item.get("key_error")
-    if not wrong:
-        return ""
-    return (
-        f" **Known error of this item**: {plain(wrong)}."
-        if isinstance(wrong, str)
-        else " The key of this item is a known error."
-    )
 
 
 def _option(place: int, option: Any, item: Row) -> str:

@@ -95,8 +95,21 @@ def test_a_command_of_a_block_is_one_that_there_is(command: Command):
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
         assert words[0] in targets
     elif words[0] == "-m":
-        assert words[1].split(".")[0] in ("corpora", "evals", "pipelines", "serving", "tests", "pytest", "venv", "pip", "vllm")
-        assert words[1] in ("pytest", "venv", "pip", "vllm.entrypoints.openai.api_server") or (ROOT / f"{words[1].replace('.', '/')}.py").is_file()
+        assert words[1].split(".")[0] in (
+            "corpora",
+            "evals",
+            "pipelines",
+            "serving",
+            "tests",
+            "pytest",
+            "venv",
+            "pip",
+            "vllm",
+        )
+        assert (
+            words[1] in ("pytest", "venv", "pip", "vllm.entrypoints.openai.api_server")
+            or (ROOT / f"{words[1].replace('.', '/')}.py").is_file()
+        )
     else:
         assert (ROOT / words[0]).is_file()
 
