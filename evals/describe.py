@@ -6,7 +6,7 @@ from corpora.records import ExamItem
 from evals.items import how_to_get
 from evals.known_errors import known_errors
 from evals.prompts import Prompter
-from evals.tasks import Task
+from evals.tasks import Scoring, Task
 
 # Made up, so that no published item is shown.
 EXAMPLES = {
@@ -14,12 +14,14 @@ EXAMPLES = {
     "zh": ("哪种维生素可以预防坏血病？", ["维生素A", "维生素B1", "维生素C", "维生素D"]),
     "es": ("¿Qué vitamina previene el escorbuto?", ["Vitamina A", "Vitamina B1", "Vitamina C", "Vitamina D"]),
 }
-SCORED = {
+SCORED: dict[Scoring, str] = {
     "likelihood": "the option that the model finds likeliest is its answer",
     "generative": "the model writes its answer, and the choice is read from it",
     "numeric": "the model writes a number or date, which must lie within the published limits",
     "rubric": "a judge model marks the written answer by the published criteria",
     "similarity": "the written answer is compared with reference answers",
+    "refusal": "the written answer is read for a refusal, by its words",
+    "coverage": "the written answer is read for the phrases that it should hold, by their words and quantities",
 }
 NORMALISED = {
     "none": "",
