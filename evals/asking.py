@@ -11,9 +11,9 @@ from typing import Any
 
 from corpora.records import ExamItem
 from evals.engines import Engine
-from evals.extraction import extract_choices
 from evals.finished import Finished, key_of
 from evals.prompts import Prompter
+from evals.reading.extraction import extract_choices
 from evals.score import normalised
 from evals.tasks import Task
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from corpora.bundled.render import facts
 from corpora.curate.units import units
-from evals.quantities import quantities
+from evals.reading.quantities import quantities
 from evals.words import content
 
 # Of a statement's words. On the 399 statements that three physicians labelled for K-QA (Manes et al. 2024) the rule agrees with their majority on

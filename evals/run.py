@@ -24,8 +24,8 @@ from evals.engines import Engine
 from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, provenance
 from evals.known_errors import known_errors
-from evals.marking import Means
-from evals.open_run import run_open
+from evals.open.marking import Means
+from evals.open.run import run_open
 from evals.prompts import Prompter
 from evals.results import write_json
 from evals.robustness import write_blank, write_rotations

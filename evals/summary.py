@@ -10,7 +10,7 @@ from typing import Any
 from corpora.errors import DataError
 from evals import contamination
 from evals.calibration import calibration
-from evals.open_summary import OPEN, summarise_open
+from evals.open.summary import OPEN, summarise_open
 from evals.results import Row, read_items, read_json, read_task
 from evals.stats import majority, mean_interval
 

@@ -72,7 +72,7 @@ class Task(_Block):
     several: bool = False  # whether several options may be right at once
     scoring: Scoring = "likelihood"
     metric: Literal["accuracy", "exact_set", "graded"] = "accuracy"
-    judged: Judged = "none"  # what a judge model says of an open answer (see ``evals.marking``)
+    judged: Judged = "none"  # what a judge model says of an open answer (see ``evals.open.marking``)
     normalise: Literal["none", "bytes", "unconditional"] = "none"
     worked: str = ""  # field of an example that holds its worked answer, shown in place of the letter
     worked_begins: str = ""  # words at its beginning that the cue has already

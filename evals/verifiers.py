@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 
 from corpora.records import LETTERS
-from evals.extraction import extract_choices
-from evals.quantities import Quantity, said, scaled
-from evals.replies import after_thinking
+from evals.reading.extraction import extract_choices
+from evals.reading.quantities import Quantity, said, scaled
+from evals.reading.replies import after_thinking
 from evals.safety import refers_first, states_dose
 
 # One thought, then an answer (DeepSeek-R1's template).

@@ -14,7 +14,7 @@ from evals.contamination import TrainingText, write_contamination
 from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
 from evals.items import Source
-from evals.marking import Means, why_not
+from evals.open.marking import Means, why_not
 from evals.run import NO_MEANS, Options, adjusted, run_task, summary_of, write_results
 from evals.tasks import Task
 from serving.hardware import has_gpu

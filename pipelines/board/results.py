@@ -126,7 +126,7 @@ def samples(say: Say, run: Path) -> str:
 
 def leaderboard(runs: Path) -> str:
     """The results of `osler eval` below the folder of runs; nothing where there are none."""
-    from evals import leaderboard as board
+    from evals.reports import leaderboard as board
 
     if not any(runs.rglob("results.json")):
         return ""

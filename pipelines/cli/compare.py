@@ -143,7 +143,7 @@ def leaderboard(
     Example: `osler leaderboard runs --output runs`
     """
     from corpora.page import write_page
-    from evals import leaderboard as board
+    from evals.reports import leaderboard as board
 
     found = board.gather(folder)
     if output is not None:
@@ -174,7 +174,7 @@ def report(
 
     Example: `osler report runs/exams/mine`
     """
-    from evals.report import write_report
+    from evals.reports.report import write_report
 
     page = write_report(folder)
     out.print(f"written: {page}, {page.with_suffix('.html')}", markup=False, soft_wrap=True)
@@ -192,7 +192,7 @@ def export_results(
 
     Example: `osler export-results runs/exams/mine`
     """
-    from evals.lm_eval_export import export
+    from evals.reports.lm_eval_export import export
 
     path = export(folder, output or folder / "lm-eval")
     out.print(f"written: {path}", markup=False, soft_wrap=True)

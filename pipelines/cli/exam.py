@@ -29,7 +29,7 @@ from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, o
 from pipelines.cli.tasks import show_tasks
 
 if TYPE_CHECKING:
-    from evals.marking import Means
+    from evals.open.marking import Means
 
 TaskOption = Annotated[
     list[str] | None,
@@ -231,7 +231,7 @@ def _by_tasks(
     from evals.forgetting import forgetting
     from evals.items import Source
     from evals.own_file import parse_mapping
-    from evals.report import write_report
+    from evals.reports.report import write_report
     from evals.run import Options
     from evals.tasks import load_suite, load_task
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
@@ -302,7 +302,7 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
     """The table of open answers, and what its scores are made of."""
     if not results:
         return
-    from evals.open_report import HEAD, judges, rows, told
+    from evals.open.report import HEAD, judges, rows, told
 
     for line in judges(results):
         out.print(line, markup=False, soft_wrap=True)

@@ -13,8 +13,8 @@ from corpora.errors import OslerError
 from pipelines.cli.options import JsonOption, app, out
 
 if TYPE_CHECKING:
-    from evals.judge import Judge
-    from evals.marking import Means
+    from evals.judging.judge import Judge
+    from evals.open.marking import Means
 
 AGREEMENTS = Path("runs/judges")
 
@@ -76,9 +76,9 @@ def judge_of(
         return None
     if url is None or model is None:
         raise OslerError("a judge is named by both its server and its model: --judge URL --judge-model NAME")
-    from evals.judge import Judge
-    from evals.judge_agreement import known
-    from evals.judge_prompts import worded
+    from evals.judging.agreement import known
+    from evals.judging.judge import Judge
+    from evals.judging.prompts import worded
 
     judge = Judge(url, model, key_env, concurrency, max_tokens=max_tokens, kinds=worded(wordings or []))
     judge.agreements = known(judge, agreements)
@@ -91,7 +91,7 @@ def means_of(judge: Judge | None, similarity: Path | None) -> Means:
     Raises:
         OslerError: the model for the similarity cannot be loaded.
     """
-    from evals.marking import Means
+    from evals.open.marking import Means
 
     if similarity is None:
         return Means(judge)
@@ -135,9 +135,9 @@ def judge_agreement(
     Example: `osler judge-agreement 2025-05-07-06-14-12_oss_meta_eval.jsonl --judge http://127.0.0.1:8001/v1 --judge-model qwen3-32b`
     """
     from evals.finished import Finished
-    from evals.judge_agreement import measure, save
-    from evals.judge_labels import labelled
-    from evals.judge_prompts import KINDS
+    from evals.judging.agreement import measure, save
+    from evals.judging.labels import labelled
+    from evals.judging.prompts import KINDS
 
     asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, judge_wording, output)
     if asked is None:

@@ -39,7 +39,7 @@ def tasks_show(
         print(yaml.safe_dump(told, allow_unicode=True, sort_keys=False, width=120), end="")
         print(f"# its data: {how_to_get(task)}")
         return
-    from evals.describe import described
+    from evals.reports.describe import described
 
     for head, text in described(task):
         out.print(f"[bold]{head}[/bold]")

@@ -1,7 +1,7 @@
 """Whether a teacher's answer agrees with the gold label or with the passage that it cites. Rules only; no model is asked.
 
 All texts are compared as ``corpora.curate.units`` cuts them, so that case, width, accents, punctuation and the variant of Chinese
-characters make no difference. Numbers are read apart from that (``evals.quantities``): one that the passage does not have is an invented
+characters make no difference. Numbers are read apart from that (``evals.reading.quantities``): one that the passage does not have is an invented
 one, be it only written otherwise (0.5 g for 500 mg). What these rules do not see is said in docs/synthetic.md.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from corpora.curate.units import units
 from corpora.records import LETTERS
-from evals.quantities import UNIT, Quantity, quantities
+from evals.reading.quantities import UNIT, Quantity, quantities
 from evals.verifiers import letters
 from evals.words import content
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from evals.contamination import TrainingText, in_words, write_contamination
 from evals.finished import Finished
 from evals.items import Source
-from evals.report import write_report
+from evals.reports.report import write_report
 from evals.run import Options, run_task, summary_of
 from evals.tasks import load_task
 from pipelines.artifact import drafting

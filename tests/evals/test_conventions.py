@@ -7,8 +7,8 @@ import pytest
 from corpora.adapters import ADAPTERS
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.describe import described
 from evals.prompts import Prompter
+from evals.reports.describe import described
 from evals.tasks import Task, load_task, task_names
 
 OPTIONS = {"A": "维生素A", "B": "维生素B", "C": "维生素C", "D": "维生素D"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.extraction import extract_choices, strip_thinking
+from evals.reading.extraction import extract_choices, strip_thinking
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
 

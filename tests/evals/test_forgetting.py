@@ -7,7 +7,7 @@ import pytest
 from corpora.errors import OslerError
 from evals.compare import compare
 from evals.forgetting import forgetting
-from evals.report import write_report
+from evals.reports.report import write_report
 from evals.tasks import load_task, task_names
 from tests.evals.results_folders import write_task
 

@@ -6,8 +6,8 @@ import pytest
 
 from corpora.errors import OslerError
 from evals.finished import Finished
-from evals.judge import STOP_AFTER, Judge, Request
-from evals.judge_prompts import KINDS, REMINDER
+from evals.judging.judge import STOP_AFTER, Judge, Request
+from evals.judging.prompts import KINDS, REMINDER
 from tests.evals.judged import verdict
 from tests.pipelines.scripted import Say, endpoint
 

@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 
 from corpora.errors import DataError
 from evals.finished import Finished
-from evals.judge import Judge
-from evals.judge_agreement import kappa, known, macro_f1, measure, save
-from evals.judge_labels import labelled
-from evals.judge_prompts import KINDS
+from evals.judging.agreement import kappa, known, macro_f1, measure, save
+from evals.judging.judge import Judge
+from evals.judging.labels import labelled
+from evals.judging.prompts import KINDS
 from pipelines.cli import app
 from tests.evals.judged import HARM, said, verdict, write
 from tests.pipelines.scripted import endpoint
@@ -65,7 +65,7 @@ def test_the_interval_covers_the_true_kappa():
     rng = np.random.default_rng(7)
     # Verdict equals label with probability 0.8, both classes alike: kappa 0.6.
     hits = 0
-    from evals.judge_agreement import _with_interval
+    from evals.judging.agreement import _with_interval
 
     for seed in range(200):
         labels = rng.integers(2, size=150)

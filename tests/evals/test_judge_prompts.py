@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError
-from evals.judge_prompts import KINDS, transcript, worded
+from evals.judging.prompts import KINDS, transcript, worded
 
 YES, HARM = KINDS["criterion"], KINDS["harm"]
 

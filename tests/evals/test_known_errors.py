@@ -10,7 +10,7 @@ from corpora.records import ExamItem
 from evals.finished import Finished
 from evals.items import Source
 from evals.known_errors import LISTS, content_hash, known_errors, load_list
-from evals.report import write_report
+from evals.reports.report import write_report
 from evals.run import Options, run_task
 from evals.tasks import load_task, task_names
 from tests.evals.test_run import Stub, oracle, test_file

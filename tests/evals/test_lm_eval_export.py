@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import DataError
-from evals.lm_eval_export import LM_EVAL_TASKS, export, lm_eval_name
+from evals.reports.lm_eval_export import LM_EVAL_TASKS, export, lm_eval_name
 from evals.run import write_results
 from evals.summary import summarise
 from evals.tasks import task_names

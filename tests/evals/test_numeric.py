@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from evals.numeric import Limits, check_limits, right, stated
+from evals.open.numeric import Limits, check_limits, right, stated
 
 DAY = datetime.date(2024, 3, 1)
 

@@ -13,12 +13,12 @@ from corpora.errors import DataError, OslerError
 from evals.compare import compare
 from evals.finished import Finished
 from evals.items import Source
-from evals.judge import Judge
-from evals.leaderboard import gather, lines
-from evals.lm_eval_export import export
-from evals.marking import Means
-from evals.open_items import open_items_of
-from evals.report import write_report
+from evals.judging.judge import Judge
+from evals.open.items import open_items_of
+from evals.open.marking import Means
+from evals.reports.leaderboard import gather, lines
+from evals.reports.lm_eval_export import export
+from evals.reports.report import write_report
 from evals.results import read_items
 from evals.run import Options, adjusted, run_task, write_results
 from evals.tasks import Task, load_task

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError, OslerError
-from evals import leaderboard
-from evals.plots import Dot, dots, reliability
-from evals.report import plain, write_report
+from evals.reports import leaderboard
+from evals.reports.plots import Dot, dots, reliability
+from evals.reports.report import plain, write_report
 from evals.summary import summarise
 from tests.evals.results_folders import write_results, write_task
 

@@ -163,14 +163,14 @@ def test_what_is_finished_is_not_asked_again(tmp_path: Path):
 
 def extraction(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads an answer that is one letter, and nothing else."""
-    module = ModuleType("evals.extraction")
+    module = ModuleType("evals.reading.extraction")
 
     def extract_choices(text: str, options: Sequence[str], several: bool = False, language: str = "en"):
         found = [LETTERS.index(letter) for letter in text if letter in LETTERS]
         return found if found and (several or len(found) == 1) else None
 
     module.extract_choices = extract_choices  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "evals.extraction", module)
+    monkeypatch.setitem(sys.modules, "evals.reading.extraction", module)
 
 
 def test_a_text_is_read_without_its_thoughts_and_garbage_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from corpora.records import LETTERS
-from evals.extraction import extract_choices
+from evals.reading.extraction import extract_choices
 from evals.stats import wilson
 from evals.summary import summarise
 from tests.evals.results_folders import write_task

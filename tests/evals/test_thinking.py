@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.replies import strip_thinking as without_thinking
+from evals.reading.replies import strip_thinking as without_thinking
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evals.quantities import quantities
+from evals.reading.quantities import quantities
 from evals.verifiers import letters
 from pipelines.synthesis.agreement import (
     copies,

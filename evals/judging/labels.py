@@ -18,9 +18,9 @@ from typing import Any
 
 from corpora.errors import DataError
 from corpora.files import raw_rows
-from evals.judge import Request
-from evals.judge_prompts import KINDS, Kind, Value, transcript
-from evals.open_shapes import role_of
+from evals.judging.judge import Request
+from evals.judging.prompts import KINDS, Kind, Value, transcript
+from evals.open.shapes import role_of
 
 Row = dict[str, Any]
 

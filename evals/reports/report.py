@@ -9,12 +9,12 @@ from typing import Any
 
 from corpora.page import percent, table, write_page
 from corpora.records import LETTERS
-from evals import open_report
 from evals.calibration import probabilities
 from evals.compare import compare
 from evals.forgetting import beside_base
-from evals.plots import Dot, dots, reliability
-from evals.report_columns import contamination, error_lists, interval, known_error, plain, touched
+from evals.open import report as open_report
+from evals.reports.columns import contamination, error_lists, interval, known_error, plain, touched
+from evals.reports.plots import Dot, dots, reliability
 from evals.results import Row, read_items, read_json, read_task, task_folders
 from evals.summary import summarise
 

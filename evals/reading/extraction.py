@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from corpora.curate.units import units
-from evals import answer_wording as wording
-from evals.replies import after_thinking, one_form, strip_thinking
+from evals.reading import wording as wording
+from evals.reading.replies import after_thinking, one_form, strip_thinking
 
 __all__ = ["extract_choices", "strip_thinking"]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
-from evals.replies import after_thinking, unmarked
+from evals.reading.replies import after_thinking, unmarked
 
 Value = bool | int
 _CRITERION = """You mark one reply of a health assistant by one criterion that physicians have written.

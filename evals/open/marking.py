@@ -22,10 +22,10 @@ from typing import Any
 
 from evals.coverage import coverage
 from evals.finished import Finished
-from evals.judge import Judge, Request, Verdict
-from evals.judge_prompts import KINDS, Kind, transcript
-from evals.numeric import right
-from evals.open_shapes import Criterion, OpenItem
+from evals.judging.judge import Judge, Request, Verdict
+from evals.judging.prompts import KINDS, Kind, transcript
+from evals.open.numeric import right
+from evals.open.shapes import Criterion, OpenItem
 from evals.rouge import rouge
 from evals.safety import declines
 from evals.similarity import Similarity

@@ -20,7 +20,7 @@ from typing import Any
 from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import LETTERS
-from evals.open_summary import OPEN
+from evals.open.summary import OPEN
 from evals.results import Row, read_items, read_json, read_task, task_folders
 
 _GROUPS = {  # our prefix and theirs, and the subjects, which both call alike

@@ -1,4 +1,4 @@
-"""How answers are worded in English and Chinese: the patterns that ``evals.extraction`` reads replies by.
+"""How answers are worded in English and Chinese: the patterns that ``evals.reading.extraction`` reads replies by.
 
 All are for text in one form: half width, simplified characters, no markup. Letters are labels of options, from A on.
 """

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from corpora.errors import DataError
 from corpora.fetch import file_sha256
 from evals.finished import Finished
-from evals.judge import Judge
-from evals.judge_labels import Labelled
-from evals.judge_prompts import Kind
+from evals.judging.judge import Judge
+from evals.judging.labels import Labelled
+from evals.judging.prompts import Kind
 from evals.results import read_json, write_json
 
 Row = dict[str, Any]

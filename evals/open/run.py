@@ -19,11 +19,11 @@ from corpora.importing import writing
 from evals.engines import Engine
 from evals.finished import Finished, key_of
 from evals.items import Source, provenance
-from evals.marking import ASKED, BY_RULE, Mark, Means, marks, why_not
-from evals.open_items import open_items_of
-from evals.open_shapes import OpenItem, fingerprint
+from evals.open.items import open_items_of
+from evals.open.marking import ASKED, BY_RULE, Mark, Means, marks, why_not
+from evals.open.shapes import OpenItem, fingerprint
 from evals.prompts import Render
-from evals.replies import strip_thinking
+from evals.reading.replies import strip_thinking
 from evals.results import write_json
 from evals.tasks import Task
 

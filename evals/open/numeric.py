@@ -12,7 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from evals.replies import after_thinking
+from evals.reading.replies import after_thinking
 
 _MARK = re.compile(
     r"\b(?:final\s+|correct\s+)?(?:answer|result)\b[\"'*_\s]*(?:\([^()\n]{0,40}\))?\s*(?:is|was|=|:|would be|equals|→)+|(?:最终|正确)?(?:答案|结果)[\"'*_\s]*(?:是|为|:|：)+"

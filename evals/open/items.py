@@ -22,7 +22,7 @@ from corpora.files import RawRow, raw_rows
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
 from evals.items import BUNDLED_FACTS, SHOWN, Source, catalogued_rows, evenly
-from evals.open_shapes import PUBLISHED, Criterion, OpenItem, liveqa
+from evals.open.shapes import PUBLISHED, Criterion, OpenItem, liveqa
 from evals.own_file import FIRST, mapped, names_of
 from evals.tasks import Task
 

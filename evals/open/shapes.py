@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpora.adapters.fields import ROLES, check_text
-from evals.numeric import Limits, check_limits
-from evals.replies import unmarked
+from evals.open.numeric import Limits, check_limits
+from evals.reading.replies import unmarked
 
 Row = dict[str, Any]
 

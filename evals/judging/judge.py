@@ -21,7 +21,7 @@ from tqdm import tqdm
 from corpora.errors import OslerError
 from evals.engines.openai import MAX_RETRIES, OpenAIEngine
 from evals.finished import Finished, key_of
-from evals.judge_prompts import KINDS, REMINDER, Kind, Value
+from evals.judging.prompts import KINDS, REMINDER, Kind, Value
 
 KEY = "OSLER_JUDGE_KEY"  # environment variable of the key for the judge's endpoint
 MAX_TOKENS = 2048  # of a verdict with its explanation, as HealthBench's grader has it
@@ -59,7 +59,7 @@ class Judge:
     kinds: dict[str, Kind] = field(default_factory=lambda: dict(KINDS))  # the wordings, by kind of judgement
     agreements: dict[str, dict[str, Any]] = field(
         default_factory=dict
-    )  # by kind of judgement: see ``evals.judge_agreement``
+    )  # by kind of judgement: see ``evals.judging.agreement``
     _engine: OpenAIEngine | None = field(default=None, repr=False)
 
     def connect(self) -> None:

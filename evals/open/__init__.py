@@ -1,0 +1,1 @@
+"""Tasks whose answers are written freely: their items, marks, figures."""
