@@ -27,7 +27,10 @@ MODEL = RUN / "tools" / "model"
 FLAGS = {"enable-auto-tool-choice": True, "tool-call-parser": "hermes", "max-model-len": 2048}
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (RUN / "tool-exam" / "tools.json").is_file(), reason=f"no finished run in {RUN}: osler reproduce nano-tools --run runs/nano"),
+    pytest.mark.skipif(
+        not (RUN / "tool-exam" / "tools.json").is_file(),
+        reason=f"no finished run in {RUN}: osler reproduce nano-tools --run runs/nano",
+    ),
 ]
 
 
