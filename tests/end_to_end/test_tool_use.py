@@ -1,6 +1,6 @@
 """The nano model of a finished run, served by vLLM with its own tool parser and asked through the assistant.
 
-Needs `make reproduce` before it (``runs/nano``, or the run that OSLER_NANO_RUN names), as it takes ten minutes to make that model.
+Needs `osler reproduce nano-tools --run runs/nano` before it (or the run that OSLER_NANO_RUN names): it takes minutes to make that model.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ from serving.assistant import DoctorAssistant, chat_model, completion_model
 from serving.server import serving
 
 RUN = Path(os.environ.get("OSLER_NANO_RUN", "runs/nano"))
-MODEL = RUN / "final" / "model"
+MODEL = RUN / "tools" / "model"
 FLAGS = {"enable-auto-tool-choice": True, "tool-call-parser": "hermes", "max-model-len": 2048}
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not (RUN / "exam" / "final.json").is_file(), reason=f"no finished run in {RUN}: make reproduce"),
+    pytest.mark.skipif(
+        not (RUN / "tool-exam" / "tools.json").is_file(),
+        reason=f"no finished run in {RUN}: osler reproduce nano-tools --run runs/nano",
+    ),
 ]
 
 
@@ -47,7 +50,7 @@ def cases() -> dict[str, Case]:
 @pytest.fixture(scope="module")
 def examined() -> list[dict[str, Any]]:
     """What the exam in process saw of each prompt that calls for a tool, 20 of each."""
-    answers = json.loads((RUN / "exam" / "final.json").read_text(encoding="utf-8"))["tool_use"]["answers"]
+    answers = json.loads((RUN / "tool-exam" / "tools.json").read_text(encoding="utf-8"))["tool_use"]["answers"]
     return [one for kind in ("gcs", "interactions") for one in [a for a in answers if f"/{kind}/" in a["id"]][:20]]
 
 
