@@ -57,6 +57,7 @@ from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
 from serving.server import serving
 from tests.serving.gateway_world import running
+from tests.serving.obedient_model import obedient
 
 HERE = Path(__file__).parent
 AT_ONCE = 16  # dialogues; each has a gateway of its own, so that what it sent is known
@@ -399,12 +400,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--name", default=None, help="what the table calls the model")
     parser.add_argument("--url", default=None, help="a vLLM that already serves it")
+    parser.add_argument(
+        "--obedient", action="store_true", help="the worst model in place of MODEL, which gives its tokenizer"
+    )
     given = parser.parse_args()
     tokenizer = AutoTokenizer.from_pretrained(given.model)
     with tempfile.TemporaryDirectory() as folder:
         secrets = (str(given.model.resolve()),)
         with ExitStack() as stack:
-            address = given.url or stack.enter_context(serving(given.model)).url
+            address = given.url or stack.enter_context(running(obedient()) if given.obedient else serving(given.model))
+            address = address if isinstance(address, str) else address.url
             found = run(
                 [stack.enter_context(door(address, Path(folder) / str(at), secrets)) for at in range(AT_ONCE)],
                 tokenizer,

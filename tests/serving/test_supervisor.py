@@ -122,11 +122,11 @@ def test_it_gives_up_and_names_the_exit_code_and_the_memory(tmp_path: Path):
 
 def test_old_deaths_do_not_count(tmp_path: Path):
     made = server(tmp_path)
-    with keeping(made, Restarts(most=1, window=0.5, first=0.05)) as (raised, _thread):
+    with keeping(made, Restarts(most=1, window=0.3, first=0.05)) as (raised, _thread):
         for count in (2, 3):
             made.process.kill()
             until(lambda count=count: starts(tmp_path) == count and healthy("127.0.0.1", made.port))
-            time.sleep(0.6)
+            time.sleep(0.35)
         assert not raised
 
 
