@@ -10,7 +10,9 @@ SIDE_BY_SIDE ?= -n 2 --dist loadgroup
 
 help:
 	@echo "make reproduce   install, then train, examine, serve and ask the embedded default (RECIPE=nano)"
-	@echo "make test        install, then run the tests"
+	@echo "make install     install the locked requirements into .venv"
+	@echo "make test        install, then run the linters and the tests that are not slow"
+	@echo "make test-all    the same with all tests"
 	@echo "make lint        ruff and mypy"
 	@echo "make clean       remove the runs, not the environment"
 

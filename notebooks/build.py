@@ -44,7 +44,13 @@ def saved(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            kept: list[nbformat.NotebookNode] = []
+            for output in cell.outputs:
+                if output.get("name") == "stdout" and kept and kept[-1].output_type == "stream":
+                    kept[-1].text += output.text
+                elif output.get("name") != "stderr":
+                    kept.append(output)
+            cell.outputs = kept
     notebook.metadata.pop("language_info", None)
     return notebook
 

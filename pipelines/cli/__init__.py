@@ -22,6 +22,7 @@ warnings.filterwarnings(
     "ignore", message="TRL currently supports vLLM"
 )  # of GRPO alone; our vLLM is a process of its own
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+logging.getLogger("vllm").setLevel(logging.ERROR)  # that it goes without Triton on a processor is no news
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them.
 for _name in (

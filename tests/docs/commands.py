@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 import typer.main
@@ -81,6 +83,11 @@ def in_sentences(page: Path) -> list[Command]:
     return [one for found in INLINE.findall(text) for one in split(" ".join(found.split()), name)]
 
 
+@functools.cache
+def _tree() -> Any:
+    return typer.main.get_command(app)
+
+
 def parse(words: list[str], whole: bool = True) -> list[str]:
     """Reads the words behind `osler` as the real command line does, without running anything; returns the names of the command.
 
@@ -91,7 +98,7 @@ def parse(words: list[str], whole: bool = True) -> list[str]:
     Raises:
         UsageError: there is no such command or option, or an argument is missing or wrong.
     """
-    command, context, names = typer.main.get_command(app), None, []
+    command, context, names = _tree(), None, []
     while isinstance(command, TyperGroup):
         context = typer.Context(command, parent=context)
         if not words or words[0] in ("--help", "-h"):
