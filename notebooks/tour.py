@@ -36,9 +36,9 @@ class CommandError(RuntimeError):
 
 
 def _environment() -> dict[str, str]:
-    # Tables as wide as a page, without colours, and none of vLLM's and transformers' notes on what is not installed.
-    quiet = {"VLLM_LOGGING_LEVEL": "ERROR", "TRANSFORMERS_VERBOSITY": "error"}
-    return {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb", **quiet}
+    # Tables as wide as a page, without the colours that a notebook asks for, and none of vLLM's notes on what is not installed.
+    kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
+    return {**kept, "COLUMNS": "130", "NO_COLOR": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 
 
 def osler(command: str, last: int | None = None) -> None:

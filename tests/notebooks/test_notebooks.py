@@ -50,6 +50,7 @@ def test_its_outputs_are_saved_and_name_no_machine(path: Path):
         str(output.get("text") or "".join(str(output["data"].get(kind, "")) for kind in ("text/plain", "text/html")))
         for output in outputs
     ]
+    assert not [text for text in texts if "\x1b[" in text]  # colours of a terminal
     assert not [
         text[max(0, found.start() - 60) : found.end() + 60] for text in texts for found in MACHINE.finditer(text)
     ]
