@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import collections
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -25,6 +26,7 @@ RUN = Path(os.environ.get("OSLER_RUN", f"runs/{Path(RECIPE).stem}"))
 WORK = Path(os.environ.get("OSLER_TOURS", "runs/tours"))
 WORK.mkdir(parents=True, exist_ok=True)
 OSLER = [sys.executable, "-m", "pipelines.cli"]
+BAR = re.compile(r"\d%\|")
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/): told apart with every common kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
@@ -42,7 +44,7 @@ def _environment() -> dict[str, str]:
 
 
 def osler(command: str, last: int | None = None) -> None:
-    """Runs ``osler COMMAND`` as a terminal does and prints what it says.
+    """Runs ``osler COMMAND`` as a terminal does and prints what it says, but for its progress bars.
 
     Args:
         command: all that stands behind `osler`.
@@ -60,6 +62,8 @@ def osler(command: str, last: int | None = None) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             line = line.rstrip()
+            if BAR.search(line):
+                continue
             lines.append(line)
             if last is None:
                 print(line)
