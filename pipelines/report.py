@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -288,7 +289,8 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
     if results:
         lines += ["## The exam", ""]
         for name in dict.fromkeys(name for result in results.values() for name in result["items"]):
-            picture = f"exam-{name}.png"
+            file = re.sub(r"[^\w.-]+", "-", name)  # an exam of one's own is called by its path
+            picture = f"exam-{file}.png"
             draw_exam(results, name, run_dir / picture)
             lines += [f"![accuracy on {name}]({picture})", ""]
         lines += [*exam_section(results), *tool_use_section(results)]

@@ -35,7 +35,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests share its fixtures, and the end-to-end ones a run of everything: each of these goes to one worker."""
     for item in items:
-        group = "end_to_end" if "end_to_end" in item.path.parts else item.path.stem
+        shares_the_run = "end_to_end" in item.path.parts or "run" in getattr(item, "fixturenames", ())
+        group = "end_to_end" if shares_the_run else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -72,3 +72,16 @@ def test_a_missing_file_of_the_users_own_is_said_before_the_start(tmp_path: Path
     with pytest.raises(DataError, match=r"stages\.sft: mine\.jsonl: no such file"):
         pipelines.reproduce.reproduce(load_recipe(str(path)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_exam_of_the_users_own_is_drawn_in_the_report(tiny_model: Path, tmp_path: Path):
+    own = tmp_path / "ward.csv"
+    own.write_text("question,A,B,answer\nWhen may I visit?,At dawn,From two to eight,B\n", encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"name: mine\nbase_model: {tiny_model}\nstages:\n  exam: {{kind: exam, models: [base], items: [{{name: {own}}}]}}\n",
+        encoding="utf-8",
+    )
+    pipelines.reproduce.reproduce(load_recipe(str(path)), tmp_path / "run")
+    (picture,) = (tmp_path / "run").glob("exam-*ward.csv.png")
+    assert f"]({picture.name})" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
