@@ -31,15 +31,6 @@ def pytest_configure() -> None:
     os.sched_setaffinity(0, set(cores[worker::workers]) or {cores[worker % len(cores)]})
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests share its fixtures, and the end-to-end ones a run of everything: each of these goes to one worker."""
-    for item in items:
-        shares_the_run = "end_to_end" in item.path.parts or "run" in getattr(item, "fixturenames", ())
-        group = "end_to_end" if shares_the_run else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def base_model() -> Path:
     return BASE

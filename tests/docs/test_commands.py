@@ -40,7 +40,6 @@ HERE = (
     "corpora show ",
     "corpora stats ",
     "corpora synthesise nano-synthetic --estimate",
-    "deploy ",
     "keys ",
     "launch ",
     "plan ",
@@ -73,8 +72,6 @@ ELSEWHERE = (
     ("watch", "tests/pipelines/test_watching.py", '"watch"'),
     ("corpora synthesise", "tests/pipelines/test_synthesise.py", '"synthesise"'),
     ("judge-agreement", "tests/evals/test_judge_agreement.py", '"judge-agreement"'),
-    ("ui", "tests/serving/test_ui.py", '"ui"'),
-    ("board", "tests/pipelines/test_board_page.py", '"board"'),
 )
 # Neither run here nor by another test.
 ONLY_READ = {
