@@ -28,12 +28,13 @@ class Shape:
 def _own(model: type[Record]) -> tuple[Callable[[Row], bool], Adapter]:
     """The shape of the project's own records, as ``osler corpora import --out`` and the stages write them."""
     fields = set(model.model_fields)
+    always = {name for name, field in model.model_fields.items() if field.exclude_if is None}  # written if empty, too
 
     def fits(row: Row) -> bool:
-        return set(row) - {"__row__"} == fields
+        return always <= set(row) - {"__row__"} <= fields
 
     def read(row: Row, dataset: str) -> Record:
-        return model.model_validate({name: row[name] for name in fields})
+        return model.model_validate({name: row[name] for name in fields & set(row)})
 
     return fits, read
 

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from types import ModuleType
 import pytest
 import torch
 
+import evals.run
 from corpora.errors import OslerError
 from evals.engines.transformers import TransformersEngine
 from evals.finished import Finished
@@ -206,7 +208,9 @@ def test_a_task_that_needs_a_judge_says_so(tmp_path: Path):
         run(tmp_path, Stub(oracle), task=load_task("healthbench"))
 
 
-def test_memory_does_not_grow_with_the_items(tmp_path: Path):
+def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While they are asked; the summary at the end holds an item's figures, and no text of it."""
+
     def peak(count: int) -> int:
         folder = tmp_path / str(count)
         folder.mkdir()
@@ -226,8 +230,13 @@ def test_memory_does_not_grow_with_the_items(tmp_path: Path):
         return found
 
     peak(100)  # what is loaded once
-    few, many = peak(300), peak(1800)
-    assert many < few * 1.5, (few, many)
+    few, many = peak(600), peak(2400)  # both more than a chunk of 512
+    assert many - few < 2_000 * (2400 - 600), (few, many)
+    monkeypatch.setattr(evals.run, "summary_of", lambda folder: {})
+    shutil.rmtree(tmp_path / "600")
+    shutil.rmtree(tmp_path / "2400")
+    few, many = peak(600), peak(2400)
+    assert many < few * 1.4, (few, many)
 
 
 KILLED = """

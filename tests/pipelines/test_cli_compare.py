@@ -9,11 +9,17 @@ from typer.testing import CliRunner, Result
 from corpora.errors import OslerError
 from evals.summary import summarise
 from pipelines.cli import app
+from pipelines.cli.options import out
 from tests.evals.results_folders import write_results, write_task
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out, "width", 250)
+
+
 def osler(*words: str) -> Result:
-    return CliRunner(env={"COLUMNS": "250"}).invoke(app, list(words))
+    return CliRunner().invoke(app, list(words))
 
 
 @pytest.fixture
