@@ -99,6 +99,7 @@ def toured(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run
 
 
+@pytest.mark.slow  # as it needs a run of everything: in a process of its own, that is minutes more
 @pytest.mark.parametrize("name", QUICK)
 def test_it_runs_on_a_small_run(name: str, toured: Path):
     said = run(name)
