@@ -14,7 +14,6 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 BUILD: dict[str, Any] = runpy.run_path(str(NOTEBOOKS / "build.py"))
 TEXTS = sorted((NOTEBOOKS / "text").glob("*.md"))
 WITHOUT_A_MODEL = ["05-from-nano-to-8b"]
-QUICK = ["01-inside-each-stage"]  # the rest train, serve, or examine all 718 items
 # Folders of a machine, as they begin on Linux, macOS and Windows.
 MACHINE = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|var|usr|opt|mnt|private|workspace)/|[A-Z]:\\\\")
 
@@ -99,20 +98,19 @@ def toured(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run
 
 
-@pytest.mark.slow  # as it needs a run of everything: in a process of its own, that is minutes more
-@pytest.mark.parametrize("name", QUICK)
-def test_it_runs_on_a_small_run(name: str, toured: Path):
-    said = run(name)
-    assert "exam: done before, skipped" in said
-    assert "10. How much warfarin should I take?" in said
-    assert "pairs moved towards the chosen answer" in said
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
+        (
+            "01-inside-each-stage",
+            [
+                "exam: done before, skipped",
+                "10. How much warfarin should I take?",
+                "pairs moved towards the chosen answer",
+            ],
+        ),
         ("02-read-an-exam", ["McNemar", "over all 4 rotations", "accuracy, % (95% interval)"]),
         ("03-talk-to-the-assistant", ["may be a stroke", "mL/min", "guide.md", "bleeding"]),
         ("04-your-own-data", ["[NAME]", "exam.csv: +", "emergencies referred first"]),
