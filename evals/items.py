@@ -256,6 +256,23 @@ def _read(
             continue
         if not faults:
             yield item
+    refuse(faults, path, task)
+
+
+def unlike_published(task: Task, source: Source, count: int) -> list[str]:
+    """A note, where all of the published split was wanted and ``count`` items are another number."""
+    published = task.data.published
+    if published is None or source.limit is not None or task.data.limit is not None or count == published:
+        return []
+    return [f"{count:,} items were read, and the published split has {published:,}"]
+
+
+def refuse(faults: list[str], path: Path | None, task: Task) -> None:
+    """Ends an exam of which rows cannot be used; ``faults`` says of each row where it is and what is wrong.
+
+    Raises:
+        DataError: there are any.
+    """
     if faults:
         more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise DataError(

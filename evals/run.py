@@ -20,9 +20,10 @@ from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import ExamItem
 from evals.asking import Asked, Given, choice_of
+from evals.described_run import described_run
 from evals.engines import Engine
 from evals.finished import Finished
-from evals.items import Source, examples_of, items_of, provenance
+from evals.items import Source, examples_of, items_of, unlike_published
 from evals.known_errors import known_errors
 from evals.open.marking import Means
 from evals.open.run import run_open
@@ -105,33 +106,16 @@ def run_task(
             wrong += bool(item.meta.get("key_error"))
             stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
             bar.update()
-    origin = provenance(task, source)
     about = {
-        "task": task.name,
-        "title": task.title,
-        "version": task.version,
-        "language": task.language,
-        "metric": task.metric,
+        **described_run(task, engine, source, options.chat, first, count),
         "general": task.general,
-        "scoring": task.scoring,
-        "normalise": task.normalise,
         "num_fewshot": task.num_fewshot,
-        "chat_template": options.chat,
-        "prompt_example": first,
-        "source": task.source,
-        "licence": task.data_licence,
-        "data": {"file": origin.file, "sha256": origin.sha256},
-        "n": count,
-        "published_n": task.data.published,
-        "limit": source.limit,
         "notes": _notes(task, source, widths) + _unmatched(source, wrong),
         "key_errors": [
             {"title": one.title, "source": one.source, "about": one.about}
             for one in known_errors(task.name, source.key_errors).lists
         ],
         "chance": chance / count,
-        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
-        "settings": engine.settings,
         "osler": _osler_version(),
         "seconds": asked.seconds,
     }
@@ -160,10 +144,7 @@ def _run_open(
 
 def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
     """What is unlike the published form of the task."""
-    notes = []
-    count, published = widths.total(), task.data.published
-    if published is not None and source.limit is None and task.data.limit is None and count != published:
-        notes.append(f"{count:,} items were read, and the published split has {published:,}")
+    notes = unlike_published(task, source, widths.total())
     expected = task.options and task.options + (task.variant == "unsure")
     if expected and set(widths) != {expected}:
         seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
@@ -179,9 +160,6 @@ def summary_of(folder: Path) -> Row:
     """The summary of a task's folder, with what its rotations and its blanked questions gave and what is unlike the published task."""
     found = summarise(folder)
     found["notes"] = json.loads((folder / "task.json").read_text(encoding="utf-8"))["notes"]
-    for name in ("rotations", "blank"):
-        if (folder / f"{name}.json").is_file():
-            found[name] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     return found
 
 

@@ -21,7 +21,7 @@ from corpora.errors import DataError
 from corpora.files import RawRow, raw_rows
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
-from evals.items import BUNDLED_FACTS, SHOWN, Source, catalogued_rows, evenly
+from evals.items import BUNDLED_FACTS, Source, catalogued_rows, evenly, refuse
 from evals.open.shapes import PUBLISHED, Criterion, OpenItem, liveqa
 from evals.own_file import FIRST, mapped, names_of
 from evals.tasks import Task
@@ -86,12 +86,7 @@ def _read(task: Task, source: Source) -> Iterator[OpenItem]:
         last = item
     if last is not None and not faults:
         yield last
-    if faults:
-        more = f", and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise DataError(
-            f"{path or f'the data of task {task.name}'}: {len(faults)} of the rows cannot be used, and an exam is given whole or not at all: "
-            f"{'; '.join(faults[:SHOWN])}{more}. Mend these rows or take them out of the file"
-        )
+    refuse(faults, path, task)
 
 
 def _bundled_facts() -> Iterator[OpenItem]:

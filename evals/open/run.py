@@ -16,9 +16,10 @@ from typing import Any
 
 from corpora.errors import OslerError
 from corpora.importing import writing
+from evals.described_run import described_run
 from evals.engines import Engine
 from evals.finished import Finished, key_of
-from evals.items import Source, provenance
+from evals.items import Source, unlike_published
 from evals.open.items import open_items_of
 from evals.open.marking import ASKED, BY_RULE, Mark, Means, marks, why_not
 from evals.open.shapes import OpenItem, fingerprint
@@ -109,37 +110,18 @@ def run_open(
             for item, prompt, text, mark in zip(chunk, prompts, texts, found, strict=True):
                 stream.write(json.dumps(row_of(item, prompt, text, mark), ensure_ascii=False) + "\n")
             yield len(chunk)
-    origin = provenance(task, source)
     kinds = ASKED.get(task.judged, ())
     judged = judge.told(kinds) if judge is not None and kinds else None
-    published = task.data.published
-    unlike = published is not None and source.limit is None and task.data.limit is None and count != published
     about = {
-        "task": task.name,
-        "title": task.title,
-        "version": task.version,
-        "language": task.language,
-        "metric": task.metric,
-        "scoring": task.scoring,
+        **described_run(task, engine, source, chat, first, count),
         "judged": task.judged,
-        "normalise": task.normalise,
         "num_fewshot": 0,
         "max_tokens": task.max_tokens,
-        "chat_template": chat,
-        "prompt_example": first,
-        "source": task.source,
-        "licence": task.data_licence,
-        "data": {"file": origin.file, "sha256": origin.sha256},
-        "n": count,
-        "published_n": published,
-        "limit": source.limit,
-        "notes": [f"{count:,} items were read, and the published split has {published:,}"] if unlike else [],
+        "notes": unlike_published(task, source, count),
         "chance": 0.0,
         "judge": judged,
         "judged_by": judged_by(judged),
         "similarity": means.similarity.name if means.similarity is not None and task.scoring == "similarity" else None,
-        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
-        "settings": engine.settings,
         "osler": version,
         "seconds": writer.seconds,
     }

@@ -1,0 +1,42 @@
+"""What ``task.json`` says of every run, whichever way the task is answered: what was asked of which model, and of what data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evals.engines import Engine
+from evals.items import Source, provenance
+from evals.tasks import Task
+
+
+def described_run(task: Task, engine: Engine, source: Source, chat: bool, prompt: str, count: int) -> dict[str, Any]:
+    """The fields that all runs share.
+
+    Args:
+        task: what was asked.
+        engine: who was asked.
+        source: where the items were read.
+        chat: whether in the model's chat format.
+        prompt: the first one, as an example.
+        count: items.
+    """
+    origin = provenance(task, source)
+    return {
+        "task": task.name,
+        "title": task.title,
+        "version": task.version,
+        "language": task.language,
+        "metric": task.metric,
+        "scoring": task.scoring,
+        "normalise": task.normalise,
+        "chat_template": chat,
+        "prompt_example": prompt,
+        "source": task.source,
+        "licence": task.data_licence,
+        "data": {"file": origin.file, "sha256": origin.sha256},
+        "n": count,
+        "published_n": task.data.published,
+        "limit": source.limit,
+        "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
+        "settings": engine.settings,
+    }
