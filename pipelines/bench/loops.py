@@ -8,18 +8,49 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch._dynamo.utils
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 WARM_UP = 3  # steps that are not counted
 COMPILED_WARM_UP = 25  # as many, where the first ones compile for lengths that are new
+LONGEST_WARM_UP = 150  # after which compiling no longer starts the count afresh
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[Any, Batch], torch.Tensor]
 Ids = tuple[list[int], list[int]]  # of a row: its tokens and its labels
+
+
+@dataclass
+class Window:
+    """The steps that are counted: those after the warm-up, and after the last one that had to compile.
+
+    A compile in the middle takes as long as a hundred steps of a small model, so that a few seconds of steps would say nothing.
+    """
+
+    seconds: float
+    warm_up: int
+    tokens: float = 0.0
+    started: float = 0.0
+    graphs: int = -1
+
+    def step(self, number: int, tokens: float) -> bool:
+        """Counts the step with ``number``, from 0, of so many tokens; whether the time is up."""
+        graphs = int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+        if number < self.warm_up or (graphs != self.graphs and number < LONGEST_WARM_UP):
+            self.graphs, self.tokens, self.started = graphs, 0.0, time.perf_counter()
+            return False
+        self.tokens += tokens
+        return time.perf_counter() - self.started > self.seconds
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second so far."""
+        return self.tokens / (time.perf_counter() - self.started)
 
 
 def next_token_loss(model: Any, batch: Batch) -> torch.Tensor:
@@ -46,11 +77,8 @@ def loop_rate(
     optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
     device = parameters[0].device
     run = torch.compile(model) if compiled else model
-    warm_up = COMPILED_WARM_UP if compiled else WARM_UP
-    tokens, started = 0, 0.0
+    window = Window(seconds, COMPILED_WARM_UP if compiled else WARM_UP)
     for step, batch in enumerate(batches):
-        if step == warm_up:
-            tokens, started = 0, time.perf_counter()
         batch = {name: values.to(device) for name, values in batch.items()}
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
             loss = loss_of(run, batch)
@@ -58,10 +86,9 @@ def loop_rate(
         clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        tokens += int(batch["attention_mask"].sum())
-        if step > warm_up and time.perf_counter() - started > seconds:
+        if window.step(step, int(batch["attention_mask"].sum())):
             break
-    return tokens / (time.perf_counter() - started)
+    return window.rate
 
 
 def sorted_batches(rows: list[Ids], size: int) -> list[list[Ids]]:

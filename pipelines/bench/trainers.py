@@ -18,7 +18,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from pipelines import training
 from pipelines.artifact import Draft
-from pipelines.bench.loops import COMPILED_WARM_UP, WARM_UP
+from pipelines.bench.loops import COMPILED_WARM_UP, WARM_UP, Window
 from pipelines.config import Lora
 from pipelines.training.adapters import lora_config
 
@@ -29,19 +29,16 @@ class Clock(TrainerCallback):  # type: ignore[misc]
     """Counts the seconds and tokens of the steps after the warm-up, and stops when the time is up."""
 
     def __init__(self, seconds: float, warm_up: int) -> None:
-        self.seconds, self.warm_up = seconds, warm_up
-        self.started = self.tokens = 0.0
+        self.window = Window(seconds, warm_up)
+        self.seen = 0.0
         self.rate = 0.0  # tokens that are not padding, per second
-        self.first_loss: float | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Stops when the time is up."""
-        if state.global_step == self.warm_up:
-            self.started, self.tokens = time.perf_counter(), float(state.num_input_tokens_seen)
-        elif state.global_step > self.warm_up:
-            passed = time.perf_counter() - self.started
-            self.rate = (float(state.num_input_tokens_seen) - self.tokens) / passed
-            control.should_training_stop = passed > self.seconds
+        tokens = float(state.num_input_tokens_seen) - self.seen
+        self.seen += tokens
+        control.should_training_stop |= self.window.step(state.global_step - 1, tokens)
+        self.rate = self.window.rate
 
 
 @dataclass

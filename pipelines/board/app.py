@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import os
 import re
 import threading
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-
-import gradio as gr
 import uvicorn
 from fastapi import FastAPI, Request
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from corpora.errors import OslerError
@@ -25,8 +19,8 @@ from pipelines.board.page import HEAD, build
 from pipelines.board.places import Places
 from pipelines.board.texts import words
 from serving.server import port_in_use
+from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.texts import Language
-from serving.ui.theme import theme
 
 KEY_VARIABLE = "OSLER_BOARD_KEY"
 USER = "osler"  # at the login, beside the key
@@ -35,25 +29,10 @@ PAGES: dict[str, Language] = {"/zh": "zh", "/": "en"}  # where each is mounted, 
 LARGEST_FILE = "4gb"  # that is brought
 # What the page asks for; Gradio has more.
 PATHS = re.compile(
-    r"(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
+    r"/zh|(?:/zh)?/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
     r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|upload|upload_progress|file=.*"
     r"|queue/(?:join|data)|run/[^/]+))"
 )
-# Gradio builds functions from text in the browser, so scripts may be evaluated; none may come from elsewhere, and nothing may go there.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = {"content-security-policy": POLICY, "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
 
 def read_key(file: Path | None) -> str | None:
     """The key of the board: of the file, else of the environment; None where neither has one.
@@ -87,6 +66,15 @@ def check_before_start(host: str, port: int, key: str | None) -> None:
         raise OslerError(f"port {port} on {host} is in use; give another with --port")
 
 
+def _refuse(request: Request) -> Response | None:
+    if request.url.path == "/zh":
+        return RedirectResponse("/zh/")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return PlainTextResponse("a page of another site may not use the board", 403)
+    return None
+
+
 def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> FastAPI:
     """The application, in English at ``/`` and in Chinese at ``/zh/``.
 
@@ -95,46 +83,23 @@ def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> Fast
         host: where it will listen. On loopback, requests for another name than this machine's are refused.
         key: what has to be known to log in; None asks for no login.
     """
-    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @outer.middleware("http")
-    async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        if request.url.path == "/zh":
-            return RedirectResponse("/zh/")
-        if not PATHS.fullmatch(request.url.path):
-            return PlainTextResponse("not found", 404)
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return PlainTextResponse("a page of another site may not use the board", 403)
-        answer = await go_on(request)
-        answer.headers.update(HEADERS)
-        return answer
-
-    if is_loopback(host):
-        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])
+    app = guarded(host, PATHS, _refuse)
 
     def login(user: str, secret: str) -> bool:
         return user == USER and key is not None and hmac.compare_digest(secret.strip().encode(), key.encode())
 
     for path, language in PAGES.items():
-        gr.mount_gradio_app(
-            outer,
+        mount(
+            app,
             build(places, language, not is_loopback(host)),
             path=path,
-            auth=login if key is not None else None,
-            auth_message=words(language)("login", user=USER),
-            footer_links=[],
-            run_history=False,
-            ssr_mode=False,
-            enable_monitoring=False,
-            pwa=False,
-            mcp_server=False,
-            show_error=True,
-            max_file_size=LARGEST_FILE,
-            theme=theme(),
+            login=login if key is not None else None,
+            login_text=words(language)("login", user=USER),
             head=HEAD,
+            largest_file=LARGEST_FILE,
+            show_error=True,
         )
-    return outer
+    return app
 
 
 def run(places: Places, host: str, port: int, key: str | None) -> None:

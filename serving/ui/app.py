@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-
-import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI
 
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
@@ -23,9 +16,9 @@ from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
 from serving.server import port_in_use
 from serving.ui.about import About, Served
+from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.page import HEAD, build
 from serving.ui.texts import LANGUAGES, TAGS, words
-from serving.ui.theme import theme
 from serving.vllm_defaults import MODEL_NAME
 
 # What the page asks for. Gradio has more routes: uploads, files of the server, an assistant for writing pages.
@@ -33,26 +26,6 @@ PATHS = re.compile(
     r"/(?:|config|login/?|logout|theme\.css|manifest\.json|favicon\.ico|robots\.txt|assets/.*|static/.*"
     r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|queue/(?:join|data)|run/[^/]+|call/[^/]+))"
 )
-# Gradio builds functions from text in the browser, so scripts may be evaluated; none may come from elsewhere, and nothing may go there.
-POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "content-security-policy": POLICY,
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store",
-}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine alone."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
 
 def login(keys: KeyFile) -> Callable[[str, str], bool]:
     """A check of a key's name and the key, as user and password."""
@@ -136,38 +109,18 @@ def web(assistant: DoctorAssistant, about: About, host: str = "127.0.0.1", keys:
         host: Where it will listen. On loopback, requests for another name than this machine's are refused.
         keys: File of the keys of those who may log in; None asks for no login.
     """
-    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-
-    @outer.middleware("http")
-    async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        if not PATHS.fullmatch(request.url.path):
-            return PlainTextResponse("not found", 404)
-        answer = await go_on(request)
-        for name, value in HEADERS.items():
-            if name != "cache-control" or not request.url.path.startswith(("/assets/", "/static/")):
-                answer.headers[name] = value
-        return answer
-
-    if is_loopback(host):
-        outer.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", host])
-    gr.mount_gradio_app(
-        outer,
+    app = guarded(host, PATHS)
+    mount(
+        app,
         build(assistant, about, holds_key(KeyFile(keys)) if keys is not None else lambda user: True),
         path="/",
-        auth=login(KeyFile(keys)) if keys is not None else None,
-        auth_message="".join(f'<p lang="{TAGS[one]}">{words("log_in", one)}</p>' for one in LANGUAGES),
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        enable_monitoring=False,
-        pwa=False,
-        mcp_server=False,
-        show_error=False,
-        max_file_size=1,
-        theme=theme(),
+        login=login(KeyFile(keys)) if keys is not None else None,
+        login_text="".join(f'<p lang="{TAGS[one]}">{words("log_in", one)}</p>' for one in LANGUAGES),
         head=HEAD,
+        largest_file=1,
+        show_error=False,
     )
-    return outer
+    return app
 
 
 def run(app: FastAPI, host: str, port: int) -> None:
