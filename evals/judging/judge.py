@@ -21,28 +21,12 @@ from tqdm import tqdm
 from corpora.errors import OslerError
 from evals.engines.openai import MAX_RETRIES, OpenAIEngine
 from evals.finished import Finished, key_of
-from evals.judging.prompts import KINDS, REMINDER, Kind, Value
+from evals.judging.prompts import KINDS, REMINDER, Kind
+from evals.judging.verdicts import Request, Verdict
 
 KEY = "OSLER_JUDGE_KEY"  # environment variable of the key for the judge's endpoint
 MAX_TOKENS = 2048  # of a verdict with its explanation, as HealthBench's grader has it
 STOP_AFTER = 8  # requests that fail one after another
-
-
-@dataclass(frozen=True)
-class Request:
-    """One judgement that is asked for."""
-
-    kind: Kind
-    prompt: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the judge said; ``value`` is None where there is no verdict, and ``fault`` then says why."""
-
-    value: Value | None
-    reply: str = ""
-    fault: str = ""  # unparsed, refused or failed
 
 
 @dataclass

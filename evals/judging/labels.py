@@ -18,8 +18,8 @@ from typing import Any
 
 from corpora.errors import DataError
 from corpora.files import raw_rows
-from evals.judging.judge import Request
 from evals.judging.prompts import KINDS, Kind, Value, transcript
+from evals.judging.verdicts import Request
 from evals.open.shapes import role_of
 
 Row = dict[str, Any]

@@ -18,18 +18,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evals.coverage import coverage
 from evals.finished import Finished
-from evals.judging.judge import Judge, Request, Verdict
 from evals.judging.prompts import KINDS, Kind, transcript
+from evals.judging.verdicts import Request, Verdict
 from evals.open.numeric import right
 from evals.open.shapes import Criterion, OpenItem
 from evals.rouge import rouge
 from evals.safety import declines
 from evals.similarity import Similarity
 from evals.tasks import Task
+
+if TYPE_CHECKING:  # its client takes half a second to import, and most exams have no judge
+    from evals.judging.judge import Judge
 
 GRADES = 3  # steps from LiveQA's lowest grade to its highest
 

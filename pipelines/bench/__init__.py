@@ -227,7 +227,9 @@ def bench_train(
                     training.console.print(f"[dim]{kind}: {how}, round {number + 1} of {rounds}[/dim]")
                     torch._dynamo.reset()  # what one way has compiled is not another's
                     try:
-                        measured.setdefault(how, []).append(measure())
+                        rate = measure()
+                        measured.setdefault(how, []).append(rate)
+                        training.console.print(f"[dim]  {rate:,.0f} tokens/s[/dim]")
                     except PeerError as error:  # what else was measured is not lost for it
                         training.console.print(f"[yellow]{error}[/yellow]", markup=True)
             measured = {how: found for how, found in measured.items() if found}

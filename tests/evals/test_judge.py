@@ -6,8 +6,9 @@ import pytest
 
 from corpora.errors import OslerError
 from evals.finished import Finished
-from evals.judging.judge import STOP_AFTER, Judge, Request
+from evals.judging.judge import STOP_AFTER, Judge
 from evals.judging.prompts import KINDS, REMINDER
+from evals.judging.verdicts import Request
 from tests.evals.judged import verdict
 from tests.pipelines.scripted import Say, endpoint
 

@@ -28,6 +28,8 @@ def main(wrong: bool) -> None:
         emergencies = len(rows[0]) == 3
         failed = [row for row in rows if triage(row[-1]).emergency is not emergencies]
         show(path.stem, "found" if emergencies else "silent", len(rows) - len(failed), len(rows))
+        if emergencies:
+            show("", "category", sum(triage(row[-1]).category == row[0] for row in rows), len(rows))
         for row in failed if wrong else ():
             print("   ", *row)
     asked = {

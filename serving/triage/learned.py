@@ -1,0 +1,245 @@
+"""A linear reader beside the rules: it weighs the words and signs of a message by what written examples taught it.
+
+Rules find what they list. People describe their signs in words that nobody listed, of which each says a little: a logistic regression
+over words, pairs of words, pieces of words, the concepts of the lexicon with their scopes, and what the rules say adds these up.
+Its weights (``learned.npz``) are fitted to ``examples/`` by ``python -m serving.triage.fit``. Asking it is a sum: no model is run,
+and one text always gets one answer.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import math
+import operator
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.errors import DataError
+from serving.triage.reading import Reading
+from serving.triage.text import is_chinese
+
+WEIGHTS = Path(__file__).parent / "learned.npz"
+DIMENSIONS = 2**17  # of the weights for emergency or not; a feature's place is its CRC-32
+CATEGORY_DIMENSIONS = 2**14
+# Of a word's pieces, by which a word that no example has is known by its stem.
+PIECES = (4, 5)
+LENGTH_STEP, LENGTHS = 8, 8  # tokens
+DOUBT = 0.12  # how far below the threshold an emergency that the rules find still counts: a listed sign is not lightly overruled
+
+WINDOW = 120  # tokens that are weighed together; the examples are shorter
+
+Array = npt.NDArray[np.float64]
+Place = tuple[int, ...]  # tokens
+Feature = tuple[str, Place]
+
+
+class Occurrence(NamedTuple):
+    """A feature at a place: the tokens that it rests on, all within ``[start, end)``."""
+
+    start: int
+    end: int
+    name: str
+    tokens: Place
+
+
+@functools.lru_cache(maxsize=10_000)
+def _pieces(word: str) -> tuple[str, ...]:
+    whole = f"<{word}>"
+    return tuple(f"c:{whole[first : first + size]}" for size in PIECES for first in range(len(whole) - size + 1))
+
+
+def occurrences(reading: Reading) -> list[Occurrence]:
+    """Every word, pair, piece and sign of a message, in order."""
+    tokens, scopes = reading.text.tokens, reading.scopes
+    found: list[Occurrence] = []
+
+    def add(start: int, end: int, *names: str) -> None:
+        place = tuple(range(start, end))
+        found.extend([Occurrence(start, end, name, place) for name in names])
+
+    for place, token in enumerate(tokens):
+        if token.isalnum():
+            scope = ("n" if scopes.denied[place] else "") + ("p" if scopes.past[place] else "")
+            scope += "s" if scopes.supposed[place] else ""
+            add(place, place + 1, f"w:{token}", f"w:{scope}:{token}" if scope else f"w0:{token}")
+        if place > 0:
+            add(place - 1, place + 1, f"b:{tokens[place - 1]}_{token}")
+        if place > 1 and is_chinese(token):
+            add(place - 2, place + 1, f"t:{''.join(tokens[place - 2 : place + 1])}")
+        if token.isascii() and len(token) > PIECES[0]:
+            add(place, place + 1, *_pieces(token))
+    for concept, hits in reading.hits.items():
+        stated = set(map(id, reading.stated_hits(concept)))
+        for hit in hits:
+            said = id(hit) in stated
+            tokens_of = tuple(sorted({*hit.tokens, *hit.context})) if said else ()
+            found.append(Occurrence(hit.first, hit.end, f"{'C' if said else 'D'}:{concept}", tokens_of))
+    return sorted(found, key=operator.itemgetter(0))
+
+
+def features(
+    reading: Reading,
+    found: Mapping[str, Place],
+    window: tuple[int, int] | None = None,
+    known: Sequence[Occurrence] | None = None,
+) -> list[Feature]:
+    """What is weighed, each once, with the tokens that it rests on.
+
+    Args:
+        reading: The message.
+        found: The emergencies that the rules find in it, each with its tokens.
+        window: The tokens ``[start, end)`` that are looked at; None for all.
+        known: Its ``occurrences``, where they are known already.
+    """
+    tokens = reading.text.tokens
+    start, end = window or (0, len(tokens))
+    known = occurrences(reading) if known is None else known
+    first = bisect.bisect_left(known, start, key=lambda one: one.start)
+    last = bisect.bisect_left(known, end, key=lambda one: one.start)
+    weighed: dict[str, Place] = {}
+    for one in known[first:last]:
+        if one.end <= end:
+            weighed.setdefault(one.name, one.tokens)
+    # A sign that is said somewhere is not also one that is denied.
+    weighed = {name: place for name, place in weighed.items() if not (name[:2] == "D:" and f"C:{name[2:]}" in weighed)}
+    if reading.scopes.elsewhere:
+        weighed["X:elsewhere"] = ()
+    by_rule = {emergency: place for emergency, place in found.items() if place and start <= min(place) < end}
+    weighed["R:found" if by_rule else "R:silent"] = ()
+    for emergency in by_rule:
+        weighed[f"F:{emergency}"] = ()  # no tokens of its own: its signs have them
+    weighed[f"N:{min(LENGTHS, (end - start) // LENGTH_STEP)}"] = ()
+    if not any(map(is_chinese, tokens[start:end])):
+        weighed["L:en"] = ()
+    return list(weighed.items())
+
+
+def windows(length: int) -> list[tuple[int, int]]:
+    """The stretches of a message of ``length`` tokens that are weighed by themselves, so that a sign does not drown in a long one."""
+    if length <= WINDOW:
+        return [(0, length)]
+    return [(start, min(length, start + WINDOW)) for start in range(0, length - WINDOW // 2, WINDOW // 2)]
+
+
+@functools.lru_cache(maxsize=100_000)
+def slot(name: str, dimensions: int) -> int:
+    """Where the weight of a feature stands."""
+    return zlib.crc32(name.encode("utf-8")) % dimensions
+
+
+def names_what(name: str) -> bool:
+    """Whether a feature is weighed for the category: words, pairs, signs that are said, and what the rules take it for."""
+    return name[:2] in ("w:", "b:", "t:", "C:", "F:")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What ``fit`` writes.
+
+    Attributes:
+        importance: How much each feature counts in a message, before its weight: ``[DIMENSIONS]``.
+        emergency: The weights for emergency or not: ``[DIMENSIONS]``.
+        bias: Of the same.
+        threshold: The probability above which a message is an emergency.
+        categories: The emergencies.
+        category: The weights of each: ``[categories, CATEGORY_DIMENSIONS]``.
+        category_bias: ``[categories]``.
+    """
+
+    importance: Array
+    emergency: Array
+    bias: float
+    threshold: float
+    categories: tuple[str, ...]
+    category: Array
+    category_bias: Array
+
+
+@functools.cache
+def load_weights(path: Path = WEIGHTS) -> Weights:
+    """Reads the weights.
+
+    Raises:
+        DataError: the file is not there or not whole.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return Weights(
+                importance=stored["importance"].astype(np.float64),
+                emergency=stored["emergency"].astype(np.float64),
+                bias=float(stored["bias"]),
+                threshold=float(stored["threshold"]),
+                categories=tuple(str(name) for name in stored["categories"]),
+                category=stored["category"] * float(stored["category_scale"]),
+                category_bias=stored["category_bias"].astype(np.float64),
+            )
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(
+            f"{path}: no weights can be read ({error}); `python -m serving.triage.fit` makes them"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What the reader makes of a message.
+
+    Attributes:
+        emergency: Whether it takes it for one.
+        probability: That it is one, by the examples, of which about half are.
+        category: The likeliest emergency.
+        tokens: Those that speak most for it.
+    """
+
+    emergency: bool
+    probability: float
+    category: str
+    tokens: tuple[int, ...]
+
+
+def judge(reading: Reading, found: Mapping[str, Place]) -> Opinion:
+    """Weighs a message window by window; the one that speaks most for an emergency counts.
+
+    Args:
+        reading: The message.
+        found: The emergencies that the rules find in it, each with its tokens.
+    """
+    weights = load_weights()
+    known = occurrences(reading)
+    best: tuple[float, list[Feature], Array] | None = None
+    for window in windows(len(reading.text)):
+        weighed = features(reading, found, window, known)
+        slots = [slot(name, DIMENSIONS) for name, _ in weighed]
+        counts = weights.importance[slots]
+        values = weights.emergency[slots] * counts / math.sqrt(float(counts @ counts))
+        probability = 1 / (1 + math.exp(-(float(values.sum()) + weights.bias)))
+        if best is None or probability > best[0]:
+            best = probability, weighed, values
+    assert best is not None  # there is one window at least
+    probability, weighed, values = best
+    if probability <= weights.threshold - (DOUBT if found else 0.0):
+        return Opinion(False, probability, "", ())
+    return Opinion(True, probability, _category(weighed, weights), _speaking(weighed, values))
+
+
+def _category(weighed: list[Feature], weights: Weights) -> str:
+    naming = [slot(name, CATEGORY_DIMENSIONS) for name, _ in weighed if names_what(name)]
+    scores = weights.category[:, naming].sum(axis=1) / math.sqrt(max(1, len(naming))) + weights.category_bias
+    return weights.categories[int(scores.argmax())]
+
+
+def _speaking(weighed: list[Feature], values: Array) -> Place:
+    """The tokens that speak most for an emergency: each has a share of the features that rest on it."""
+    by_token: dict[int, float] = defaultdict(float)
+    for (_, tokens), value in zip(weighed, values, strict=True):
+        for token in tokens:
+            by_token[token] += float(value) / len(tokens)
+    strongest = max(by_token.values(), default=0.0)
+    return tuple(sorted(token for token, value in by_token.items() if 0 < strongest / 2 <= value))
