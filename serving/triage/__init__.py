@@ -1,4 +1,4 @@
-"""Red flags in what a person writes, English or Chinese, found by rules before any model is asked.
+"""Red flags in what a person writes, English or Chinese, found by rules and a linear reader before any model is asked.
 
 ``triage(text)`` says whether the text tells of an emergency, which, what to do first, and by which guideline. It needs no model, no network
 and no other process, and one text always gets one answer. docs/triage.md says how it works and how well.

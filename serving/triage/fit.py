@@ -16,13 +16,16 @@ from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyp
 from sklearn.model_selection import StratifiedKFold  # type: ignore[import-untyped]
 from tqdm import tqdm
 
+from corpora.bundled.render import render
 from corpora.errors import DataError
+from corpora.records import Document
 from serving.triage.detector import load_rules, pieces, read_piece
 from serving.triage.learned import CATEGORY_DIMENSIONS, DIMENSIONS, DOUBT, WEIGHTS, features, names_what, slot
 
 EXAMPLES = Path(__file__).parent / "examples"
 NONE = "none"
 PARTS = 5
+TEXT_WORDS = 80  # of each bundled text
 STRENGTH = 30.0  # the inverse of the penalty; by validation, 10 found fewer and 100 no more
 BY_RULES = ("R:found", "R:silent")
 RULES_COUNT = 2.0  # of a usual feature; 0 and 5 did worse on the tests' older vignettes
@@ -51,6 +54,15 @@ def read_examples(folder: Path = EXAMPLES) -> list[Example]:
             found.append((columns[0], columns[1], columns[2]))
     if not found:
         raise DataError(f"{folder}: no examples (*.tsv)")
+    return found
+
+
+def bundled_text() -> list[Example]:
+    """The beginnings of the bundled texts, medical and general, which speak of everything and tell of nobody."""
+    found: list[Example] = []
+    for name in ("bundled-documents", "bundled-general"):
+        texts = [record.text for record in render(name, seed=0) if isinstance(record, Document)]
+        found += [(NONE, name, " ".join(text.split()[:TEXT_WORDS])) for text in texts]
     return found
 
 
@@ -110,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=WEIGHTS, help="where the weights go")
     output = parser.parse_args().output
-    examples = read_examples()
+    examples = [*read_examples(), *bundled_text()]
     names: list[list[str]] = []
     by_rules = []
     for _, _, text in tqdm(examples, desc="reading"):

@@ -119,10 +119,12 @@ def edited(question: str, rng: random.Random) -> str:
     return ("" if chinese else " ").join(words)
 
 
-def test_planted_questions_are_found_verbatim_and_in_another_dress():
+@pytest.mark.parametrize("share", [0.3, pytest.param(1.0, marks=pytest.mark.slow)])
+def test_planted_questions_are_found_verbatim_and_in_another_dress(share: float):
     rng = random.Random(1)
-    assert [item.question for item in planted() if not found(item.question, item, rng)] == []
-    assert [item.question for item in planted() if not found(dressed(item.question, rng), item, rng)] == []
+    items = planted()[: round(1000 * share)]
+    assert [item.question for item in items if not found(item.question, item, rng)] == []
+    assert [item.question for item in items if not found(dressed(item.question, rng), item, rng)] == []
 
 
 def test_nineteen_of_twenty_lightly_edited_questions_are_found():

@@ -177,7 +177,7 @@ stages:
 
 
 def test_sigterm_saves_and_exits_with_75_and_the_same_command_goes_on(tiny_model: Path, tmp_path: Path):
-    path, run = recipe(tmp_path, tiny_model, 200), tmp_path / "run"
+    path, run = recipe(tmp_path, tiny_model, 80), tmp_path / "run"
     command = [sys.executable, "-c", RUN, str(path), str(run)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     events = run / "tensorboard" / "cpt"
@@ -191,11 +191,11 @@ def test_sigterm_saves_and_exits_with_75_and_the_same_command_goes_on(tiny_model
     checkpoint = newest_whole(run / "cpt.partial.checkpoints")
     assert checkpoint is not None
     shutil.rmtree(run / "tensorboard")
-    path = recipe(tmp_path, tiny_model, 200)
+    path = recipe(tmp_path, tiny_model, 80)
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     manifest = json.loads((run / "cpt" / "manifest.json").read_text())
-    assert manifest["metrics"]["steps"] == 200
+    assert manifest["metrics"]["steps"] == 80
 
 
 def test_a_disk_that_fills_leaves_the_last_good_checkpoint(tiny_model: Path, tmp_path: Path):
