@@ -32,7 +32,7 @@ CATEGORY_DIMENSIONS = 2**14
 # Of a word's pieces, by which a word that no example has is known by its stem.
 PIECES = (4, 5)
 LENGTH_STEP, LENGTHS = 8, 8  # tokens
-DOUBT = 0.12  # how far below the threshold an emergency that the rules find still counts: a listed sign is not lightly overruled
+DOUBT = 0.16  # how far below the threshold an emergency that the rules find still counts: a listed sign is not lightly overruled
 
 WINDOW = 120  # tokens that are weighed together; the examples are shorter
 
@@ -214,7 +214,7 @@ def judge(reading: Reading, found: Mapping[str, Place]) -> Opinion:
     weights = load_weights()
     known = occurrences(reading)
     best: tuple[float, list[Feature], Array] | None = None
-    for window in windows(len(reading.text)):
+    for window in dict.fromkeys([*windows(len(reading.text)), *_beside_lessons(reading, found)]):
         weighed = features(reading, found, window, known)
         slots = [slot(name, DIMENSIONS) for name, _ in weighed]
         counts = weights.importance[slots]
@@ -227,6 +227,20 @@ def judge(reading: Reading, found: Mapping[str, Place]) -> Opinion:
     if probability <= weights.threshold - (DOUBT if found else 0.0):
         return Opinion(False, probability, "", ())
     return Opinion(True, probability, _category(weighed, weights), _speaking(weighed, values))
+
+
+def _beside_lessons(reading: Reading, found: Mapping[str, Place]) -> list[tuple[int, int]]:
+    """The sentences in which a rule finds something, where others ask or teach.
+
+    "What are the signs of a stroke? My mum's face just dropped" tells of one in its second sentence.
+    """
+    own, supposed = reading.text.sentences, reading.scopes.supposed
+    stretches = []
+    for place in filter(None, found.values()):
+        start, end = bisect.bisect_left(own, own[min(place)]), bisect.bisect_right(own, own[max(place)])
+        if any(supposed[:start]) or any(supposed[end:]):
+            stretches.append((start, end))
+    return stretches
 
 
 def _category(weighed: list[Feature], weights: Weights) -> str:

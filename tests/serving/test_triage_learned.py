@@ -12,7 +12,7 @@ import pytest
 from corpora.errors import DataError
 from serving.triage import triage
 from serving.triage.detector import read_piece
-from serving.triage.fit import BY_RULES, FLOOR, balanced, importance, main, read_examples, table
+from serving.triage.fit import BY_RULES, FLOOR, importance, main, read_examples, table
 from serving.triage.learned import DIMENSIONS, WEIGHTS, WINDOW, features, judge, load_weights, slot, windows
 
 VIGNETTES = Path(__file__).parent / "triage_vignettes"
@@ -41,6 +41,11 @@ def test_windows_cover_every_token_and_a_short_message_is_one():
         assert all(later[0] < earlier[1] for earlier, later in itertools.pairwise(found))
 
 
+def test_a_sentence_with_a_sign_is_weighed_apart_from_a_question_on_what_the_signs_are():
+    assert not triage("What are the signs of a stroke?").emergency
+    assert triage("What are the signs of a stroke? My mum's face just dropped and she slurs").emergency
+
+
 def test_importance_is_the_log_count_ratio_by_the_root_of_the_inverse_frequency():
     rows = table([["w:pain"], ["w:pain"], ["w:tea"], ["w:pain", "w:tea"]], DIMENSIONS)
     found = importance(rows, np.array([True, True, False, False]))
@@ -51,14 +56,6 @@ def test_importance_is_the_log_count_ratio_by_the_root_of_the_inverse_frequency(
     expected = (math.log(3.0) + FLOOR) * math.sqrt(math.log(5 / 3) + FLOOR)
     assert found[slot("w:tea", DIMENSIONS)] == pytest.approx(expected)
     assert found[slot(BY_RULES[0], DIMENSIONS)] == found[slot(BY_RULES[1], DIMENSIONS)]
-
-
-def test_threshold_finds_as_many_as_it_leaves_alone():
-    probability = np.array([0.9, 0.8, 0.7, 0.2, 0.1, 0.3, 0.4, 0.75])
-    emergency = np.array([True, True, True, True, False, False, False, False])
-    threshold = balanced(probability, emergency)
-    assert ((probability > threshold)[emergency]).mean() == 0.75
-    assert ((probability <= threshold)[~emergency]).mean() == 0.75
 
 
 def test_examples_are_of_known_emergencies_and_none_is_a_vignette_of_the_tests():
