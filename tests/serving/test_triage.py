@@ -56,8 +56,8 @@ def test_emergencies_are_found(name: str, floor: float):
 
 @pytest.mark.parametrize("name", LOOKALIKES)
 def test_lookalikes_are_left_alone(name: str):
-    # Of 50 texts, three more than one in twenty are within chance; all together are held to it below.
-    floor = 0.95 if len(rows(name)) > 100 else 0.90
+    # The small sets may miss one in twenty by chance; all together are held to it below.
+    floor = 0.95 if name == "lookalikes" else 0.90
     assert len(alarms(name)) <= (1 - floor) * len(rows(name)), alarms(name)
 
 
