@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from corpora.records import LETTERS, Dialogue, Document, ExamItem, Preference, Record
 
@@ -74,7 +75,8 @@ def import_(
         raise no_record(file, tally)
     if as_json:
         return
-    out.print(f"[bold]{file.name}[/bold]: shape [bold]{tally.shape}[/bold], {tally.record} records")
+    head = Text.assemble((file.name, "bold"), ": shape ", (str(tally.shape), "bold"), f", {tally.record} records")
+    out.print(head)
     out.print(f"{tally.kept:,} kept, {tally.dropped:,} dropped")
     for reason, count in tally.reasons.most_common():
         out.print(f"  {count:>9,}  {reason}", markup=False)
@@ -82,7 +84,7 @@ def import_(
         out.print(f"\nrecord {number}: {record.id}", style="dim", markup=False)
         out.print(shown(record), markup=False)
     if to is not None:
-        err.print(f"records: {to}" + (f" · dropped rows: {dropped}" if tally.dropped else ""))
+        err.print(f"records: {to}" + (f" · dropped rows: {dropped}" if tally.dropped else ""), markup=False)
 
 
 @app.command("list")
@@ -191,7 +193,7 @@ def fetch(
     entry = find_dataset(name)
     origin = origin_of(name, where, endpoint)
     paths = fetch_files(name, origin, entry.patterns, data)
-    err.print(f"{len(paths)} files of {origin.repository} in {data / name}; licence: {entry.licence}")
+    err.print(f"{len(paths)} files of {origin.repository} in {data / name}; licence: {entry.licence}", markup=False)
     for path in paths:
         typer.echo(path)
 
@@ -225,7 +227,7 @@ def _curated(files: list[Path], steps: list[Any], to: Path, shards: int, workers
             sources = ", ".join(f"{source}: {count:,}" for source, count in found["by_source"].items())
             table.add_row(name, f"{found['items']:,}", f"{found['touched']:,}", sources or "—")
         out.print(table)
-    err.print(f"records: {to / 'clean.jsonl'} · report: {to / 'report.json'}")
+    err.print(f"records: {to / 'clean.jsonl'} · report: {to / 'report.json'}", markup=False)
 
 
 @app.command()

@@ -65,7 +65,7 @@ def _train(stage: Any, inputs: Inputs, draft: Draft) -> Any:
         except RolledBack as notice:
             if inputs.processes > 1:
                 raise  # all of them have to begin anew: pipelines.launching.launch starts them again
-            console.print(f"[yellow]{notice}[/yellow]")
+            console.print(str(notice), style="yellow", markup=False)
 
 
 def run_stage(stage: Stage, inputs: Inputs, draft: Draft) -> None:

@@ -231,7 +231,7 @@ def bench_train(
                         measured.setdefault(how, []).append(rate)
                         training.console.print(f"[dim]  {rate:,.0f} tokens/s[/dim]")
                     except PeerError as error:  # what else was measured is not lost for it
-                        training.console.print(f"[yellow]{error}[/yellow]", markup=True)
+                        training.console.print(str(error), style="yellow", markup=False)
             measured = {how: found for how, found in measured.items() if found}
             rates = {how: statistics.median(found) for how, found in measured.items()}
             rows += [

@@ -61,7 +61,8 @@ def main() -> None:
         err.print(str(notice), markup=False, soft_wrap=True)
         sys.exit(STOPPED)
     except OslerError as error:
-        err.print(f"[bold red]error:[/bold red] {error}", markup=True, soft_wrap=True)
+        err.print("error:", style="bold red", end=" ")
+        err.print(str(error), markup=False, soft_wrap=True)  # square brackets in what a message quotes are no markup
         sys.exit(1)
     except KeyboardInterrupt:
         err.print("stopped; run the same command to go on")

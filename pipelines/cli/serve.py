@@ -82,13 +82,18 @@ def serve(
         server = prepared(name, words=words, roomy=True, python=vllm_python)
         _tell(server.options)
         with running(server, start_seconds), kept(server, policy, start_seconds):
-            err.print(f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", soft_wrap=True)
+            err.print(
+                f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", markup=False, soft_wrap=True
+            )
             run(server.url, host, port, keys, audit, Settings(), server.api_key)
         return
     server = prepared(name, host=host, port=port, words=words, roomy=True, python=vllm_python)
     _tell(server.options)
     with running(server, start_seconds):
-        out.print(f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}")
+        out.print(
+            f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}",
+            markup=False,
+        )
         out.print(f'Ask it from another terminal: osler ask --url {server.url} "What is asthma?"')
         try:
             keep(server, policy, threading.Event(), start_seconds)

@@ -50,15 +50,17 @@ def ui(
 ) -> None:
     """Open a chat page in the browser. Starts vLLM for it, unless --url names a server. Ctrl-C closes it.
 
-    Emergencies are answered at once, and also while the model is down. Conversations stay in the browser (docs/ui.md).
+    Emergencies are answered at once, and also while the model is down. A vLLM that dies is started again, three times within
+    ten minutes. Conversations stay in the browser (docs/ui.md).
 
     Examples: `osler ui` · `osler ui --model runs/nano` · `osler ui --url http://127.0.0.1:8000/v1 --documents ward`
     """
-    from contextlib import nullcontext
+    from contextlib import ExitStack
     from dataclasses import replace
 
     from pipelines.about import about_folder, model_of_run, reads_passages
-    from serving.server import serving
+    from serving.server import prepared, running
+    from serving.supervisor import Restarts, kept
     from serving.ui.about import About, served
     from serving.ui.app import check_before_start, doctor, run, web
 
@@ -68,8 +70,12 @@ def ui(
     # A plain `kill` stops vLLM as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     folder = None if url is not None else served_model(model_of_run(model), None)
-    with nullcontext() if folder is None else serving(folder) as server:
-        address = url if server is None else server.url
+    with ExitStack() as stack:
+        address = url
+        if folder is not None:
+            server = stack.enter_context(running(prepared(folder)))
+            stack.enter_context(kept(server, Restarts()))
+            address = server.url
         assert address is not None
         found = served(address, api_key)
         if found is None:

@@ -205,7 +205,7 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
             raise Stopped(first["message"])
         if first["kind"] != RolledBack.__name__:
             raise LaunchError(first["message"])
-        console.print(f"[yellow]{first['message']}[/yellow]")
+        console.print(first["message"], style="yellow", markup=False)
 
 
 def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:

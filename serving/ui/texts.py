@@ -99,8 +99,9 @@ WORDS: Table = {
         "无论模型写什么，此提示在本对话中始终显示。",
     ),
     "unreachable": (
-        "The model cannot be reached. Start it with `osler serve`, or give its address with --url, then choose “Ask again”.",
-        "无法连接模型。请用 `osler serve` 启动模型，或用 --url 指定其地址，然后点“重新回答”。",
+        "The model cannot be reached. Start it with `osler serve`, or give its address with --url, then choose “Ask again”. A model "
+        "that this page started comes back by itself: wait a minute.",
+        "无法连接模型。请用 `osler serve` 启动模型，或用 --url 指定其地址，然后点“重新回答”。由本页面启动的模型会自动恢复：请稍等一分钟。",
     ),
     "timeout": (
         "The model did not answer in time. Choose “Ask again”, or ask something shorter.",

@@ -1,0 +1,38 @@
+"""An error that the user can mend is one message, whatever it quotes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import main
+
+
+@pytest.mark.parametrize("name", ["ward[bold]list", "list[/red]", "[NAME]", r"tail\[", "列表[/]"])
+def test_square_brackets_in_a_message_are_shown_and_break_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(sys, "argv", ["osler", "corpora", "import", str(tmp_path / f"{name}.jsonl")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert f"{name}.jsonl" in said
+
+
+def test_the_name_of_an_imported_file_is_shown_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "faq[b].jsonl").write_text('{"question": "What is gout?", "answer": "Crystals in a joint."}\n')
+    out = tmp_path / "to[bold].jsonl"
+    monkeypatch.setattr(sys, "argv", ["osler", "corpora", "import", str(tmp_path / "faq[b].jsonl"), "-o", str(out)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    said = capsys.readouterr()
+    assert "faq[b].jsonl: shape" in said.out
+    assert "to[bold].jsonl" in said.err.replace("\n", "")
+    assert out.is_file()
