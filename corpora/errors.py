@@ -12,7 +12,16 @@ class DataError(OslerError):
 
 
 STOPPED = 75  # exit code after ``Stopped`` (EX_TEMPFAIL of sysexits.h: try again)
+INTERRUPTED = 130  # exit code after Ctrl-C, as of a shell
 
 
 class Stopped(OslerError):
     """A run that was asked to stop by SIGTERM, and has saved what it had done."""
+
+    code = STOPPED
+
+
+class Interrupted(Stopped):
+    """The same, by Ctrl-C."""
+
+    code = INTERRUPTED

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import OslerError
-from evals.results import Row, read_items, read_json, read_task, task_folders
+from evals.results import Row, model_name, read_items, read_json, read_task, task_folders
 from evals.stats import discordant, holm, mcnemar, minimal_difference, paired_difference
 from evals.summary import clusters_of
 
@@ -30,7 +30,7 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
             if results.is_file()
             else read_task(next(iter(task_folders(folder).values())))["model"]
         )
-        names.append(Path(str(model["id"])).name or str(model["id"]))
+        names.append(model_name(str(model["id"])))
     return [
         name if names.count(name) == 1 else f"{name} ({folder.name})"
         for name, folder in zip(names, folders, strict=True)

@@ -34,6 +34,7 @@ PATHS = re.compile(
     r"|queue/(?:join|data)|run/[^/]+))"
 )
 
+
 def read_key(file: Path | None) -> str | None:
     """The key of the board: of the file, else of the environment; None where neither has one.
 

@@ -9,7 +9,7 @@ import sys
 import warnings
 
 from corpora.cli import app as corpora_app
-from corpora.errors import STOPPED, OslerError, Stopped
+from corpora.errors import INTERRUPTED, OslerError, Stopped
 from pipelines.cli.options import app, err
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -59,10 +59,11 @@ def main() -> None:
         app()
     except Stopped as notice:
         err.print(str(notice), markup=False, soft_wrap=True)
-        sys.exit(STOPPED)
+        sys.exit(notice.code)
     except OslerError as error:
         err.print(f"[bold red]error:[/bold red] {error}", markup=True, soft_wrap=True)
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("stopped; run the same command to go on")
-        sys.exit(130)
+    except SystemExit as end:  # which is what Typer makes of Ctrl-C
+        if end.code == INTERRUPTED:
+            err.print("stopped; run the same command to go on")
+        raise

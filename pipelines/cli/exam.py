@@ -29,7 +29,9 @@ from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, o
 from pipelines.cli.tasks import show_tasks
 
 if TYPE_CHECKING:
+    from evals.items import Source
     from evals.open.marking import Means
+    from evals.tasks import Task
 
 TaskOption = Annotated[
     list[str] | None,
@@ -171,28 +173,28 @@ def evaluate(
         return
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
-    from pipelines.loading import quiet
-    from serving.hardware import use_processor_well
-
-    quiet()
-    use_processor_well()
     if task or suite:
+        asked = {
+            "num_fewshot": num_fewshot,
+            "scoring": scoring,
+            "max_tokens": max_tokens,
+            "rotations": rotations,
+            "blank": blank,
+            "contamination": contamination,
+        }
+        engine = engine or ("openai" if url else "transformers")
+        read = {"file": file, "mapping": mapping or [], "data": data, "limit": limit, "key_errors": key_errors}
+        tasks, source = _asked(task or [], suite, engine, read, scoring, base)
+        _ready()
         _by_tasks(
             model,
-            task or [],
+            tasks,
             suite,
-            engine or ("openai" if url else "transformers"),
+            engine,
             url,
             dtype,
-            {"file": file, "mapping": mapping or [], "data": data, "limit": limit, "key_errors": key_errors},
-            {
-                "num_fewshot": num_fewshot,
-                "scoring": scoring,
-                "max_tokens": max_tokens,
-                "rotations": rotations,
-                "blank": blank,
-                "contamination": contamination,
-            },
+            source,
+            asked,
             chat,
             base,
             output,
@@ -209,17 +211,59 @@ def evaluate(
         raise OslerError("a judge and a similarity mark the open answers of a task: name one with --task or --suite")
     if file is not None or mapping:
         raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
+    _ready()
     _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
+
+
+def _ready() -> None:
+    """Imports what a model is read with, which takes seconds: what is asked has been checked before."""
+    from pipelines.loading import quiet
+    from serving.hardware import use_processor_well
+
+    quiet()
+    use_processor_well()
+
+
+def _asked(
+    names: list[str], suite: str | None, engine: str, read: dict[str, Any], scoring: str | None, base: Path | None
+) -> tuple[list[Task], Source]:
+    """The tasks, and where their rows are read.
+
+    Raises:
+        OslerError: something was named that is not there, or that does not go together.
+    """
+    from evals.items import Source, items_of
+    from evals.own_file import parse_mapping
+    from evals.tasks import load_suite, load_task
+
+    if engine not in ("transformers", "vllm", "openai"):
+        raise OslerError(f"--engine is transformers, vllm or openai, not '{engine}'")
+    if scoring not in (None, "likelihood", "generative"):
+        raise OslerError(f"--scoring is likelihood or generative, not '{scoring}'")
+    tasks = [*(load_suite(suite)[1] if suite else []), *(load_task(name) for name in names)]
+    tasks = list({task.name: task for task in tasks}.values())
+    if read["file"] is not None and len(tasks) != 1:
+        raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
+    if read["mapping"] and read["file"] is None:
+        raise OslerError("--map says what the fields of --file are; name the file too")
+    if read["file"] is not None and not read["file"].is_file():
+        raise OslerError(f"{read['file']}: no such file")
+    if base is not None and not base.is_dir():
+        raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
+    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
+    if source.file is not None:
+        next(items_of(tasks[0], source), None)  # raises where it is empty or its fields are not known
+    return tasks, source
 
 
 def _by_tasks(
     model: str,
-    names: list[str],
+    tasks: list[Task],
     suite: str | None,
     engine_name: str,
     url: str | None,
     dtype: str,
-    read: dict[str, Any],
+    source: Source,
     asked: dict[str, Any],
     chat: bool | None,
     base: Path | None,
@@ -229,28 +273,11 @@ def _by_tasks(
 ) -> None:
     from evals.compare import compare
     from evals.forgetting import forgetting
-    from evals.items import Source
-    from evals.own_file import parse_mapping
     from evals.reports.report import write_report
+    from evals.results import model_name
     from evals.run import Options
-    from evals.tasks import load_suite, load_task
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
 
-    if engine_name not in ("transformers", "vllm", "openai"):
-        raise OslerError(f"--engine is transformers, vllm or openai, not '{engine_name}'")
-    if asked["scoring"] not in (None, "likelihood", "generative"):
-        raise OslerError(f"--scoring is likelihood or generative, not '{asked['scoring']}'")
-    tasks = [*(load_suite(suite)[1] if suite else []), *(load_task(name) for name in names)]
-    tasks = list({task.name: task for task in tasks}.values())
-    if read["file"] is not None and len(tasks) != 1:
-        raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
-    if read["mapping"] and read["file"] is None:
-        raise OslerError("--map says what the fields of --file are; name the file too")
-    if read["file"] is not None and not read["file"].is_file():
-        raise OslerError(f"{read['file']}: no such file")
-    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
-    if base is not None and not base.is_dir():
-        raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
     marked = means()
     engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
@@ -263,11 +290,11 @@ def _by_tasks(
         from pipelines.trained_on import training_text
 
         trained_on = (
-            partial(training_text, model, read["data"])
+            partial(training_text, model, source.data_dir)
             if engine.name != "openai"
             else partial(TrainingText, {}, ["a server does not say what its model was trained on"])
         )
-    folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
+    folder = output or Path("runs/exam") / model_name(model)
     found = examine_tasks(
         engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked, trained_on
     )

@@ -150,7 +150,7 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     Raises:
         TrainingError: the loss or the gradient is NaN or infinite.
         CheckpointError: a checkpoint could not be written.
-        Stopped: SIGTERM came, and a checkpoint was written.
+        Stopped: SIGTERM or Ctrl-C came, and a checkpoint was written.
         RolledBack: a batch is to be left out (``spikes``); running the stage again does so.
     """
     progress = Progress(label)

@@ -27,6 +27,7 @@ PATHS = re.compile(
     r"|gradio_api/(?:info|app_id|heartbeat/[^/]+|cancel|reset|startup-events|login_check|token|queue/(?:join|data)|run/[^/]+|call/[^/]+))"
 )
 
+
 def login(keys: KeyFile) -> Callable[[str, str], bool]:
     """A check of a key's name and the key, as user and password."""
 

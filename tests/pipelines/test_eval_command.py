@@ -1,6 +1,9 @@
 """``osler eval`` by tasks: one command for a user's own file, and a clear word where it cannot be done."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,32 @@ def test_a_wrong_command_is_told(tmp_path: Path, tiny_model: Path, words: list[s
     file = str(file_of(tmp_path, ROW, ROW))
     with pytest.raises(OslerError, match=told):
         osler("eval", tiny_model, *[word.replace("FILE", file) for word in words], "-o", tmp_path / "out")
+
+
+EARLY = """
+import sys
+from pipelines.cli import main
+sys.argv = ["osler", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print([name for name in ("torch", "transformers", "trl") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reproduce", "nanno"],
+        ["eval", "bundled:osler-nano-base", "--suite", "quik"],
+        ["eval", "bundled:osler-nano-base", "--task", "medqa", "--file", os.devnull],
+    ],
+)
+def test_a_wrong_word_is_told_before_a_library_that_takes_seconds_is_imported(words: list[str]):
+    ended = subprocess.run([sys.executable, "-c", EARLY, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "error: " in ended.stderr
+    assert ended.stdout == "[]\n"
 
 
 def test_tasks_are_listed_and_shown():

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from safetensors.torch import load_file
 
 from corpora.bundled.render import render
 from corpora.records import Dialogue
-from pipelines import training
+from pipelines import cli, training
 from pipelines.config import Corpus, CptStage, Recipe, SftStage, Spikes
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
@@ -150,7 +151,7 @@ def test_a_jump_of_the_loss_counts_as_a_spike(tiny_model: Path, tmp_path: Path, 
 RUN = """
 import sys
 from pathlib import Path
-from pipelines import training
+from pipelines import cli, training
 from pipelines.cli import main
 training.quiet()
 sys.argv = ["osler", "cpt", sys.argv[1], "--run", sys.argv[2]]
@@ -176,17 +177,47 @@ stages:
     return path
 
 
-def test_sigterm_saves_and_exits_with_75_and_the_same_command_goes_on(tiny_model: Path, tmp_path: Path):
-    path, run = recipe(tmp_path, tiny_model, 200), tmp_path / "run"
-    command = [sys.executable, "-c", RUN, str(path), str(run)]
+def stopped_by(number: signal.Signals, command: list[str], run: Path) -> tuple[int, str]:
+    """The exit code and the messages of a run that gets the signal in the midst of its training."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     events = run / "tensorboard" / "cpt"
     while process.poll() is None and not events.is_dir():  # training has begun
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 75, said
+    return process.returncode, said
+
+
+def test_ctrl_c_saves_as_well_and_exits_with_130(tiny_model: Path, tmp_path: Path):
+    path, run = recipe(tmp_path, tiny_model, 2000), tmp_path / "run"
+    code, said = stopped_by(signal.SIGINT, [sys.executable, "-c", RUN, str(path), str(run)], run)
+    assert code == 130, said
+    assert "stopping after this step, with a checkpoint; Ctrl-C again stops at once" in said
+    assert "stopped by Ctrl-C at step" in said
+    assert newest_whole(run / "cpt.partial.checkpoints") is not None
+
+
+def test_ctrl_c_outside_training_says_that_the_same_command_goes_on(monkeypatch, capsys):
+    app = typer.Typer()
+
+    @app.command()
+    def long() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(sys, "argv", ["osler"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert "run the same command to go on" in capsys.readouterr().err
+
+
+def test_sigterm_saves_and_exits_with_75_and_the_same_command_goes_on(tiny_model: Path, tmp_path: Path):
+    path, run = recipe(tmp_path, tiny_model, 200), tmp_path / "run"
+    command = [sys.executable, "-c", RUN, str(path), str(run)]
+    code, said = stopped_by(signal.SIGTERM, command, run)
+    assert code == 75, said
     assert "stopped by SIGTERM at step" in said
     checkpoint = newest_whole(run / "cpt.partial.checkpoints")
     assert checkpoint is not None
