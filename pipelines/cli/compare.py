@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from corpora.errors import OslerError
-from pipelines.cli.options import JsonOption, app, out
+from pipelines.cli.options import JsonOption, app, out, table
 
 
 @app.command()
@@ -48,21 +47,11 @@ def compare(
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
-    shown = Table(title=f"against {found['base']}")
-    for head in (
-        "task",
-        "model",
-        "n",
-        "base, %",
-        "model, %",
-        "difference, points (95%)",
-        "won / lost",
-        "p",
-        "Holm p",
-        "smallest",
-        "",
-    ):
-        shown.add_column(head)
+    heads = (
+        *("task", "model", "n", "base, %", "model, %", "difference, points (95%)"),
+        *("won / lost", "p", "Holm p", "smallest", ""),
+    )
+    shown = table(f"against {found['base']}", *heads, names=2)
     for one in found["comparisons"]:
         shown.add_row(
             one["task"],
@@ -153,9 +142,7 @@ def leaderboard(
         print(json.dumps(found, ensure_ascii=False))
         return
     head, rows = board.head_and_rows(found)
-    shown = Table(title="accuracy, % (95% interval)")
-    for name in head:
-        shown.add_column(name)
+    shown = table("accuracy, % (95% interval)", *head)
     for row in rows:
         shown.add_row(*row)
     out.print(shown)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from corpora.errors import OslerError
 from pipelines.cli.judge import (
@@ -25,7 +24,7 @@ from pipelines.cli.judge import (
     judge_of,
     means_of,
 )
-from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out
+from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out, table
 from pipelines.cli.tasks import show_tasks
 
 if TYPE_CHECKING:
@@ -302,9 +301,8 @@ def _by_tasks(
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
-    shown = Table(title=f"{model}, {'its chat format' if options.chat else 'plain text'}")
-    for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %"):
-        shown.add_column(head, justify="left" if head == "task" else "right")
+    heads = ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %")
+    shown = table(f"{model}, {'its chat format' if options.chat else 'plain text'}", *heads)
     results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
     opened = {name: result for name, result in results.items() if "open" in result}
     chosen = {name: result for name, result in results.items() if "open" not in result}
@@ -333,9 +331,7 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
 
     for line in judges(results):
         out.print(line, markup=False, soft_wrap=True)
-    shown = Table(title="open answers")
-    for head in HEAD:
-        shown.add_column(head, justify="right" if "%" in head or head == "n" else "left")
+    shown = table("open answers", *HEAD)
     for row in rows(results):
         shown.add_row(*row)
     out.print(shown)
@@ -405,9 +401,7 @@ def _bundled(
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))
         return
-    shown = Table(title=model)
-    for head in ("items", "part", "n", "accuracy, %", "95% interval"):
-        shown.add_column(head)
+    shown = table(model, "items", "part", "n", "accuracy, %", "95% interval")
     for name, result in found["items"].items():
         for part in ("all", "dialogues", "documents_only"):
             if part in result:

@@ -50,6 +50,7 @@ def test_a_users_file_is_run_with_one_command(tmp_path: Path, tiny_model: Path):
     assert all(row["chosen"] == [max(range(4), key=row["scores"].__getitem__)] for row in rows)
     about = json.loads((out / "medqa" / "task.json").read_text(encoding="utf-8"))
     assert about["chat_template"] is True
+    assert about["licence"].endswith(", if test.jsonl holds the published rows")
     assert about["prompt_example"].startswith("<|im_start|>user\nQuestion: ")
 
 
@@ -115,4 +116,6 @@ def test_tasks_are_listed_and_shown():
     listed = json.loads(osler("eval", "--list", "--json"))
     assert "medmcqa" in listed["tasks"]
     assert "medmcqa" in listed["suites"]["quick"]
+    shown = osler("tasks", "list").splitlines()
+    assert set(listed["tasks"]) <= {line.split(" ")[0] for line in shown}  # whole, in a narrow terminal too
     assert "osler corpora fetch medqa-usmle" in osler("tasks", "show", "medqa")
