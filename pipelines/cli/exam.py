@@ -32,10 +32,16 @@ if TYPE_CHECKING:
     from evals.open.marking import Means
     from evals.tasks import Task
 
+# The groups of ``--help``: in one list each line would have room for three words.
+ASKED, HOW, RESULT, BUNDLED = "What is asked", "How it is asked", "What is left", "Without a task"
+
 TaskOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--task", "-t", help="A task of `osler tasks list`, or the path of a YAML file of your own; repeatable."
+        "--task",
+        "-t",
+        help="A task of `osler tasks list`, or the path of a YAML file of your own; repeatable.",
+        rich_help_panel=ASKED,
     ),
 ]
 
@@ -49,28 +55,43 @@ def evaluate(
         ),
     ] = "",
     task: TaskOption = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="A suite of tasks: see `osler tasks list`.")] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", help="A suite of tasks: see `osler tasks list`.", rich_help_panel=ASKED)
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="Rows of your own for the one task: JSON Lines, JSON, CSV or Parquet.")
+        Path | None,
+        typer.Option(
+            "--file", help="Rows of your own for the one task: JSON Lines, JSON, CSV or Parquet.", rich_help_panel=ASKED
+        ),
     ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", help="Which field of --file is which, as `question=stem`, `options=a,b,c,d`, `answer=gold`."
+            "--map",
+            help="Which field of --file is which, as `question=stem`, `options=a,b,c,d`, `answer=gold`.",
+            rich_help_panel=ASKED,
         ),
     ] = None,
     data: DataOption = None,
     num_fewshot: Annotated[
-        int | None, typer.Option("--num-fewshot", min=0, help="Examples before each question. Default: the task's own.")
+        int | None,
+        typer.Option(
+            "--num-fewshot", min=0, help="Examples before each question. Default: the task's own.", rich_help_panel=HOW
+        ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Ask only so many items: the first ones of a task; with --items taken by seed."),
+        typer.Option(
+            min=1,
+            help="Ask only so many items: the first ones of a task; with --items taken by seed.",
+            rich_help_panel=ASKED,
+        ),
     ] = None,
     chat: Annotated[
         bool | None,
         typer.Option(
-            help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model."
+            help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model.",
+            rich_help_panel=HOW,
         ),
     ] = None,
     scoring: Annotated[
@@ -78,16 +99,24 @@ def evaluate(
         typer.Option(
             "--scoring",
             help="`likelihood` (the likeliest option) or `generative` (what the model writes). Default: the task's own.",
+            rich_help_panel=HOW,
         ),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", min=1, help="Length of a freely written answer. Default: the task's own."),
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            help="Length of a freely written answer. Default: the task's own.",
+            rich_help_panel=HOW,
+        ),
     ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", help="`transformers`, `vllm` or `openai`. Default: openai with --url, else transformers."
+            "--engine",
+            help="`transformers`, `vllm` or `openai`. Default: openai with --url, else transformers.",
+            rich_help_panel=HOW,
         ),
     ] = None,
     url: UrlOption = None,
@@ -95,15 +124,23 @@ def evaluate(
         str,
         typer.Option(
             help="Number format of a model in this process: `float32`, `bfloat16`, `float16`, or `auto` for what runs fastest here. In 16 bits "
-            "some choices between options that are nearly alike depend on the machine and the batch."
+            "some choices between options that are nearly alike depend on the machine and the batch.",
+            rich_help_panel=HOW,
         ),
     ] = "auto",
     rotations: Annotated[
         bool,
-        typer.Option("--rotations", help="Also ask with the options in each cyclic order: flip rate and worst case."),
+        typer.Option(
+            "--rotations",
+            help="Also ask with the options in each cyclic order: flip rate and worst case.",
+            rich_help_panel=HOW,
+        ),
     ] = False,
     blank: Annotated[
-        bool, typer.Option("--blank", help="Also ask without the question: what the options alone give away.")
+        bool,
+        typer.Option(
+            "--blank", help="Also ask without the question: what the options alone give away.", rich_help_panel=HOW
+        ),
     ] = False,
     judge: JudgeOption = None,
     judge_model: JudgeModelOption = None,
@@ -118,6 +155,7 @@ def evaluate(
         typer.Option(
             "--contamination",
             help="Also look for the items in the model's training text, as its manifests name it, and score the others alone. Reads all of that text.",
+            rich_help_panel=RESULT,
         ),
     ] = False,
     key_errors: Annotated[
@@ -125,6 +163,7 @@ def evaluate(
         typer.Option(
             "--key-errors",
             help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     base: Annotated[
@@ -132,6 +171,7 @@ def evaluate(
         typer.Option(
             "--base",
             help="Results folder of the model's own base on the same tasks: the report holds the two side by side, and says what was forgotten.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     output: Annotated[
@@ -140,32 +180,39 @@ def evaluate(
             "--output",
             "-o",
             help="Folder of the answers and results (default `runs/exam/MODEL`); without a task, a JSON file for `osler compare`.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     as_json: JsonOption = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the tasks and suites, and stop.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the tasks and suites, and stop.", rich_help_panel=ASKED)
+    ] = False,
     items: Annotated[
         list[str] | None,
         typer.Option(
             "--items",
             help="Without a task: exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable.",
+            rich_help_panel=BUNDLED,
         ),
     ] = None,
     letters: Annotated[
         bool,
         typer.Option(
-            help="With --items: score the letters A to D beneath a list of the options, not the options' texts."
+            help="With --items: score the letters A to D beneath a list of the options, not the options' texts.",
+            rich_help_panel=BUNDLED,
         ),
     ] = False,
     normalise: Annotated[
-        str, typer.Option(help="With --items: none, bytes, or unconditional (see evals/score.py).")
+        str,
+        typer.Option(help="With --items: none, bytes, or unconditional (see evals/score.py).", rich_help_panel=BUNDLED),
     ] = "unconditional",
 ) -> None:
     """Examine MODEL by tasks or a suite; without either, on the bundled exam, bits per byte and emergencies.
 
     A run that was stopped goes on when the same command is given again.
 
-    Example: `osler eval bundled:osler-nano-base --task medmcqa --data DATA`
+    Examples: `osler eval runs/nano/final --task bundled-exam` · `osler eval bundled:osler-nano-base --suite quick --data DIR` ·
+    `osler eval runs/nano/final --task medqa --file mine.jsonl --map question=stem`
     """
     if listed:
         show_tasks(as_json)
