@@ -132,8 +132,9 @@ def _check(base: Path, other: Path, before: list[Row], after: list[Row], own_pro
     if not differ and not olds.get("chat_template") and olds.get("prompt_example") != news.get("prompt_example"):
         differ = ["prompt_example, the first prompt"]
     if differ and not own_prompts:
+        again = " with --chat or --no-chat" if olds.get("chat_template") != news.get("chat_template") else ""
         raise OslerError(
-            f"{base} and {other} were asked in different ways: {'; '.join(differ)}; run one of them again, or compare all the same "
+            f"{base} and {other} were asked in different ways: {'; '.join(differ)}; run one of them again{again}, or compare all the same "
             "with --own-prompts"
         )
     first, second = ({item["id"]: item for item in items} for items in (before, after))

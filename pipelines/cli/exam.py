@@ -322,6 +322,7 @@ def _by_tasks(
     from evals.reports.report import write_report
     from evals.results import model_name
     from evals.run import Options
+    from pipelines.config.models import own_folder
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
 
     marked = means()
@@ -340,7 +341,8 @@ def _by_tasks(
             if engine.name != "openai"
             else partial(TrainingText, {}, ["a server does not say what its model was trained on"])
         )
-    folder = output or Path("runs/exam") / model_name(model)
+    own = None if engine.name == "openai" or model.startswith("bundled:") else own_folder(model)
+    folder = output or Path("runs/exam") / model_name(str(own or model))
     found = examine_tasks(
         engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked, trained_on
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -90,7 +91,7 @@ def table(title: str, *heads: str, names: int = 1) -> Table:
 
     Heads with a % or of a number (n) stand to the right.
     """
-    shown = Table(title=title)
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for place, head in enumerate(heads):
         number = place >= names and (head == "n" or "%" in head)
         shown.add_column(head, no_wrap=place < names, justify="right" if number else "left")
