@@ -5,7 +5,6 @@ A dataset is named as in ``catalog.yaml``, or is the path of a file of the user'
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import logging
@@ -17,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from corpora.adapters import ADAPTERS, SHAPES
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 from corpora.fetch import Origin, fetched, file_sha256, server_of, wanted
 from corpora.files import RawRow, raw_rows
 from corpora.importing import Tally, import_rows, stream_file
@@ -88,9 +87,8 @@ def find_dataset(name: str) -> Dataset:
     """
     catalog = load_catalog()
     if name not in catalog:
-        near = difflib.get_close_matches(name, catalog, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else "; `osler corpora list` shows what there is"
-        raise DataError(f"no dataset is called '{name}'{hint}")
+        hint = nearest(name, catalog, "`osler corpora list` shows what there is")
+        raise DataError(f"no dataset is called '{name}'; {hint}")
     return catalog[name]
 
 

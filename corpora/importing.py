@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import difflib
 import itertools
 import json
 import os
@@ -23,7 +22,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from corpora.adapters import ADAPTERS, SHAPES, detect
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 from corpora.files import RawRow, raw_rows
 from corpora.records import Record
 
@@ -174,9 +173,7 @@ def no_record(path: Path, tally: Tally) -> DataError:
 def check_shape(shape: str | None) -> None:
     """Raises DataError when a shape is named that there is not."""
     if shape is not None and shape not in ADAPTERS:
-        near = difflib.get_close_matches(shape, ADAPTERS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(ADAPTERS)}"
-        raise DataError(f"no shape is called '{shape}'; {hint}")
+        raise DataError(f"no shape is called '{shape}'; {nearest(shape, ADAPTERS)}")
 
 
 @contextlib.contextmanager

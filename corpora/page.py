@@ -21,6 +21,7 @@ h1, h2 { line-height: 1.2; } h2 { margin-top: 2.2rem; border-bottom: 1px solid v
 table { border-collapse: collapse; font-size: .92rem; display: block; overflow-x: auto; }
 th, td { border-bottom: 1px solid var(--line); padding: .35rem .7rem; text-align: left; vertical-align: top; overflow-wrap: normal; }
 th { background: var(--soft); } img { max-width: 100%; } svg { width: 100%; max-width: 34rem; display: block; } code { background: var(--soft); padding: 0 .2rem; }
+pre code { padding: 0; }
 pre { background: var(--soft); padding: .7rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
 @media (max-width: 34rem) { th, td { padding: .3rem .4rem; font-size: .85rem; } td:first-child { max-width: 8rem; overflow-wrap: anywhere; } }
 blockquote { border-left: 4px solid #c0504d; margin-left: 0; padding-left: 1rem; color: var(--quiet); }

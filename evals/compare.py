@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import OslerError
-from evals.results import Row, read_items, read_json, read_task, task_folders
+from evals.results import Row, model_name, read_items, read_json, read_task, task_folders
 from evals.stats import discordant, holm, mcnemar, minimal_difference, paired_difference
 from evals.summary import clusters_of
 
@@ -30,7 +30,7 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
             if results.is_file()
             else read_task(next(iter(task_folders(folder).values())))["model"]
         )
-        names.append(Path(str(model["id"])).name or str(model["id"]))
+        names.append(model_name(str(model["id"])))
     return [
         name if names.count(name) == 1 else f"{name} ({folder.name})"
         for name, folder in zip(names, folders, strict=True)
@@ -132,8 +132,9 @@ def _check(base: Path, other: Path, before: list[Row], after: list[Row], own_pro
     if not differ and not olds.get("chat_template") and olds.get("prompt_example") != news.get("prompt_example"):
         differ = ["prompt_example, the first prompt"]
     if differ and not own_prompts:
+        again = " with --chat or --no-chat" if olds.get("chat_template") != news.get("chat_template") else ""
         raise OslerError(
-            f"{base} and {other} were asked in different ways: {'; '.join(differ)}; run one of them again, or compare all the same "
+            f"{base} and {other} were asked in different ways: {'; '.join(differ)}; run one of them again{again}, or compare all the same "
             "with --own-prompts"
         )
     first, second = ({item["id"]: item for item in items} for items in (before, after))

@@ -32,7 +32,7 @@ def described_run(task: Task, engine: Engine, source: Source, chat: bool, prompt
         "chat_template": chat,
         "prompt_example": prompt,
         "source": task.source,
-        "licence": task.data_licence,
+        "licence": task.data_licence + (f", if {source.file.name} holds the published rows" if source.file else ""),
         "data": {"file": origin.file, "sha256": origin.sha256},
         "n": count,
         "published_n": task.data.published,

@@ -16,6 +16,14 @@ _ITEM_KEYS = ("id", "options", "gold", "chosen", "right", "score")
 _TASK_KEYS = ("task", "metric", "scoring", "chance", "model")
 
 
+def model_name(identifier: str) -> str:
+    """What a model is called in a table or as a folder: the last part of its id; of a run's model, its run and its stage."""
+    parts = Path(identifier).parts
+    if len(parts) > 1 and parts[-1] == "model":
+        return "-".join(part for part in parts[-3:-1] if part not in ("/", ".."))
+    return (parts[-1] if parts else identifier).replace(":", "-")
+
+
 def write_json(path: Path, found: Row) -> None:
     """Writes a JSON file that is there whole or not at all."""
     with writing(path) as stream:

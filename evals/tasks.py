@@ -7,7 +7,6 @@ whose name begins with ``_`` is only there to be extended.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.catalog import load_catalog
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 
 TASKS = Path(__file__).parent / "tasks"
 SUITES = Path(__file__).parent / "suites"
@@ -118,9 +117,7 @@ def suite_names() -> list[str]:
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> DataError:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"`osler tasks list` shows the {kind}s"
-    return DataError(f"no {kind} is called '{name}'; {hint}")
+    return DataError(f"no {kind} is called '{name}'; {nearest(name, known, f'`osler tasks list` shows the {kind}s')}")
 
 
 def _mapping(path: Path) -> dict[str, Any]:

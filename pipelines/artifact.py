@@ -162,6 +162,23 @@ def matches(folder: Path, key: str) -> Artifact | None:
     return artifact
 
 
+def changes(folder: Path, given: dict[str, Any]) -> list[str]:
+    """The keys, dotted, in which ``given`` differs from what the finished artifact in ``folder`` was made from; none where there is none."""
+    before = load_artifact(folder)
+    if before is None:
+        return []
+    now = json.loads(json.dumps(given, default=str))
+    return list(_differing(before.manifest.get("given"), now, ""))
+
+
+def _differing(one: Any, other: Any, place: str) -> Iterator[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in dict.fromkeys([*one, *other]):
+            yield from _differing(one.get(key), other.get(key), f"{place}.{key}" if place else str(key))
+    elif one != other:
+        yield place
+
+
 @contextmanager
 def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]:
     """Builds the artifact of ``stage`` at ``folder``.

@@ -47,6 +47,7 @@ SAFE = ("model.safetensors", "model.safetensors.index.json")  # what transformer
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 SETTINGS = (".json", ".jinja", ".txt", ".model", ".tiktoken")  # configs, chat templates and tokenizers
 WITH_CODE = ("config.json", "tokenizer_config.json")  # what can name a class in a Python file of the model's own
+SHOWN = 12  # folders that an error names
 TRAINING_LEFTOVERS = ("training_args", "optimizer", "scheduler", "rng_state")  # pickles that no model is loaded from
 
 _allowed: ContextVar[frozenset[str]] = ContextVar("allowed", default=frozenset())
@@ -141,6 +142,13 @@ def refuse_code(where: str, folder: Path) -> bool:
     return False
 
 
+def _what_is_there(missing: Path) -> str:
+    """A clause that names what lies beside the first part of a path that does not exist."""
+    parent = next(place for place in missing.absolute().parents if place.is_dir())
+    folders = sorted(path.name for path in parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return f"; {parent} has {', '.join(folders[:SHOWN])}{', …' if len(folders) > SHOWN else ''}" if folders else ""
+
+
 def loading(source: str | Path, weights: bool = True) -> dict[str, Any]:
     """The arguments with which a model (or its tokenizer only) may be loaded from a folder.
 
@@ -149,7 +157,7 @@ def loading(source: str | Path, weights: bool = True) -> dict[str, Any]:
     """
     folder, where = Path(source), str(source)
     if not folder.is_dir():
-        raise RecipeError(f"{where}: no model here: no such folder")
+        raise RecipeError(f"{where}: no model here: no such folder{_what_is_there(folder)}")
     if weights:
         refuse_weights(where, [path.name for path in folder.iterdir()])
     needs_code = refuse_code(where, folder)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from corpora.licences import consequence
 from pipelines import training
-from pipelines.artifact import Artifact, Draft, drafting, fingerprint, matches
+from pipelines.artifact import Artifact, Draft, changes, drafting, fingerprint, matches
 from pipelines.checks import check, check_launch
 from pipelines.config import (
     CptStage,
@@ -46,6 +46,7 @@ from serving.hardware import use_processor_well
 
 # Kinds whose loss is a mean over the tokens or rows of an optimizer step, however these are cut into batches.
 MEAN_OVER_ROWS = {"cpt", "sft", "dpo", "reward"}
+SHOWN = 5  # changed keys that are named
 console = Console(stderr=True, highlight=False)
 
 
@@ -173,6 +174,14 @@ def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: C
         console.print(f"[dim]{heading}: done before, skipped[/dim]")
         return done
     console.print(f"[bold]{heading}[/bold]")
+    changed = changes(folder, what)
+    if changed:
+        console.print(
+            f"  what is in {folder} was made with other {', '.join(changed[:SHOWN])}{' …' if len(changed) > SHOWN else ''}; it stays until "
+            "the new one is whole",
+            markup=False,
+            soft_wrap=True,
+        )
     with drafting(folder, name, what) as draft:
         work(draft)
     done = matches(folder, key)

@@ -173,10 +173,13 @@ def free_port() -> int:
 
 
 def port_in_use(host: str, port: int) -> bool:
-    """Whether something listens on ``host:port``."""
+    """Whether something listens on ``host:port``; raises ServerError where there is no such host."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((host, port)) == 0
+        try:
+            return probe.connect_ex((host, port)) == 0
+        except socket.gaierror as error:
+            raise ServerError(f"{host}: no such address here ({error.strerror}); 127.0.0.1 is this machine") from error
 
 
 def healthy(host: str, port: int) -> bool:

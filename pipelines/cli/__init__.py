@@ -9,7 +9,7 @@ import sys
 import warnings
 
 from corpora.cli import app as corpora_app
-from corpora.errors import STOPPED, OslerError, Stopped
+from corpora.errors import INTERRUPTED, OslerError, Stopped
 from pipelines.cli.options import app, err
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -24,29 +24,23 @@ warnings.filterwarnings(
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 logging.getLogger("vllm").setLevel(logging.ERROR)  # that it goes without Triton on a processor is no news
 
-# Importing a module registers its commands, in the order in which ``--help`` lists them.
-for _name in (
-    "make",
-    "plan",
-    "launch",
-    "deploy",
-    "watch",
-    "exam",
-    "judge",
-    "compare",
-    "serve",
-    "talk",
-    "ui",
-    "gateway",
-    "triage",
-    "calc",
-    "bench",
-    "corpora",
-    "recipe",
-    "board",
-):
-    importlib.import_module(f"pipelines.cli.{_name}")
-app.add_typer(corpora_app, name="corpora")
+# Importing a module registers its commands, in the order in which ``--help`` lists them below its heading.
+_HEADINGS = {
+    "Make a model": ("make", "plan", "launch", "watch", "recipe", "board", "bench"),
+    "Examine it": ("exam", "judge", "compare"),
+    "Serve it and ask it": ("serve", "talk", "ui", "gateway", "deploy"),
+    "Without a model": ("triage", "calc", "corpora"),
+}
+for _heading, _modules in _HEADINGS.items():
+    _commands, _groups = len(app.registered_commands), len(app.registered_groups)
+    for _name in _modules:
+        importlib.import_module(f"pipelines.cli.{_name}")
+    if "corpora" in _modules:
+        app.add_typer(corpora_app, name="corpora")
+    for _command in app.registered_commands[_commands:]:
+        _command.rich_help_panel = _heading
+    for _group in app.registered_groups[_groups:]:
+        _group.rich_help_panel = _heading
 
 
 def main() -> None:
@@ -59,11 +53,12 @@ def main() -> None:
         app()
     except Stopped as notice:
         err.print(str(notice), markup=False, soft_wrap=True)
-        sys.exit(STOPPED)
+        sys.exit(notice.code)
     except OslerError as error:
         err.print("error:", style="bold red", end=" ")
         err.print(str(error), markup=False, soft_wrap=True)  # square brackets in what a message quotes are no markup
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("stopped; run the same command to go on")
-        sys.exit(130)
+    except SystemExit as end:  # which is what Typer makes of Ctrl-C
+        if end.code == INTERRUPTED:
+            err.print("stopped; run the same command to go on")
+        raise

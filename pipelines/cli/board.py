@@ -13,7 +13,7 @@ from pipelines.cli.options import DataOption, app, out
 @app.command()
 def board(
     host: Annotated[str, typer.Option(help="Address to listen on. Another than loopback needs a key.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7870,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7870,
     runs: Annotated[Path, typer.Option("--runs", help="Folder of the runs; nothing is written outside it.")] = Path(
         "runs"
     ),

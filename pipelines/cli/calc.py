@@ -93,7 +93,7 @@ def calc(
     """
     import json
 
-    from serving.calculators import CALCULATORS, calculator
+    from serving.calculators import CALCULATORS, CalculatorError, calculator
 
     asked_help = {"-h", "--help"} & {name, *context.args}
     if name in ("list", "-h", "--help"):
@@ -121,7 +121,11 @@ def calc(
     if asked_help:
         _describe(one)
         return
-    result = one(_values(one, context.args, unit, rest_no))
+    values = _values(one, context.args, unit, rest_no)
+    try:
+        result = one(values)
+    except CalculatorError as error:
+        raise OslerError(f"{error}; `osler calc {one.name} --help` lists the inputs") from error
     if as_json:
         print(result.model_dump_json(indent=2))
     else:

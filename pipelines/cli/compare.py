@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
 from corpora.errors import OslerError
-from pipelines.cli.options import JsonOption, app, out
+from pipelines.cli.options import JsonOption, app, out, table
 
 
 @app.command()
@@ -48,23 +48,34 @@ def compare(
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
-    shown = Table(title=f"against {found['base']}")
-    for head in (
-        "task",
-        "model",
-        "n",
-        "base, %",
-        "model, %",
-        "difference, points (95%)",
-        "won / lost",
-        "p",
-        "Holm p",
-        "smallest",
-        "",
-    ):
-        shown.add_column(head)
+    _show(found["base"], found["comparisons"])
+    if any(one["test"] != "exact McNemar" for one in found["comparisons"]):
+        out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
     for one in found["comparisons"]:
-        shown.add_row(
+        if one["ungraded"]:
+            out.print(
+                f"{one['task']}, {one['model']}: {one['ungraded']:,} answers have no score in one of the two and are left out"
+            )
+    for line in forgetting(found):
+        out.print(line, markup=False, soft_wrap=True)
+    for line in found["left_out"]:
+        out.print(f"not compared: {line}", markup=False)
+
+
+WIDE = 110  # characters; below them the table's cells are cut, and a paragraph for each comparison is read better
+
+
+def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
+    """The comparisons as a table, or in a narrow terminal (and in a file) a paragraph for each."""
+    heads = (
+        *("task", "model", "n", "base, %", "model, %", "difference, points (95%)"),
+        *("won / lost", "p", "Holm p", "smallest", ""),
+    )
+    shown = table(f"against {base}", *heads, names=2)
+    if out.width < WIDE:
+        out.print(f"[bold]against {escape(base)}[/bold]; smallest: the least difference that so many items could show")
+    for one in comparisons:
+        task, model, n, before, after, difference, won, p, adjusted, smallest, verdict = (
             one["task"],
             one["model"],
             f"{one['n']:,}",
@@ -77,18 +88,16 @@ def compare(
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
             one["verdict"],
         )
-    out.print(shown)
-    if any(one["test"] != "exact McNemar" for one in found["comparisons"]):
-        out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
-    for one in found["comparisons"]:
-        if one["ungraded"]:
+        shown.add_row(task, model, n, before, after, difference, won, p, adjusted, smallest, verdict)
+        if out.width < WIDE:
             out.print(
-                f"{one['task']}, {one['model']}: {one['ungraded']:,} answers have no score in one of the two and are left out"
+                f"{task}, {model}: {verdict}\n"
+                f"  n {n}; {before}% and {after}%; difference {difference} points (95%)\n"
+                f"  won / lost {won}; p {p}, Holm's {adjusted}; smallest {smallest}",
+                markup=False,
             )
-    for line in forgetting(found):
-        out.print(line, markup=False, soft_wrap=True)
-    for line in found["left_out"]:
-        out.print(f"not compared: {line}", markup=False)
+    if out.width >= WIDE:
+        out.print(shown)
 
 
 def _p(value: float) -> str:
@@ -153,9 +162,7 @@ def leaderboard(
         print(json.dumps(found, ensure_ascii=False))
         return
     head, rows = board.head_and_rows(found)
-    shown = Table(title="accuracy, % (95% interval)")
-    for name in head:
-        shown.add_column(name)
+    shown = table("accuracy, % (95% interval)", *head)
     for row in rows:
         shown.add_row(*row)
     out.print(shown)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
 from corpora.errors import OslerError
 from pipelines.cli.judge import (
@@ -25,16 +24,24 @@ from pipelines.cli.judge import (
     judge_of,
     means_of,
 )
-from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out
+from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out, table
 from pipelines.cli.tasks import show_tasks
 
 if TYPE_CHECKING:
+    from evals.items import Source
     from evals.open.marking import Means
+    from evals.tasks import Task
+
+# The groups of ``--help``: in one list each line would have room for three words.
+ASKED, HOW, RESULT, BUNDLED = "What is asked", "How it is asked", "What is left", "Without a task"
 
 TaskOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--task", "-t", help="A task of `osler tasks list`, or the path of a YAML file of your own; repeatable."
+        "--task",
+        "-t",
+        help="A task of `osler tasks list`, or the path of a YAML file of your own; repeatable.",
+        rich_help_panel=ASKED,
     ),
 ]
 
@@ -48,28 +55,43 @@ def evaluate(
         ),
     ] = "",
     task: TaskOption = None,
-    suite: Annotated[str | None, typer.Option("--suite", help="A suite of tasks: see `osler tasks list`.")] = None,
+    suite: Annotated[
+        str | None, typer.Option("--suite", help="A suite of tasks: see `osler tasks list`.", rich_help_panel=ASKED)
+    ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="Rows of your own for the one task: JSON Lines, JSON, CSV or Parquet.")
+        Path | None,
+        typer.Option(
+            "--file", help="Rows of your own for the one task: JSON Lines, JSON, CSV or Parquet.", rich_help_panel=ASKED
+        ),
     ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
-            "--map", help="Which field of --file is which, as `question=stem`, `options=a,b,c,d`, `answer=gold`."
+            "--map",
+            help="Which field of --file is which, as `question=stem`, `options=a,b,c,d`, `answer=gold`.",
+            rich_help_panel=ASKED,
         ),
     ] = None,
     data: DataOption = None,
     num_fewshot: Annotated[
-        int | None, typer.Option("--num-fewshot", min=0, help="Examples before each question. Default: the task's own.")
+        int | None,
+        typer.Option(
+            "--num-fewshot", min=0, help="Examples before each question. Default: the task's own.", rich_help_panel=HOW
+        ),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Ask only so many items: the first ones of a task; with --items taken by seed."),
+        typer.Option(
+            min=1,
+            help="Ask only so many items: the first ones of a task; with --items taken by seed.",
+            rich_help_panel=ASKED,
+        ),
     ] = None,
     chat: Annotated[
         bool | None,
         typer.Option(
-            help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model."
+            help="Ask in the model's chat format. Default: yes if it has a chat template and is no base model.",
+            rich_help_panel=HOW,
         ),
     ] = None,
     scoring: Annotated[
@@ -77,16 +99,24 @@ def evaluate(
         typer.Option(
             "--scoring",
             help="`likelihood` (the likeliest option) or `generative` (what the model writes). Default: the task's own.",
+            rich_help_panel=HOW,
         ),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", min=1, help="Length of a freely written answer. Default: the task's own."),
+        typer.Option(
+            "--max-tokens",
+            min=1,
+            help="Length of a freely written answer. Default: the task's own.",
+            rich_help_panel=HOW,
+        ),
     ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            "--engine", help="`transformers`, `vllm` or `openai`. Default: openai with --url, else transformers."
+            "--engine",
+            help="`transformers`, `vllm` or `openai`. Default: openai with --url, else transformers.",
+            rich_help_panel=HOW,
         ),
     ] = None,
     url: UrlOption = None,
@@ -94,15 +124,23 @@ def evaluate(
         str,
         typer.Option(
             help="Number format of a model in this process: `float32`, `bfloat16`, `float16`, or `auto` for what runs fastest here. In 16 bits "
-            "some choices between options that are nearly alike depend on the machine and the batch."
+            "some choices between options that are nearly alike depend on the machine and the batch.",
+            rich_help_panel=HOW,
         ),
     ] = "auto",
     rotations: Annotated[
         bool,
-        typer.Option("--rotations", help="Also ask with the options in each cyclic order: flip rate and worst case."),
+        typer.Option(
+            "--rotations",
+            help="Also ask with the options in each cyclic order: flip rate and worst case.",
+            rich_help_panel=HOW,
+        ),
     ] = False,
     blank: Annotated[
-        bool, typer.Option("--blank", help="Also ask without the question: what the options alone give away.")
+        bool,
+        typer.Option(
+            "--blank", help="Also ask without the question: what the options alone give away.", rich_help_panel=HOW
+        ),
     ] = False,
     judge: JudgeOption = None,
     judge_model: JudgeModelOption = None,
@@ -117,6 +155,7 @@ def evaluate(
         typer.Option(
             "--contamination",
             help="Also look for the items in the model's training text, as its manifests name it, and score the others alone. Reads all of that text.",
+            rich_help_panel=RESULT,
         ),
     ] = False,
     key_errors: Annotated[
@@ -124,6 +163,7 @@ def evaluate(
         typer.Option(
             "--key-errors",
             help="A list of your own of items whose key is wrong (YAML, see docs/exam.md), beside the bundled lists.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     base: Annotated[
@@ -131,6 +171,7 @@ def evaluate(
         typer.Option(
             "--base",
             help="Results folder of the model's own base on the same tasks: the report holds the two side by side, and says what was forgotten.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     output: Annotated[
@@ -139,60 +180,67 @@ def evaluate(
             "--output",
             "-o",
             help="Folder of the answers and results (default `runs/exam/MODEL`); without a task, a JSON file for `osler compare`.",
+            rich_help_panel=RESULT,
         ),
     ] = None,
     as_json: JsonOption = False,
-    listed: Annotated[bool, typer.Option("--list", help="List the tasks and suites, and stop.")] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the tasks and suites, and stop.", rich_help_panel=ASKED)
+    ] = False,
     items: Annotated[
         list[str] | None,
         typer.Option(
             "--items",
             help="Without a task: exam items by catalogue name (`bundled-exam`, `medmcqa-validation`, `pubmedqa-test`); repeatable.",
+            rich_help_panel=BUNDLED,
         ),
     ] = None,
     letters: Annotated[
         bool,
         typer.Option(
-            help="With --items: score the letters A to D beneath a list of the options, not the options' texts."
+            help="With --items: score the letters A to D beneath a list of the options, not the options' texts.",
+            rich_help_panel=BUNDLED,
         ),
     ] = False,
     normalise: Annotated[
-        str, typer.Option(help="With --items: none, bytes, or unconditional (see evals/score.py).")
+        str,
+        typer.Option(help="With --items: none, bytes, or unconditional (see evals/score.py).", rich_help_panel=BUNDLED),
     ] = "unconditional",
 ) -> None:
     """Examine MODEL by tasks or a suite; without either, on the bundled exam, bits per byte and emergencies.
 
     A run that was stopped goes on when the same command is given again.
 
-    Example: `osler eval bundled:osler-nano-base --task medmcqa --data DATA`
+    Examples: `osler eval runs/nano/final --task bundled-exam` · `osler eval bundled:osler-nano-base --suite quick --data DIR` ·
+    `osler eval runs/nano/final --task medqa --file mine.jsonl --map question=stem`
     """
     if listed:
         show_tasks(as_json)
         return
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
-    from pipelines.loading import quiet
-    from serving.hardware import use_processor_well
-
-    quiet()
-    use_processor_well()
     if task or suite:
+        asked = {
+            "num_fewshot": num_fewshot,
+            "scoring": scoring,
+            "max_tokens": max_tokens,
+            "rotations": rotations,
+            "blank": blank,
+            "contamination": contamination,
+        }
+        engine = engine or ("openai" if url else "transformers")
+        read = {"file": file, "mapping": mapping or [], "data": data, "limit": limit, "key_errors": key_errors}
+        tasks, source = _asked(task or [], suite, engine, read, scoring, base)
+        _ready()
         _by_tasks(
             model,
-            task or [],
+            tasks,
             suite,
-            engine or ("openai" if url else "transformers"),
+            engine,
             url,
             dtype,
-            {"file": file, "mapping": mapping or [], "data": data, "limit": limit, "key_errors": key_errors},
-            {
-                "num_fewshot": num_fewshot,
-                "scoring": scoring,
-                "max_tokens": max_tokens,
-                "rotations": rotations,
-                "blank": blank,
-                "contamination": contamination,
-            },
+            source,
+            asked,
             chat,
             base,
             output,
@@ -209,17 +257,59 @@ def evaluate(
         raise OslerError("a judge and a similarity mark the open answers of a task: name one with --task or --suite")
     if file is not None or mapping:
         raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
+    _ready()
     _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
+
+
+def _ready() -> None:
+    """Imports what a model is read with, which takes seconds: what is asked has been checked before."""
+    from pipelines.loading import quiet
+    from serving.hardware import use_processor_well
+
+    quiet()
+    use_processor_well()
+
+
+def _asked(
+    names: list[str], suite: str | None, engine: str, read: dict[str, Any], scoring: str | None, base: Path | None
+) -> tuple[list[Task], Source]:
+    """The tasks, and where their rows are read.
+
+    Raises:
+        OslerError: something was named that is not there, or that does not go together.
+    """
+    from evals.items import Source, items_of
+    from evals.own_file import parse_mapping
+    from evals.tasks import load_suite, load_task
+
+    if engine not in ("transformers", "vllm", "openai"):
+        raise OslerError(f"--engine is transformers, vllm or openai, not '{engine}'")
+    if scoring not in (None, "likelihood", "generative"):
+        raise OslerError(f"--scoring is likelihood or generative, not '{scoring}'")
+    tasks = [*(load_suite(suite)[1] if suite else []), *(load_task(name) for name in names)]
+    tasks = list({task.name: task for task in tasks}.values())
+    if read["file"] is not None and len(tasks) != 1:
+        raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
+    if read["mapping"] and read["file"] is None:
+        raise OslerError("--map says what the fields of --file are; name the file too")
+    if read["file"] is not None and not read["file"].is_file():
+        raise OslerError(f"{read['file']}: no such file")
+    if base is not None and not base.is_dir():
+        raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
+    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
+    if source.file is not None:
+        next(items_of(tasks[0], source), None)  # raises where it is empty or its fields are not known
+    return tasks, source
 
 
 def _by_tasks(
     model: str,
-    names: list[str],
+    tasks: list[Task],
     suite: str | None,
     engine_name: str,
     url: str | None,
     dtype: str,
-    read: dict[str, Any],
+    source: Source,
     asked: dict[str, Any],
     chat: bool | None,
     base: Path | None,
@@ -229,28 +319,12 @@ def _by_tasks(
 ) -> None:
     from evals.compare import compare
     from evals.forgetting import forgetting
-    from evals.items import Source
-    from evals.own_file import parse_mapping
     from evals.reports.report import write_report
+    from evals.results import model_name
     from evals.run import Options
-    from evals.tasks import load_suite, load_task
+    from pipelines.config.models import own_folder
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
 
-    if engine_name not in ("transformers", "vllm", "openai"):
-        raise OslerError(f"--engine is transformers, vllm or openai, not '{engine_name}'")
-    if asked["scoring"] not in (None, "likelihood", "generative"):
-        raise OslerError(f"--scoring is likelihood or generative, not '{asked['scoring']}'")
-    tasks = [*(load_suite(suite)[1] if suite else []), *(load_task(name) for name in names)]
-    tasks = list({task.name: task for task in tasks}.values())
-    if read["file"] is not None and len(tasks) != 1:
-        raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
-    if read["mapping"] and read["file"] is None:
-        raise OslerError("--map says what the fields of --file are; name the file too")
-    if read["file"] is not None and not read["file"].is_file():
-        raise OslerError(f"{read['file']}: no such file")
-    source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
-    if base is not None and not base.is_dir():
-        raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
     marked = means()
     engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
@@ -263,11 +337,12 @@ def _by_tasks(
         from pipelines.trained_on import training_text
 
         trained_on = (
-            partial(training_text, model, read["data"])
+            partial(training_text, model, source.data_dir)
             if engine.name != "openai"
             else partial(TrainingText, {}, ["a server does not say what its model was trained on"])
         )
-    folder = output or Path("runs/exam") / (Path(model).name.replace(":", "-") or "model")
+    own = None if engine.name == "openai" or model.startswith("bundled:") else own_folder(model)
+    folder = output or Path("runs/exam") / model_name(str(own or model))
     found = examine_tasks(
         engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked, trained_on
     )
@@ -275,9 +350,8 @@ def _by_tasks(
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
-    shown = Table(title=f"{model}, {'its chat format' if options.chat else 'plain text'}")
-    for head in ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %"):
-        shown.add_column(head, justify="left" if head == "task" else "right")
+    heads = ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %")
+    shown = table(f"{model}, {'its chat format' if options.chat else 'plain text'}", *heads)
     results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
     opened = {name: result for name, result in results.items() if "open" in result}
     chosen = {name: result for name, result in results.items() if "open" not in result}
@@ -306,9 +380,7 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
 
     for line in judges(results):
         out.print(line, markup=False, soft_wrap=True)
-    shown = Table(title="open answers")
-    for head in HEAD:
-        shown.add_column(head, justify="right" if "%" in head or head == "n" else "left")
+    shown = table("open answers", *HEAD)
     for row in rows(results):
         shown.add_row(*row)
     out.print(shown)
@@ -378,9 +450,7 @@ def _bundled(
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))
         return
-    shown = Table(title=model)
-    for head in ("items", "part", "n", "accuracy, %", "95% interval"):
-        shown.add_column(head)
+    shown = table(model, "items", "part", "n", "accuracy, %", "95% interval")
     for name, result in found["items"].items():
         for part in ("all", "dialogues", "documents_only"):
             if part in result:

@@ -29,7 +29,7 @@ app.add_typer(audit_app, name="audit")
 def gateway(
     upstream: Annotated[str, typer.Option(help="Where vLLM answers; keep it on loopback or a closed network.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     keys: KeysOption = KEYS,
     audit: AuditOption = AUDIT,
     upstream_key: Annotated[str | None, typer.Option(help="vLLM's own API key.", envvar="OSLER_UPSTREAM_KEY")] = None,
@@ -96,11 +96,17 @@ def list_keys(keys: KeysOption = KEYS, as_json: JsonOption = False) -> None:
     if as_json:
         sys.stdout.write(json.dumps([entry.model_dump(exclude={"sha256"}) for entry in entries]) + "\n")
         return
-    table = Table("name", "created", "revoked", "requests/min", "tokens/min", "triage")
+    table = Table("name", "created (UTC)", "revoked (UTC)", "requests/min", "tokens/min", "triage")
     for entry in entries:
         limits = (entry.requests_per_minute, entry.tokens_per_minute)
         shown = (str(limit) if limit else "gateway's" for limit in limits)
-        table.add_row(entry.name, entry.created, entry.revoked or "", *shown, "gateway" if entry.triage else "client")
+        table.add_row(
+            entry.name,
+            entry.created[:16].replace("T", " "),
+            (entry.revoked or "")[:16].replace("T", " "),
+            *shown,
+            "gateway" if entry.triage else "client",
+        )
     out.print(table)
 
 

@@ -17,19 +17,27 @@ if TYPE_CHECKING:
     from evals.open.marking import Means
 
 AGREEMENTS = Path("runs/judges")
+PANEL = "The judge of open answers"
 
 JudgeOption = Annotated[
     str | None,
     typer.Option(
-        "--judge", help="An OpenAI-compatible server whose model marks open answers, as http://127.0.0.1:8001/v1."
+        "--judge",
+        help="An OpenAI-compatible server whose model marks open answers, as http://127.0.0.1:8001/v1.",
+        rich_help_panel=PANEL,
     ),
 ]
-JudgeModelOption = Annotated[str | None, typer.Option("--judge-model", help="The judge's name on that server.")]
+JudgeModelOption = Annotated[
+    str | None, typer.Option("--judge-model", help="The judge's name on that server.", rich_help_panel=PANEL)
+]
 JudgeKeyOption = Annotated[
-    str, typer.Option("--judge-key-env", help="Environment variable that holds the key for the judge's server.")
+    str,
+    typer.Option(
+        "--judge-key-env", help="Environment variable that holds the key for the judge's server.", rich_help_panel=PANEL
+    ),
 ]
 JudgeConcurrencyOption = Annotated[
-    int, typer.Option("--judge-concurrency", min=1, help="Requests to the judge at once.")
+    int, typer.Option("--judge-concurrency", min=1, help="Requests to the judge at once.", rich_help_panel=PANEL)
 ]
 JudgeTokensOption = Annotated[
     int,
@@ -37,6 +45,7 @@ JudgeTokensOption = Annotated[
         "--judge-max-tokens",
         min=16,
         help="Length of a verdict with its explanation; more for a judge that thinks first.",
+        rich_help_panel=PANEL,
     ),
 ]
 JudgeWordingOption = Annotated[
@@ -44,16 +53,23 @@ JudgeWordingOption = Annotated[
     typer.Option(
         "--judge-wording",
         help="A wording of your own, as `criterion=grader.txt` with {conversation} and {criterion}; HealthBench's published one fits as it is. Repeatable.",
+        rich_help_panel=PANEL,
     ),
 ]
 AgreementsOption = Annotated[
-    Path, typer.Option("--agreements", help="Folder of the agreements that `osler judge-agreement` has measured.")
+    Path,
+    typer.Option(
+        "--agreements",
+        help="Folder of the agreements that `osler judge-agreement` has measured.",
+        rich_help_panel=PANEL,
+    ),
 ]
 SimilarityOption = Annotated[
     Path | None,
     typer.Option(
         "--similarity",
         help="Folder of a local model by whose embeddings long answers are compared with their references (BERTScore's formula).",
+        rich_help_panel=PANEL,
     ),
 ]
 

@@ -21,6 +21,7 @@ from pipelines.cli.options import (
     RendezvousOption,
     RunOption,
     app,
+    err,
     launched,
     out,
 )
@@ -38,14 +39,18 @@ def _run(
     rendezvous: str | None = None,
 ) -> None:
     from pipelines.config import load_recipe
-    from pipelines.launching.launch import Node
-    from pipelines.reproduce import reproduce
 
     recipe = launched(load_recipe(name), launch, processes, nodes)
     if kind is not None and not any(stage.kind == kind for stage in recipe.stages.values()):
         kinds = ", ".join(dict.fromkeys(stage.kind for stage in recipe.stages.values()))
         raise OslerError(f"recipe '{recipe.name}' has no stage of kind '{kind}'; it has: {kinds}")
-    reproduce(recipe, run or Path("runs") / recipe.name, data, until_kind=kind, node=Node(node_rank, rendezvous))
+    folder = run or Path("runs") / recipe.name
+    err.print(f"recipe {recipe.name}, into {folder}", markup=False)
+    # The trainers take seconds to import: a wrong name is told before, and a right one has been confirmed.
+    from pipelines.launching.launch import Node
+    from pipelines.reproduce import reproduce
+
+    reproduce(recipe, folder, data, until_kind=kind, node=Node(node_rank, rendezvous))
 
 
 def _up_to(kind: str | None, given: Any = RECIPE) -> Callable[[Callable[[], None]], Callable[[], None]]:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
 
 from pipelines.bundled import recipe_names
 
@@ -82,6 +84,18 @@ RendezvousOption = Annotated[
     typer.Option("--rendezvous", help="HOST:PORT of the first machine, where all meet.", envvar="OSLER_RENDEZVOUS"),
 ]
 RECIPE = "nano"
+
+
+def table(title: str, *heads: str, names: int = 1) -> Table:
+    """An empty table whose first ``names`` columns are never cut or broken: they hold what a reader types again.
+
+    Heads with a % or of a number (n) stand to the right.
+    """
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for place, head in enumerate(heads):
+        number = place >= names and (head == "n" or "%" in head)
+        shown.add_column(head, no_wrap=place < names, justify="right" if number else "left")
+    return shown
 
 
 def launched(recipe: Recipe, strategy: str | None, processes: int | None, nodes: int | None) -> Recipe:

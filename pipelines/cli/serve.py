@@ -25,7 +25,7 @@ def served_model(model: str | None, run: Path | None) -> str:
     assert recipe.serve is not None
     folder = (run or Path("runs") / recipe.name) / recipe.serve.model / "model"
     if not (folder / "config.json").is_file():
-        raise OslerError(f"{folder}: no model yet; run `osler reproduce` first, or name a model with --model")
+        raise OslerError(f"{folder}: no model yet; run `osler reproduce` first, or name a model")
     return str(folder)
 
 
@@ -38,7 +38,7 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen on. vLLM's own door is not guarded: keep it on loopback.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
     gateway: Annotated[
         bool, typer.Option("--gateway", help="Put the guarded door at this address, and vLLM on loopback behind it.")
     ] = False,

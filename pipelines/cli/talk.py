@@ -114,14 +114,14 @@ def ask(
     Examples: `osler ask "What is asthma?"` · `osler ask --complete -m bundled:osler-nano-base "The old man"` · `echo "What is gout?" | osler
     ask - --json`
     """
-    from serving.assistant import NOTICE, DoctorAssistant, chat_model, completion_model, stream_answer
-    from serving.triage import triage
-
     question = sys.stdin.read().strip() if question == "-" else question
     if not question:
         raise OslerError("there is no question; give it as an argument, or on standard input with `osler ask -`")
     if documents and not assistant:
         raise OslerError("--documents belongs to --assistant, which cites them")
+    from serving.assistant import NOTICE, DoctorAssistant, chat_model, completion_model, stream_answer
+    from serving.triage import triage
+
     if not complete and not as_json and not assistant:  # the assistant says it itself
         _emergency_first(question)
 
@@ -168,12 +168,11 @@ def chat(
 
     Examples: `osler chat` · `osler chat --url http://127.0.0.1:8000/v1`
     """
+    if documents and not assistant:
+        raise OslerError("--documents belongs to --assistant, which cites them")
     from langchain_core.messages import BaseMessage, HumanMessage
 
     from serving.assistant import NOTICE, DoctorAssistant, chat_model, remember, stream_answer
-
-    if documents and not assistant:
-        raise OslerError("--documents belongs to --assistant, which cites them")
 
     def talk(address: str) -> None:
         history: list[BaseMessage] = []

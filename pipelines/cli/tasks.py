@@ -6,7 +6,6 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from pipelines.cli.options import JsonOption, app, out
 
@@ -60,16 +59,12 @@ def show_tasks(as_json: bool) -> None:
         }
         print(json.dumps(told, ensure_ascii=False))
         return
-    shown = Table(title="tasks")
-    for head in ("task", "title", "language", "n", "scoring"):
-        shown.add_column(head)
+    # Lines and no table: a table cuts names short in a narrow terminal, and they are there to be typed again.
+    width = max(len(task.name) for task in tasks)
     for task in tasks:
         n = f"{task.data.limit or task.data.published:,}" if task.data.limit or task.data.published else "?"
-        shown.add_row(task.name, task.title, task.language, n, task.scoring)
-    out.print(shown)
-    shown = Table(title="suites")
-    for head in ("suite", "title", "tasks"):
-        shown.add_column(head)
+        line = f"{task.name:{width}}  {task.language}  {n:>6}  {task.scoring:10}  {task.title}"
+        out.print(line, markup=False, soft_wrap=True)
+    out.print("\n[bold]suites[/bold]")
     for name, (title, its) in suites.items():
-        shown.add_row(name, title, ", ".join(task.name for task in its))
-    out.print(shown)
+        out.print(f"{name}: {title}: {', '.join(task.name for task in its)}", markup=False, soft_wrap=True)

@@ -25,7 +25,7 @@ def ui(
     host: Annotated[
         str, typer.Option(help="Address to listen on. Any other than this machine's own needs --keys.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 7860,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 7860,
     keys: Annotated[
         Path | None,
         typer.Option(

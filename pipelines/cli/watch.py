@@ -17,7 +17,9 @@ def watch(
     run: Annotated[
         Path | None, typer.Argument(help=f"The run's folder. Default: `runs/{RECIPE}`.", show_default=False)
     ] = None,
-    port: Annotated[int, typer.Option(help="Port of the dashboard, on this machine's loopback only.")] = 7861,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the dashboard, on this machine's loopback only.")
+    ] = 7861,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
     """Show the curves of a RUN while it trains or after: loss, learning rate, gradient norm, tokens/s, MFU, memory, margins.

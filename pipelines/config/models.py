@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from corpora.errors import DataError
 from pipelines.config.parts import RecipeError, nearest
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -36,7 +37,7 @@ ModelName = Annotated[str, BeforeValidator(_as_string)]
 
 
 def own_folder(name: str) -> Path | None:
-    """The folder that a name means, or None for one of a hub.
+    """The folder that a name means, or None for one of a hub. Of a stage's folder in a run, it is the one of its model.
 
     Raises:
         RecipeError: a bundled model of that name does not exist.
@@ -49,14 +50,18 @@ def own_folder(name: str) -> Path | None:
             )
         return folder
     path = Path(name).expanduser()
-    return path if name.startswith((".", "/", "~")) or path.is_dir() else None
+    deeper_than_an_id = name.partition("@")[0].count("/") > 1 and not name.startswith("modelscope:")
+    if not (deeper_than_an_id or name.startswith((".", "/", "~")) or path.is_dir()):
+        return None
+    inside = path / "model"
+    return inside if (inside / "config.json").is_file() and not (path / "config.json").is_file() else path
 
 
 def resolve_model(name: str, weights: bool = True) -> str:
     """The folder of the model that a recipe or a command calls ``name``; a hub's model is fetched.
 
     Args:
-        name: a folder, ``bundled:NAME``, a hub id, or ``modelscope:ID``; an id can end in ``@REVISION``.
+        name: a model's folder or a stage's, ``bundled:NAME``, a hub id, or ``modelscope:ID``; an id can end in ``@REVISION``.
         weights: False gives a folder that is sure to hold the config and the tokenizer only.
 
     Raises:
@@ -67,7 +72,10 @@ def resolve_model(name: str, weights: bool = True) -> str:
 
     folder = own_folder(name)
     if folder is None:
-        return str(fetch_model(name, weights))
+        try:
+            return str(fetch_model(name, weights))
+        except DataError as error:
+            raise DataError(f"'{name}' is no folder here, and was looked for on its hub: {error}") from error
     loading(folder)
     return str(folder)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from corpora.errors import OslerError
+from corpora.errors import nearest as nearest
 
 
 class RecipeError(OslerError):
@@ -120,9 +120,3 @@ class Spikes(Block):
     deviations: float = Field(default=8.0, gt=0)  # above the mean of the last steps, in standard deviations
     window: int = Field(default=50, ge=5)  # those last steps
     limit: int = Field(default=5, ge=1)  # left-out steps at most; then the run ends with an error
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """A clause that offers the nearest of ``known``, or lists them."""
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(sorted(known))}"

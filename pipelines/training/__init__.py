@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -32,7 +31,6 @@ from pipelines.training.optimizer import MuonAdamW
 from pipelines.training.watching import Progress, keep_below, trackers_quiet
 from serving.hardware import fast_bfloat16, has_gpu
 
-log = logging.getLogger(__name__)
 console = Console(stderr=True, highlight=False)
 
 # Defaults of every stage, each of which a recipe may override.
@@ -150,7 +148,7 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     Raises:
         TrainingError: the loss or the gradient is NaN or infinite.
         CheckpointError: a checkpoint could not be written.
-        Stopped: SIGTERM came, and a checkpoint was written.
+        Stopped: SIGTERM or Ctrl-C came, and a checkpoint was written.
         RolledBack: a batch is to be left out (``spikes``); running the stage again does so.
     """
     progress = Progress(label)
@@ -162,7 +160,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
         sharding.check_format(checkpoint, trainer)
-        log.info("%s: going on from %s", label, checkpoint.name)
+        if sharding.rank() == 0:
+            console.print(f"{label}: going on from {checkpoint.name}", markup=False)
     with trackers_quiet(), guard(trainer, label, draft.checkpoints, spikes):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history

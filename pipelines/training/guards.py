@@ -10,6 +10,7 @@ import json
 import math
 import signal
 import statistics
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from corpora.errors import Stopped
+from corpora.errors import Interrupted, Stopped
 from pipelines.artifact import write_whole
 from pipelines.config import Spikes
 from pipelines.loading import TrainingError as TrainingError
@@ -77,7 +79,7 @@ class _Guard(TrainerCallback):  # type: ignore[misc]
         self.micro_batch = -1  # of the current step
         self.loss = 0.0  # of the current step so far
         self.inputs: list[dict[str, Any]] = []  # its micro-batches, for the message of an error
-        self.asked_to_stop = False
+        self.asked_to_stop: signal.Signals | None = None
         self.stopped = False
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -145,7 +147,7 @@ class _Guard(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Saves and stops when the process was asked to."""
-        asked = self.asked_to_stop
+        asked = self.asked_to_stop is not None
         if args.world_size > 1:  # one process may have had the signal and the others not
             flag = torch.tensor(int(asked), device=args.device)
             asked = bool(self.trainer.accelerator.reduce(flag, reduction="sum"))
@@ -166,7 +168,8 @@ def guard(trainer: Trainer, label: str, folder: Path, spikes: Spikes | None) -> 
     Raises:
         TrainingError: a loss or gradient is NaN or infinite; the message names the rows.
         RolledBack: the same, or a spike, where the recipe says that such a batch is left out.
-        Stopped: SIGTERM came; a checkpoint of the step is written.
+        Stopped: SIGTERM or Ctrl-C came; a checkpoint of the step is written.
+        KeyboardInterrupt: Ctrl-C came once more, before that was done.
     """
     watch = _Guard(trainer, label, folder, spikes)
     step, norm = trainer.training_step, trainer._get_grad_norm
@@ -174,20 +177,30 @@ def guard(trainer: Trainer, label: str, folder: Path, spikes: Spikes | None) -> 
     trainer._get_grad_norm = lambda model, grad_norm=None: watch.grad_norm(norm(model, grad_norm=grad_norm))
     trainer.add_callback(watch)
 
-    def stop(*_: Any) -> None:
-        watch.asked_to_stop = True
+    def stop(number: int, _: Any) -> None:
+        if number == signal.SIGINT:
+            if watch.asked_to_stop is not None:
+                raise KeyboardInterrupt
+            tqdm.write(f"{label}: stopping after this step, with a checkpoint; Ctrl-C again stops at once", sys.stderr)
+        watch.asked_to_stop = signal.Signals(number)
 
+    before: dict[signal.Signals, Any] = {}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            if signal.getsignal(each) is not signal.SIG_IGN:  # as of Ctrl-C in a shell's background
+                before[each] = signal.signal(each, stop)
     except ValueError:  # not the main thread, which alone may take signals
-        before = None
+        pass
     try:
         yield
     finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if watch.asked_to_stop is signal.SIGINT and not watch.stopped:
+        raise KeyboardInterrupt  # in the last step, whose checkpoint is there anyhow
     if watch.stopped:
-        raise Stopped(
-            f"{label}: stopped by SIGTERM at step {trainer.state.global_step} of {trainer.state.max_steps} with a checkpoint; run the same "
+        kind, what = (Interrupted, "Ctrl-C") if watch.asked_to_stop is signal.SIGINT else (Stopped, "SIGTERM")
+        raise kind(
+            f"{label}: stopped by {what} at step {trainer.state.global_step} of {trainer.state.max_steps} with a checkpoint; run the same "
             "command to go on"
         )

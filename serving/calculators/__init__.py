@@ -11,6 +11,7 @@ from typing import Any
 
 from langchain_core.tools import StructuredTool
 
+from corpora.errors import nearest
 from serving.calculators import acute, body, chemistry, clots, gases, heart, infection, kidney, liver, metabolic
 from serving.calculators.base import Calculator, CalculatorError, Result
 
@@ -31,7 +32,7 @@ def calculator(name: str) -> Calculator[Any]:
     """
     found = CALCULATORS.get(name.lower().replace("_", "-"))
     if found is None:
-        raise CalculatorError(f"no calculator '{name}'; there are {', '.join(CALCULATORS)}")
+        raise CalculatorError(f"no calculator '{name}'; {nearest(name, CALCULATORS)}")
     return found
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from corpora.errors import OslerError
 from evals.compare import compare
+from evals.results import model_name
 from tests.evals.results_folders import write_task
 
 
@@ -25,6 +26,21 @@ def test_a_clear_gain_is_better_and_a_small_one_is_not(tmp_path: Path):
     worse = compare([tmp_path / "good", tmp_path / "base"])["comparisons"][0]
     assert worse["verdict"] == "worse"
     assert worse["difference"] == pytest.approx(-good["difference"])
+
+
+@pytest.mark.parametrize(
+    ("identifier", "called"),
+    [
+        ("runs/nano/final/model", "nano-final"),
+        ("final/model", "final"),
+        ("/models/mine", "mine"),
+        ("Qwen/Qwen3-8B", "Qwen3-8B"),
+        ("bundled:osler-nano-base", "bundled-osler-nano-base"),
+        ("model", "model"),
+    ],
+)
+def test_a_model_of_a_run_is_called_by_its_run_and_stage(identifier: str, called: str):
+    assert model_name(identifier) == called
 
 
 def test_holm_takes_back_what_one_of_many_tasks_shows_by_chance(tmp_path: Path):

@@ -109,6 +109,11 @@ def test_examples_stand_before_the_question_in_plain_text_and_as_turns_in_chat()
     assert chat.continuations(ITEM) == ["A", "B", "C", "D"]
 
 
+def test_the_bundled_exam_has_as_many_items_as_its_task_says():
+    task = load_task("bundled-exam")
+    assert sum(1 for _ in items_of(task, Source())) == task.data.published
+
+
 def test_options_are_listed_for_one_who_answers_freely():
     task = load_task("bundled-exam")
     assert not Prompter(task).lists_options

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import OslerError
-from pipelines.artifact import drafting, fingerprint, load_artifact, matches
+from pipelines.artifact import changes, drafting, fingerprint, load_artifact, matches
 
 GIVEN = {"config": {"kind": "x"}, "seed": 1}
 
@@ -54,6 +54,14 @@ def test_the_old_artifact_stays_until_the_new_one_is_whole(tmp_path: Path):
     with pytest.raises(RuntimeError), drafting(folder, "x", {**GIVEN, "seed": 2}):
         raise RuntimeError
     assert (folder / "out.txt").read_text() == "old"
+
+
+def test_what_has_changed_since_is_named(tmp_path: Path):
+    folder = tmp_path / "x"
+    assert changes(folder, GIVEN) == []
+    finish(folder, {"config": {"kind": "x", "path": Path("a"), "training": {"learning_rate": 0.1}}, "seed": 1})
+    now = {"config": {"kind": "x", "path": Path("a"), "training": {"learning_rate": 0.2, "max_steps": 3}}, "seed": 1}
+    assert changes(folder, now) == ["config.training.learning_rate", "config.training.max_steps"]
 
 
 def test_a_missing_file_makes_the_stage_run_again(tmp_path: Path):

@@ -89,3 +89,16 @@ def test_a_missing_model_is_named(tmp_path: Path):
         resolve_model("bundled:osler-nano-bas")
     with pytest.raises(RecipeError, match="no model here"):
         resolve_model(str(tmp_path))
+
+
+def test_a_stages_folder_stands_for_its_model_and_a_missing_one_is_told_what_is_there(
+    tiny_model: Path, tmp_path: Path, monkeypatch
+):
+    (tmp_path / "runs" / "mine" / "final").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "final" / "model").symlink_to(tiny_model)
+    monkeypatch.chdir(tmp_path)
+    assert resolve_model("runs/mine/final") == "runs/mine/final/model"
+    with pytest.raises(
+        RecipeError, match=r"runs/mine/finall/model: no model here: no such folder; .*runs/mine has final$"
+    ):
+        resolve_model("runs/mine/finall/model")  # too deep for a hub's id

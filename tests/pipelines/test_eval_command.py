@@ -1,6 +1,9 @@
 """``osler eval`` by tasks: one command for a user's own file, and a clear word where it cannot be done."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,7 @@ def test_a_users_file_is_run_with_one_command(tmp_path: Path, tiny_model: Path):
     assert all(row["chosen"] == [max(range(4), key=row["scores"].__getitem__)] for row in rows)
     about = json.loads((out / "medqa" / "task.json").read_text(encoding="utf-8"))
     assert about["chat_template"] is True
+    assert about["licence"].endswith(", if test.jsonl holds the published rows")
     assert about["prompt_example"].startswith("<|im_start|>user\nQuestion: ")
 
 
@@ -82,8 +86,36 @@ def test_a_wrong_command_is_told(tmp_path: Path, tiny_model: Path, words: list[s
         osler("eval", tiny_model, *[word.replace("FILE", file) for word in words], "-o", tmp_path / "out")
 
 
+EARLY = """
+import sys
+from pipelines.cli import main
+sys.argv = ["osler", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print([name for name in ("torch", "transformers", "trl") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["reproduce", "nanno"],
+        ["eval", "bundled:osler-nano-base", "--suite", "quik"],
+        ["eval", "bundled:osler-nano-base", "--task", "medqa", "--file", os.devnull],
+    ],
+)
+def test_a_wrong_word_is_told_before_a_library_that_takes_seconds_is_imported(words: list[str]):
+    ended = subprocess.run([sys.executable, "-c", EARLY, *words], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "error: " in ended.stderr
+    assert ended.stdout == "[]\n"
+
+
 def test_tasks_are_listed_and_shown():
     listed = json.loads(osler("eval", "--list", "--json"))
     assert "medmcqa" in listed["tasks"]
     assert "medmcqa" in listed["suites"]["quick"]
+    shown = osler("tasks", "list").splitlines()
+    assert set(listed["tasks"]) <= {line.split(" ")[0] for line in shown}  # whole, in a narrow terminal too
     assert "osler corpora fetch medqa-usmle" in osler("tasks", "show", "medqa")

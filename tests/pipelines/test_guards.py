@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from safetensors.torch import load_file
+from transformers import Trainer
 
 from corpora.bundled.render import render
+from corpora.errors import Interrupted
 from corpora.records import Dialogue
-from pipelines import training
+from pipelines import cli, training
 from pipelines.config import Corpus, CptStage, Recipe, SftStage, Spikes
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
@@ -94,8 +97,6 @@ def test_an_infinite_gradient_stops_before_the_optimizer(
             next(p for p in model.parameters() if p.grad is not None).grad[0] = float("inf")
         return found
 
-    from transformers import Trainer
-
     original = Trainer.training_step
     monkeypatch.setattr(Trainer, "training_step", explode)
     with pytest.raises(TrainingError, match=r"the gradient norm is (inf|nan) at step 3, rows"):
@@ -128,8 +129,6 @@ def test_a_jump_of_the_loss_counts_as_a_spike(tiny_model: Path, tmp_path: Path, 
     stage = SftStage(
         kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues", limit=80)], spikes=spikes, training=SHORT
     )
-    from transformers import Trainer
-
     original = Trainer.training_step
 
     def jump(self, model, inputs, *args, **kwargs):
@@ -150,7 +149,7 @@ def test_a_jump_of_the_loss_counts_as_a_spike(tiny_model: Path, tmp_path: Path, 
 RUN = """
 import sys
 from pathlib import Path
-from pipelines import training
+from pipelines import cli, training
 from pipelines.cli import main
 training.quiet()
 sys.argv = ["osler", "cpt", sys.argv[1], "--run", sys.argv[2]]
@@ -174,6 +173,48 @@ stages:
 """
     )
     return path
+
+
+@pytest.mark.parametrize(("times", "kind"), [(1, Interrupted), (2, KeyboardInterrupt)])
+def test_ctrl_c_saves_as_well_and_a_second_one_stops_at_once(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], times, kind
+):
+    draft = fresh(tmp_path / "sft.partial")
+    stage = SftStage(kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues", limit=40)], training=SHORT)
+
+    def press(self, model, inputs, *args, **kwargs):
+        if self.state.global_step == 4 and len(pressed) < times:  # once, or once a micro-batch
+            pressed.append(None)
+            signal.raise_signal(signal.SIGINT)
+        return original(self, model, inputs, *args, **kwargs)
+
+    pressed: list[None] = []
+    original = Trainer.training_step
+    monkeypatch.setattr(Trainer, "training_step", press)
+    with pytest.raises(kind) as raised:
+        sft(stage, 3, tiny_model, Sources(None, 3, {}), draft)
+    newest = newest_whole(draft.checkpoints)
+    assert newest is not None
+    assert newest.name == ("checkpoint-5" if times == 1 else "checkpoint-4")
+    assert "Ctrl-C again stops at once" in capsys.readouterr().err
+    if times == 1:
+        assert "stopped by Ctrl-C at step 5 of 8 with a checkpoint" in str(raised.value)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_outside_training_says_that_the_same_command_goes_on(monkeypatch, capsys):
+    app = typer.Typer()
+
+    @app.command()
+    def long() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", app)
+    monkeypatch.setattr(sys, "argv", ["osler"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 130
+    assert "run the same command to go on" in capsys.readouterr().err
 
 
 def test_sigterm_saves_and_exits_with_75_and_the_same_command_goes_on(tiny_model: Path, tmp_path: Path):
@@ -214,8 +255,6 @@ def test_a_disk_that_fills_leaves_the_last_good_checkpoint(tiny_model: Path, tmp
         code = 1
         try:
             torch.set_num_threads(1)
-            from transformers import Trainer
-
             from pipelines.cpt import cpt
 
             step = Trainer._save_checkpoint

@@ -98,7 +98,7 @@ def test_code_of_a_hub_is_refused_before_it_or_a_weight_is_fetched(hub, own: Pat
 
 @pytest.mark.parametrize("name", ["osler/none", "modelscope:osler/none"])
 def test_a_model_that_is_not_there_is_said(hub, name: str):
-    with pytest.raises(DataError, match="no such model"):
+    with pytest.raises(DataError, match=f"'{name}' is no folder here, and was looked for on its hub: .*no such model"):
         resolve_model(name)
 
 

@@ -367,7 +367,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("news2", WELL | {"age": 15}, "16 years or more"),
     ("convert", {"analyte": "glucose", "value": 5, "from_unit": "mmol/L", "to_unit": "g/L"}, "its units here are"),
     ("due-date", {"last_period": "2026-01-01", "on": "2027-06-01"}, "outside a pregnancy"),
-    ("egfrr", {}, "no calculator 'egfrr'"),
+    ("egfrr", {}, "no calculator 'egfrr'; did you mean 'egfr'"),
 ]
 
 
@@ -412,3 +412,4 @@ def test_the_command_computes_lists_explains_and_refuses() -> None:
     refused = osler("cha2ds2-vasc", *given)
     assert refused.returncode == 1
     assert "missing: heart_failure, diabetes" in refused.stderr
+    assert "`osler calc cha2ds2-vasc --help` lists the inputs" in refused.stderr

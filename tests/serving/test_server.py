@@ -9,7 +9,7 @@ import pytest
 
 from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
 from serving.sampling import sample
-from serving.server import Server, ServerError, free_port, serving
+from serving.server import Server, ServerError, free_port, port_in_use, serving
 from serving.vllm_options import command, on_every_gpu
 
 
@@ -58,6 +58,11 @@ def test_its_memory_is_measured(server: Server):
 
 def test_several_workers_are_not_put_in_one_process():
     assert "uni" not in command("m", "127.0.0.1", 1, {"tensor-parallel-size": 2})
+
+
+def test_a_host_that_there_is_not_is_named():
+    with pytest.raises(ServerError, match=r"nohost\.invalid: no such address here"):
+        port_in_use("nohost.invalid", 8000)
 
 
 def test_a_port_in_use_is_named(base_model: Path):
