@@ -102,6 +102,7 @@ class Reading:
         )
 
     def stated_hits(self, name: str) -> list[Hit]:
+        """Where the text says the concept of here and now."""
         if name not in self._kept:
             self._kept[name] = [hit for hit in self.hits.get(name, []) if self.stated(hit)]
         return self._kept[name]
