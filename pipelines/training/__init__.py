@@ -157,6 +157,7 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     save_whole(trainer)
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
+    sharding.keep_losses_fine(trainer)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
         sharding.check_format(checkpoint, trainer)
