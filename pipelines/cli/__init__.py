@@ -17,10 +17,10 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault(
     "TRL_EXPERIMENTAL_SILENCE", "1"
 )  # of ORPO: the lock file holds TRL at the version that was tested
-# It asks on import for a package of faster kernels, to answer with rounded weights, which nothing here does.
 warnings.filterwarnings(
     "ignore", message="TRL currently supports vLLM"
 )  # of GRPO alone; our vLLM is a process of its own
+# It asks on import for a package of faster kernels, to answer with rounded weights, which nothing here does.
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 logging.getLogger("vllm").setLevel(logging.ERROR)  # that it goes without Triton on a processor is no news
 

@@ -37,9 +37,10 @@ def launch(
     Examples: `osler launch my-recipe.yaml --to slurm -o job.sh` · `osler launch my-recipe.yaml --to skypilot -o task.yaml`
     """
     from pipelines.config import load_recipe
-    from pipelines.launching.task_files import SUBMIT, task_file
 
     loaded = launched(load_recipe(recipe), strategy, processes, nodes)
+    from pipelines.launching.task_files import SUBMIT, task_file
+
     file = output or Path(f"osler-{loaded.name}.{'yaml' if to == 'skypilot' else 'sh'}")
     text = task_file(loaded, recipe, to, file, run or Path("runs") / loaded.name, data)
     file.write_text(text, encoding="utf-8")

@@ -42,13 +42,15 @@ def plan(
 
     Examples: `osler plan` · `osler plan my-recipe.yaml --gpus 8xH100 --data ~/datasets` · `osler plan my-recipe.yaml --gpus 4090 --json`
     """
-    from pipelines import training
     from pipelines.config import load_recipe
+
+    loaded = load_recipe(recipe)  # a wrong name is told before what follows is imported, which takes seconds
+    from pipelines import training
     from pipelines.plan import plan as make
     from pipelines.plan.devices import devices
 
     training.quiet()
-    found = make(load_recipe(recipe), devices(gpus, mfu, price), data)
+    found = make(loaded, devices(gpus, mfu, price), data)
     if as_json:
         print(json.dumps(found.as_dict()))
         return

@@ -101,6 +101,7 @@ finally:
     "words",
     [
         ["reproduce", "nanno"],
+        ["plan", "nanno"],
         ["eval", "bundled:osler-nano-base", "--suite", "quik"],
         ["eval", "bundled:osler-nano-base", "--task", "medqa", "--file", os.devnull],
     ],
