@@ -82,6 +82,9 @@ def _reachable(address: str) -> Iterator[None]:
         ) from error
     except openai.NotFoundError as error:
         raise OslerError(f"{address}: {error}; `osler serve` names its model 'osler'") from error
+    except openai.APIStatusError as error:  # the gateway's 503 while its model is down, 429 above a key's limit
+        later = "; try again later" if error.status_code in (429, 503) else ""
+        raise OslerError(f"{address}: {error}{later}") from error
 
 
 def _emergency_first(question: str) -> None:
