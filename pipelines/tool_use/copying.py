@@ -82,7 +82,7 @@ class _Draw:
         """One of several notes, by its name."""
         notes = {
             self.word(): " ".join(self.word() for _ in range(self.rng.randint(2, 8)))
-            for _ in range(self.rng.randint(2, 5))
+            for _ in range(self.rng.randint(2, 8))
         }
         key = self.rng.choice(list(notes))
         text = ". ".join(f"{name}: {value}" for name, value in notes.items())
