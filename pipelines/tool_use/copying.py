@@ -16,9 +16,11 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from corpora.bundled.render import SOURCE, facts
+from corpora.bundled.render import SOURCE, SYSTEM_PROMPT, facts
 from corpora.records import Dialogue, Message
+from pipelines.tool_use.cases import TOOL_NAMES
 from pipelines.tool_use.knowledge import interacting, wordings
+from pipelines.tool_use.turns import schemas
 
 # Rows of each form in one rendering.
 COUNTS = {"repeated": 1000, "listed": 500, "looked_up": 500}
@@ -98,5 +100,17 @@ def copying(renderings: int, seed: int) -> Iterator[Dialogue]:
         for number, form in enumerate(forms):
             make: Callable[[], tuple[str, str]] = getattr(draw, form)
             question, answer = make()
-            messages = [Message(role="user", content=question), Message(role="assistant", content=answer)]
-            yield Dialogue(id=f"copying/{rendering}/{number}", messages=messages, source=SOURCE, meta={"form": form})
+            # In a third of the rows the tools stand before the question, as they do where a call is due.
+            offered = draw.rng.random() < 1 / 3
+            messages = [
+                *([Message(role="system", content=SYSTEM_PROMPT)] if offered else []),
+                Message(role="user", content=question),
+                Message(role="assistant", content=answer),
+            ]
+            yield Dialogue(
+                id=f"copying/{rendering}/{number}",
+                messages=messages,
+                tools=schemas(TOOL_NAMES) if offered else [],
+                source=SOURCE,
+                meta={"form": form},
+            )

@@ -13,7 +13,7 @@ import pytest
 from corpora.bundled.render import facts
 from corpora.records import Dialogue
 from pipelines import tool_use, training
-from pipelines.config import Corpus
+from pipelines.config import Corpus, resolve_chat_template
 from pipelines.data import records
 from pipelines.tool_use.copying import COUNTS
 
@@ -23,8 +23,15 @@ def rows() -> list[Dialogue]:
     return list(tool_use.render("bundled-tool-copying", seed=7))
 
 
+@pytest.fixture(scope="module")
+def tokenizer_of_calls(base_model: Path):
+    found = training.load_tokenizer(base_model)
+    found.chat_template = Path(resolve_chat_template("bundled:chatml-compact")).read_text(encoding="utf-8")
+    return found
+
+
 def said(row: Dialogue) -> tuple[str, str]:
-    question, answer = row.messages
+    *_, question, answer = row.messages
     assert (question.role, answer.role) == ("user", "assistant")
     return question.content, answer.content
 
@@ -64,6 +71,21 @@ def test_an_answer_is_what_the_question_holds(rows):
         # Asked for by its name, which no other note has.
         assert len(re.findall(rf"(?:^|\. ){re.escape(key)}: ", question)) == 1
         assert key in question.rpartition(value)[2]
+
+
+def test_the_tools_stand_before_a_third_of_the_questions_as_where_a_call_is_due(rows, tokenizer_of_calls):
+    offered = [row for row in rows if row.tools]
+    assert 0.28 < len(offered) / len(rows) < 0.39
+    due = next(one for one in tool_use.render("bundled-tool-exam", seed=7) if one.meta["case"]["kind"] == "gcs")
+
+    def before_the_question(row: Dialogue) -> str:
+        text = tokenizer_of_calls.apply_chat_template(
+            [message.as_dict() for message in row.messages], tools=row.tools, tokenize=False
+        )
+        return text.partition("<|im_start|>user")[0]
+
+    assert "gcs(eye, verbal, motor)" in before_the_question(due)
+    assert {before_the_question(row) for row in offered[:20]} == {before_the_question(due)}
 
 
 def test_what_follows_cannot_be_guessed_from_the_word_before(rows):
