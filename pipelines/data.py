@@ -53,7 +53,7 @@ def identity(corpus: Corpus, sources: Sources) -> Any:
 
 
 def bundled(name: str, renderings: int = 1, seed: int = 0) -> Iterator[Record]:
-    """Records of a bundled corpus: of those that ``corpora.bundled.render`` knows, or of the two of ``pipelines.tool_use``.
+    """Records of a bundled corpus: of those that ``corpora.bundled.render`` knows, or of those of ``pipelines.tool_use``.
 
     The latter need the tools and the assistant of ``serving``, which ``corpora`` must not know.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from langchain_core.messages import BaseMessage
 
@@ -11,7 +11,8 @@ from corpora.bundled.render import SOURCE
 from corpora.errors import DataError
 from corpora.records import Dialogue, ToolCall
 from pipelines.tool_use.cases import Case, cases
-from pipelines.tool_use.knowledge import Split, wordings
+from pipelines.tool_use.copying import copying
+from pipelines.tool_use.knowledge import wordings
 from pipelines.tool_use.turns import Talk, as_chunk, recorded, schemas, talk
 
 
@@ -60,13 +61,22 @@ def dialogue(case: Case) -> Dialogue:
 
 
 def render(name: str, renderings: int = 1, seed: int = 0) -> Iterator[Dialogue]:
-    """Dialogues of ``bundled-tool-dialogues`` (training) or ``bundled-tool-exam`` (300 held-out prompts), as ``corpora.bundled.render``.
+    """Dialogues of one of the corpora on tool use, as ``corpora.bundled.render``.
+
+    ==========================  ================================================================
+    ``bundled-tool-copying``    answers that only copy, to be learnt before the calls
+    ``bundled-tool-dialogues``  calls, and answers from passages
+    ``bundled-tool-exam``       300 held-out prompts; it has one rendering
+    ==========================  ================================================================
 
     Raises:
         DataError: there is no such corpus.
     """
-    splits: dict[str, Split] = {"bundled-tool-dialogues": "train", "bundled-tool-exam": "held_out"}
-    if name not in splits:
-        raise DataError(f"no bundled corpus on tool use is called '{name}'; there are: {', '.join(splits)}")
-    split = splits[name]
-    return map(dialogue, cases(split, 1 if split == "held_out" else renderings, seed))
+    made: dict[str, Callable[[], Iterator[Dialogue]]] = {
+        "bundled-tool-copying": lambda: copying(renderings, seed),
+        "bundled-tool-dialogues": lambda: map(dialogue, cases("train", renderings, seed)),
+        "bundled-tool-exam": lambda: map(dialogue, cases("held_out", 1, seed)),
+    }
+    if name not in made:
+        raise DataError(f"no bundled corpus on tool use is called '{name}'; there are: {', '.join(made)}")
+    return made[name]()

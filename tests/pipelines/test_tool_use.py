@@ -124,7 +124,7 @@ def test_a_quoted_value_stands_in_the_passage_that_is_cited_and_nothing_is_cited
 
 
 def test_an_unknown_corpus_names_those_that_there_are(sources):
-    with pytest.raises(DataError, match="bundled-tool-dialogues, bundled-tool-exam"):
+    with pytest.raises(DataError, match="bundled-tool-copying, bundled-tool-dialogues, bundled-tool-exam"):
         records([Corpus(name="bundled-tool-dialogs")], sources, Dialogue)
 
 
