@@ -31,18 +31,19 @@ from pipelines.tool_use.knowledge import (
 )
 from serving.passages import Passage
 
-Kind = Literal["gcs", "interactions", "missing", "plain", "fact", "notice", "nothing"]
+Kind = Literal["gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
 TOOL_NAMES = ("gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
         "gcs": 300,
-        "interactions": 500,
-        "missing": 100,
-        "plain": 120,
-        "fact": 200,
-        "notice": 220,
-        "nothing": 120,
+        "interactions": 600,
+        "missing": 40,
+        "plain": 60,
+        "fact": 120,
+        "notice": 140,
+        "nothing": 60,
+        "echo": 350,
     },
     "held_out": {
         "gcs": 70,
@@ -146,6 +147,21 @@ class _Draw:
         question = capital(wording.format(first=said[0], second=said[1], age=self.age()))
         answer = wordings()["answers"]["missing"].format(missing=missing)
         return Case(id="", kind="missing", value=missing, answer=answer, **self.offered(question))
+
+    def echo(self) -> Case:
+        """Words and numbers to repeat, for training only: what the base does not know, and calls and quotations are made of."""
+        words = [self.rng.choice(interacting()[1]) if self.rng.random() < 0.5 else str(self.rng.randint(1, 999))]
+        while len(words) < self.rng.randint(4, 12):
+            words.append(
+                self.rng.choice(interacting()[1])
+                if self.rng.random() < 0.4
+                else str(self.rng.randint(1, 999))
+                if self.rng.random() < 0.6
+                else self.rng.choice(self.rng.choice(facts()).value.split())
+            )
+        said = " ".join(words)
+        question = f"{self.rng.choice(['Repeat:', 'Say after me:', 'Say this again:'])} {said}"
+        return Case(id="", kind="echo", question=question, answer=f"You said: {said}")
 
     def interactions(self) -> Case:
         """Two medicines: in half of the cases a pair of which the facts name an interaction."""
