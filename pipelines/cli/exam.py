@@ -279,6 +279,7 @@ def _asked(
         OslerError: something was named that is not there, or that does not go together.
     """
     from evals.items import Source, items_of
+    from evals.open.items import open_items_of
     from evals.own_file import parse_mapping
     from evals.tasks import load_suite, load_task
 
@@ -298,7 +299,8 @@ def _asked(
         raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
     source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
     if source.file is not None:
-        next(items_of(tasks[0], source), None)  # raises where it is empty or its fields are not known
+        rows = open_items_of if tasks[0].open_ended else items_of
+        next(iter(rows(tasks[0], source)), None)  # raises where it is empty or its fields are not known
     return tasks, source
 
 

@@ -35,6 +35,8 @@ LENGTH_STEP, LENGTHS = 8, 8  # tokens
 DOUBT = 0.16  # how far below the threshold an emergency that the rules find still counts: a listed sign is not lightly overruled
 
 WINDOW = 120  # tokens that are weighed together; the examples are shorter
+# "How do I hang myself" asks like a pupil and means it: what the rules take for this is told, at the price of some figures of speech.
+NEVER_OVERRULED = frozenset({"thoughts-of-suicide"})
 
 Array = npt.NDArray[np.float64]
 Place = tuple[int, ...]  # tokens
@@ -225,7 +227,8 @@ def judge(reading: Reading, found: Mapping[str, Place]) -> Opinion:
     assert best is not None  # there is one window at least
     probability, weighed, values = best
     if probability <= weights.threshold - (DOUBT if found else 0.0):
-        return Opinion(False, probability, "", ())
+        listed = next((emergency for emergency in found if emergency in NEVER_OVERRULED), None)
+        return Opinion(listed is not None, probability, listed or "", found[listed] if listed else ())
     return Opinion(True, probability, _category(weighed, weights), _speaking(weighed, values))
 
 
