@@ -133,6 +133,7 @@ def write_faq(path: Path) -> None:
         lines.writerow(["<script>alert(1)</script> ${7*7}", ""])
 
 
+@pytest.mark.slow  # three minutes on one core; on an idle machine its short run can be over before it is stopped
 def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model: Path, tmp_path: Path):
     url, _ = board
     page = opened(browser, url)
