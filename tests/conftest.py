@@ -11,11 +11,11 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
-from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
+from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from pipelines import training
 from pipelines.artifact import Draft
-from pipelines.config import MODELS
+from pipelines.config import MODELS, resolve_chat_template
 from pipelines.data import Sources
 
 BASE = MODELS / "osler-nano-base"
@@ -34,6 +34,14 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def base_model() -> Path:
     return BASE
+
+
+@pytest.fixture(scope="module")  # a trainer may change it
+def tokenizer_of_calls(base_model: Path) -> PreTrainedTokenizerBase:
+    """The bundled tokenizer with the chat template of recipe ``nano-tools``."""
+    found = training.load_tokenizer(base_model)
+    found.chat_template = Path(resolve_chat_template("bundled:chatml-compact")).read_text(encoding="utf-8")
+    return found
 
 
 @pytest.fixture(scope="session")

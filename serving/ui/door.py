@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Awaitable, Callable
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing goes outside, whatever the environment says
 
 import gradio as gr
 from fastapi import FastAPI, Request

@@ -13,7 +13,7 @@ import pytest
 from corpora.bundled.render import facts
 from corpora.records import Dialogue
 from pipelines import tool_use, training
-from pipelines.config import Corpus, resolve_chat_template
+from pipelines.config import Corpus
 from pipelines.data import records
 from pipelines.tool_use.copying import COUNTS
 
@@ -21,13 +21,6 @@ from pipelines.tool_use.copying import COUNTS
 @pytest.fixture(scope="module")
 def rows() -> list[Dialogue]:
     return list(tool_use.render("bundled-tool-copying", seed=7))
-
-
-@pytest.fixture(scope="module")
-def tokenizer_of_calls(base_model: Path):
-    found = training.load_tokenizer(base_model)
-    found.chat_template = Path(resolve_chat_template("bundled:chatml-compact")).read_text(encoding="utf-8")
-    return found
 
 
 def said(row: Dialogue) -> tuple[str, str]:

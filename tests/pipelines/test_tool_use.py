@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import json
-from pathlib import Path
 
 import datasets
 import pytest
@@ -15,7 +14,7 @@ from corpora.bundled.render import facts
 from corpora.errors import DataError
 from corpora.records import Dialogue, Message, ToolCall
 from pipelines import tool_use, training
-from pipelines.config import Corpus, resolve_chat_template
+from pipelines.config import Corpus
 from pipelines.data import identity, records
 from pipelines.exam import summary, tool_cases
 from pipelines.report import tool_use_section
@@ -38,13 +37,6 @@ def taught() -> list[Dialogue]:
 @pytest.fixture(scope="module")
 def held_out() -> list[Dialogue]:
     return list(tool_use.render("bundled-tool-exam", seed=7))
-
-
-@pytest.fixture(scope="module")
-def tokenizer(base_model: Path):
-    found = training.load_tokenizer(base_model)
-    found.chat_template = Path(resolve_chat_template("bundled:chatml-compact")).read_text(encoding="utf-8")
-    return found
 
 
 def cases(dialogues: list[Dialogue], *kinds: str) -> list[Case]:
@@ -148,9 +140,9 @@ def test_only_the_assistant_calls_tools_and_a_record_without_tools_is_as_it_was(
     assert Message.model_validate_json(called.model_dump_json()) == called
 
 
-def test_the_compact_template_lists_a_tool_in_a_line(tokenizer, held_out):
+def test_the_compact_template_lists_a_tool_in_a_line(tokenizer_of_calls, held_out):
     dialogue = next(one for one in held_out if one.meta["case"]["kind"] == "plain")
-    text = tokenizer.apply_chat_template(
+    text = tokenizer_of_calls.apply_chat_template(
         [message.as_dict() for message in dialogue.messages[:-1]],
         tools=dialogue.tools,
         tokenize=False,
@@ -165,21 +157,23 @@ def test_the_compact_template_lists_a_tool_in_a_line(tokenizer, held_out):
     )
 
 
-def test_without_tools_the_compact_template_is_the_bundled_one(tokenizer, base_model, held_out):
+def test_without_tools_the_compact_template_is_the_bundled_one(tokenizer_of_calls, base_model, held_out):
     messages = [message.as_dict() for message in held_out[0].messages if message.role != "tool"]
     for message in messages:
         message.pop("tool_calls", None)
     own = training.load_tokenizer(base_model)
     for generation in (False, True):
-        assert tokenizer.apply_chat_template(
+        assert tokenizer_of_calls.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=generation
         ) == own.apply_chat_template(messages, tokenize=False, add_generation_prompt=generation)
 
 
-def test_a_call_goes_through_the_chat_format_and_back(tokenizer, taught):
+def test_a_call_goes_through_the_chat_format_and_back(tokenizer_of_calls, taught):
     dialogue = next(one for one in taught if one.meta["case"]["kind"] == "interactions")
     call = dialogue.messages[2].tool_calls[0]
-    text = tokenizer.apply_chat_template([message.as_dict() for message in dialogue.messages[:3]], tokenize=False)
+    text = tokenizer_of_calls.apply_chat_template(
+        [message.as_dict() for message in dialogue.messages[:3]], tokenize=False
+    )
     written = text.rpartition("<|im_start|>assistant\n")[2].removesuffix("<|im_end|>\n")
     before, calls = read_calls(written)
     assert (before, [(name, json.loads(arguments)) for name, arguments in calls]) == ("", [(call.name, call.arguments)])
@@ -204,7 +198,9 @@ def test_calls_are_read_or_refused(text, found):
     assert read_calls(text) == found
 
 
-def test_the_mask_holds_the_calls_and_answers_and_trl_trains_on_them_alone(tokenizer, tiny_model, draft, taught):
+def test_the_mask_holds_the_calls_and_answers_and_trl_trains_on_them_alone(
+    tokenizer_of_calls, tiny_model, draft, taught
+):
     kinds: dict[str, Dialogue] = {}
     for dialogue in taught:
         if dialogue.meta["case"]["kind"] in kinds or dialogue.meta["case"]["ends_with_call"]:
@@ -217,24 +213,24 @@ def test_the_mask_holds_the_calls_and_answers_and_trl_trains_on_them_alone(token
         model=training.load_model(tiny_model),
         args=args,
         train_dataset=datasets.Dataset.from_list([row(dialogue) for dialogue in chosen]),
-        processing_class=tokenizer,
+        processing_class=tokenizer_of_calls,
     )
     for dialogue, made in zip(chosen, trainer.train_dataset, strict=True):
         ids, labels = made["input_ids"], made["labels"]
-        learnt = tokenizer.decode([token for token, label in zip(ids, labels, strict=True) if label != -100])
+        learnt = tokenizer_of_calls.decode([token for token, label in zip(ids, labels, strict=True) if label != -100])
         case = Case.model_validate(dialogue.meta["case"])
         said = [message.content for message in dialogue.messages if message.role == "assistant" and message.content]
         call = [right_answer(case, Talk())] if case.call else []
         assert learnt == "".join(f"{text}<|im_end|>" for text in [*call, *said])
-        rest = tokenizer.decode(ids)
+        rest = tokenizer_of_calls.decode(ids)
         assert case.question in rest
         assert ("Tools:" in rest) is bool(case.tools)
 
 
-def test_no_dialogue_is_cut_at_the_length_of_the_trainer(tokenizer, taught, held_out):
+def test_no_dialogue_is_cut_at_the_length_of_the_trainer(tokenizer_of_calls, taught, held_out):
     longest = max(
         len(
-            tokenizer.apply_chat_template(
+            tokenizer_of_calls.apply_chat_template(
                 [message.as_dict() for message in one.messages], tools=one.tools or None, return_dict=True
             )["input_ids"]
         )

@@ -16,6 +16,7 @@ import pytest
 from serving.assistant import chat_model
 from serving.gateway.keys import KeyFile
 from serving.server import free_port, healthy
+from tests.serving.processes import family, living
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"
 START_SECONDS = 240
@@ -35,14 +36,6 @@ def started(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
     return process
-
-
-def family(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    return psutil.Process(process.pid).children(recursive=True)
-
-
-def living(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ import pytest
 
 from serving.server import free_port
 from tests.browser import browser
+from tests.serving.processes import family, living
 from tests.serving.ui_world import answered, ask
 
 START_SECONDS = 240
@@ -49,10 +50,6 @@ def wait_for_page(process: subprocess.Popen[bytes], port: int, log: Path) -> Non
             time.sleep(0.2)
 
 
-def living(processes: list[psutil.Process]) -> list[psutil.Process]:
-    return [one for one in processes if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-
-
 def picture(page: Any, name: str) -> None:
     """Keeps what the page shows, for a person to look at, where ``OSLER_SHOTS`` names a folder."""
     if folder := os.environ.get("OSLER_SHOTS"):
@@ -70,7 +67,7 @@ def test_the_page_on_a_vllm_of_its_own_answers_stops_and_ends_with_it(chromium: 
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", tmp_path / "log"
     command = opened(port, base_model, log)
-    everything = psutil.Process(command.pid).children(recursive=True)
+    everything = family(command)
     try:
         engines = [one for one in everything if "vllm.entrypoints.openai.api_server" in one.cmdline()]
         assert len(engines) == 1
@@ -119,7 +116,7 @@ def test_the_page_on_a_vllm_of_its_own_answers_stops_and_ends_with_it(chromium: 
         assert "restart 1 of 3 within 10 min" in log.read_text()
         assert faults == []
 
-        everything += psutil.Process(command.pid).children(recursive=True)
+        everything += family(command)
         command.send_signal(signal.SIGTERM)
         assert command.wait(60) == 0, log.read_text()
         assert not living(everything)
@@ -157,7 +154,7 @@ def test_a_page_whose_vllm_does_not_come_back_ends_with_its_reason(base_model: P
         command = subprocess.Popen([sys.executable, "-c", QUICK, *words], stdout=stream, stderr=stream)
     try:
         wait_for_page(command, port, log)
-        everything = psutil.Process(command.pid).children(recursive=True)
+        everything = family(command)
         next(one for one in everything if str(stand_in) in one.cmdline()).kill()
         assert command.wait(60) == 1, log.read_text()
         said = log.read_text().replace("\n", " ")
@@ -181,9 +178,9 @@ def test_a_page_stopped_while_its_vllm_starts_leaves_none(base_model: Path, tmp_
             assert command.poll() is None, log.read_text()
             assert time.monotonic() < until
             time.sleep(0.2)
-            everything = psutil.Process(command.pid).children(recursive=True)
+            everything = family(command)
         time.sleep(3)  # it imports torch by now
-        everything = psutil.Process(command.pid).children(recursive=True)
+        everything = family(command)
         command.send_signal(signal.SIGTERM)
         assert command.wait(60) == 130, log.read_text()
         assert not living(everything)
