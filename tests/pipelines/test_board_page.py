@@ -39,7 +39,8 @@ stages:
       learning_rate: 0.001
       logging_steps: 1
       report_to: [tensorboard]
-      save_steps: 1                       # a step takes as long as its checkpoint, and there is time to stop the run
+      save_steps: 1
+      gradient_accumulation_steps: 24     # a step takes a quarter of a second, and there is time to stop the run
   exam:
     kind: exam
     models: [base, sft]
@@ -133,7 +134,6 @@ def write_faq(path: Path) -> None:
         lines.writerow(["<script>alert(1)</script> ${7*7}", ""])
 
 
-@pytest.mark.slow  # three minutes on one core; on an idle machine its short run can be over before it is stopped
 def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model: Path, tmp_path: Path):
     url, _ = board
     page = opened(browser, url)
