@@ -134,7 +134,7 @@ def windows(length: int) -> list[tuple[int, int]]:
 @functools.lru_cache(maxsize=100_000)
 def slot(name: str, dimensions: int) -> int:
     """Where the weight of a feature stands."""
-    return zlib.crc32(name.encode("utf-8")) % dimensions
+    return zlib.crc32(name.encode("utf-8", "surrogatepass")) % dimensions
 
 
 def names_what(name: str) -> bool:

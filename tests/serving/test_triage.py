@@ -190,6 +190,7 @@ def test_no_text_breaks_it():
         "٣ weeks old baby fever",
         "\x00",
         "\ud800",
+        "my chest \ud800 hurts",
         "十",
         "100/",
     ):
