@@ -52,11 +52,13 @@ Row = dict[str, Any]
 
 def make_model(size: str, folder: Path) -> None:
     """Random weights of a size of ``SIZES`` or of a known base, with the bundled tokenizer."""
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from pipelines import training
     from pipelines.config import MODELS
     from pipelines.plan.architectures import config_of
+    from serving.hardware import has_gpu
 
     tokenizer = training.load_tokenizer(MODELS / "osler-nano-base")
     if size in SIZES:
@@ -66,7 +68,8 @@ def make_model(size: str, folder: Path) -> None:
         fields = dict(config_of(size)[0])
         kind = fields.pop("model_type")
     fields |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **fields))
+    with torch.device("cuda" if has_gpu() else "cpu"):  # drawing billions of numbers takes a processor minutes
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **fields), dtype=torch.bfloat16)
     training.save_model(model, tokenizer, folder)
 
 

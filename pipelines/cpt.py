@@ -28,6 +28,8 @@ from pipelines.tokens import windows
 from pipelines.training.adapters import load_base, lora_config, merged
 from pipelines.training.anchor import anchor_loss, anchored
 from pipelines.training.blocks import blocks
+from pipelines.training.fused_head import applies, fused
+from serving.hardware import has_gpu
 
 
 def cpt(
@@ -54,14 +56,15 @@ def cpt(
 
     args = training.arguments("cpt", draft, seed, stage.training)
     torch.manual_seed(seed)
-    model: Any = load_base(model_path, stage.quantization, stage.lora)
+    model: Any = load_base(model_path, stage)
+    trainer_class = fused(model) if has_gpu() and applies(model) and not args.use_liger_kernel else Trainer
     adapter = lora_config(stage.lora)
     if adapter is not None:
         model = peft.get_peft_model(model, adapter)
         if args.gradient_checkpointing:  # else no gradient passes the frozen embedding
             model.enable_input_require_grads()
     loss = anchor_loss(stage.anchor, anchor_path, sources)
-    trainer = anchored(Trainer, loss)(
+    trainer = anchored(trainer_class, loss)(
         model=model,
         args=args,
         train_dataset=train_dataset,

@@ -40,7 +40,7 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
     torch.manual_seed(seed)
     with training.explained("dpo"), plain_head():
         trainer = DPOTrainer(
-            model=load_base(model_path, stage.quantization, stage.lora),
+            model=load_base(model_path, stage),
             args=args,
             train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,

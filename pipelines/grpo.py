@@ -87,7 +87,7 @@ def grpo(stage: GrpoStage, seed: int, model_path: str | Path, sources: Sources, 
     torch.manual_seed(seed)
     with training.explained("grpo"), plain_head():
         trainer = GRPOTrainer(
-            model=load_base(model_path, stage.quantization, stage.lora),
+            model=load_base(model_path, stage),
             reward_funcs=[reward_function(name, stage, asked, seen[name]) for name in names],
             args=args,
             train_dataset=datasets.Dataset.from_list(rows),

@@ -39,7 +39,7 @@ def kto(stage: KtoStage, seed: int, model_path: str | Path, sources: Sources, dr
     torch.manual_seed(seed)
     with training.explained("kto"), plain_head():
         trainer = KTOTrainer(
-            model=load_base(model_path, stage.quantization, stage.lora),
+            model=load_base(model_path, stage),
             args=args,
             train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,

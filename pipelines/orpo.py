@@ -49,7 +49,7 @@ def orpo(stage: OrpoStage, seed: int, model_path: str | Path, sources: Sources, 
     torch.manual_seed(seed)
     with training.explained("orpo"):
         trainer = ORPOTrainer(
-            model=load_base(model_path, stage.quantization, stage.lora),
+            model=load_base(model_path, stage),
             args=args,
             train_dataset=sharding.dataset(rows, draft),
             processing_class=tokenizer,

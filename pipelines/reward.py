@@ -134,7 +134,7 @@ def reward(stage: RewardStage, seed: int, model_path: str | Path, sources: Sourc
     torch.manual_seed(seed)  # of the new head's weights
     with training.explained("reward"):
         trainer = RewardTrainer(
-            model=load_base(model_path, stage.quantization, stage.lora, read_model),
+            model=load_base(model_path, stage, read_model),
             args=args,
             train_dataset=sharding.dataset(learnt, draft),
             processing_class=tokenizer,

@@ -52,7 +52,7 @@ def sft(
 
     args = training.arguments("sft", draft, seed, {**DEFAULTS, **stage.training})
     torch.manual_seed(seed)
-    model = load_base(model_path, stage.quantization, stage.lora)
+    model = load_base(model_path, stage)
     loss = anchor_loss(stage.anchor, anchor_path, sources)
     with training.explained("sft"), plain_head():
         trainer = anchored(SFTTrainer, loss)(

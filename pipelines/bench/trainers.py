@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,16 +49,21 @@ class Reference:
     pairs: int = 0
 
 
+class _Measured(Exception):
+    """The steps are done; what a stage does with the trained model is not asked for."""
+
+
 @contextmanager
 def clocked(clock: Clock) -> Iterator[None]:
-    """A stage that runs inside the block is stopped by ``clock``; all else is as a recipe has it."""
+    """A stage that runs inside the block is stopped by ``clock`` and left there; until then all is as a recipe has it."""
     run = training.run
 
     def with_clock(trainer: Any, *rest: Any, **settings: Any) -> Any:
         trainer.add_callback(clock)
-        return run(trainer, *rest, **settings)
+        run(trainer, *rest, **settings)
+        raise _Measured
 
-    with patch.object(training, "run", with_clock):
+    with patch.object(training, "run", with_clock), suppress(_Measured):
         yield
 
 

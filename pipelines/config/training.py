@@ -71,6 +71,8 @@ class AdapterStage(TrainingStage):
 
     lora: Lora | None = None
     quantization: Quantization | None = None  # QLoRA
+    # Of transformers. By default torch's own (sdpa), and for packed rows on a GPU flash_attention_2 where it is installed, else flex_attention.
+    attention: Literal["sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3"] | None = None
 
     @model_validator(mode="after")
     def _rounds_beside_an_adapter(self) -> AdapterStage:

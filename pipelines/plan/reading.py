@@ -141,7 +141,7 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         numbers = "bfloat16"  # of the frozen base (pipelines/training/adapters.py, load_base), and of layers that are gathered
     if value_of(stage, "use_liger_kernel"):
         head = "fused"
-    elif hasattr(stage, "sequence_length") or stage.kind == "orpo":
+    elif stage.kind in ("mlm", "orpo") or (stage.kind == "cpt" and where.kind == "cpu"):
         head = "all"
     else:
         head = "tiled" if where.kind == "gpu" else "labelled"

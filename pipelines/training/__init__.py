@@ -26,6 +26,7 @@ from pipelines.loading import load_model as load_model
 from pipelines.loading import load_tokenizer as load_tokenizer
 from pipelines.training import sharding
 from pipelines.training.checkpoint import newest_whole, save_whole
+from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.guards import guard
 from pipelines.training.optimizer import MuonAdamW
 from pipelines.training.watching import Progress, keep_below, trackers_quiet
@@ -92,6 +93,7 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     if values.get("chat_template_path"):
         values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
+    layers = taken(values) if has_gpu() else None
     if not has_gpu():
         values |= sharding.on_processors()
     if values.get("torch_compile") and not can_compile():
@@ -104,6 +106,7 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     except (TypeError, ValueError) as error:
         raise TrainingError(f"the training block of the {kind} stage: {error}") from error
     sharding.shard_on_processors(args)
+    args.compiled_layers = layers  # what ``run`` compiles
     return args
 
 
@@ -158,6 +161,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     sharding.keep_losses_fine(trainer)
+    if getattr(trainer.args, "compiled_layers", None):
+        compile_layers(trainer.model, **trainer.args.compiled_layers)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
     if checkpoint is not None:
         sharding.check_format(checkpoint, trainer)

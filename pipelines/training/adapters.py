@@ -17,9 +17,10 @@ from typing import Any
 import peft
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers.utils import is_flash_attn_2_available
 
 from pipelines import training
-from pipelines.config import Lora, Quantization
+from pipelines.config import AdapterStage, Lora, Quantization
 from pipelines.training import sharding
 from serving.hardware import has_gpu, inference_dtype
 
@@ -52,13 +53,18 @@ def quantization_config(quantization: Quantization) -> BitsAndBytesConfig:
     )
 
 
+def packed_attention() -> str:
+    """Which attention sees the rows of a packed batch one by one, at a cost that grows with their own lengths.
+
+    torch's flex_attention leaves out the blocks of other rows and is always there; FlashAttention's varying lengths are faster.
+    """
+    return "flash_attention_2" if is_flash_attn_2_available() else "flex_attention"
+
+
 def load_base(
-    source: str | Path,
-    quantization: Quantization | None,
-    lora: Lora | None,
-    read: Callable[..., PreTrainedModel] = training.load_model,
+    source: str | Path, stage: AdapterStage, read: Callable[..., PreTrainedModel] = training.load_model
 ) -> PreTrainedModel:
-    """The model that a stage trains, or trains an adapter beside: whole, or rounded as the recipe says.
+    """The model that a stage trains, or trains an adapter beside: whole, or rounded as the recipe says, with its attention.
 
     What is trained is float32: bfloat16 has 8 bits for a weight, and an update of less than a part in 256 of it is lost. What an adapter
     leaves as it is may be bfloat16 on a GPU.
@@ -66,11 +72,15 @@ def load_base(
     Raises:
         TrainingError: there is no model at ``source``, or bitsandbytes, which rounds it, is missing or cannot work here.
     """
-    dtype = torch.bfloat16 if lora is not None and has_gpu() else torch.float32
+    quantization = stage.quantization
+    given: dict[str, Any] = {"dtype": torch.bfloat16 if stage.lora is not None and has_gpu() else torch.float32}
+    attention = stage.attention or (packed_attention() if stage.training.get("packing") and has_gpu() else None)
+    if attention is not None:
+        given["attn_implementation"] = attention
     if quantization is None:
-        return read(source, dtype=dtype)
+        return read(source, **given)
     try:
-        model = read(source, dtype=dtype, quantization_config=quantization_config(quantization))
+        model = read(source, **given, quantization_config=quantization_config(quantization))
     except (ImportError, RuntimeError) as error:
         raise training.TrainingError(
             f"quantization: bitsandbytes cannot round {source} here: {error}; install it with `pip install bitsandbytes`, or "

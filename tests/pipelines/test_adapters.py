@@ -28,6 +28,7 @@ SHORT = {
 }
 NF4 = Quantization(load_in_4bit=True)
 INT8 = Quantization(load_in_8bit=True)
+ROUNDED = SftStage(kind="sft", model="base", corpora=[Corpus(name="mine")], lora=Lora(), quantization=NF4)
 RECIPE = """
 name: mine
 base_model: bundled:osler-nano-base
@@ -153,7 +154,7 @@ def test_a_pass_before_training_leaves_the_gradients_of_a_rounded_base_as_they_a
 
     def gradients(asked_before: bool) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)
-        base = adapters.load_base(tiny_model, NF4, Lora())
+        base = adapters.load_base(tiny_model, ROUNDED)
         model = peft.get_peft_model(base, lora_config(Lora(r=4, init_lora_weights="gaussian")))
         if asked_before:  # as the reference's log-probabilities are
             with torch.no_grad():
@@ -168,7 +169,7 @@ def test_a_pass_before_training_leaves_the_gradients_of_a_rounded_base_as_they_a
 
 
 def test_rounded_weights_are_held_in_four_bits(tiny_model):
-    whole, rounded = training.load_model(tiny_model), adapters.load_base(tiny_model, NF4, Lora())
+    whole, rounded = training.load_model(tiny_model), adapters.load_base(tiny_model, ROUNDED)
     name = "model.layers.0.mlp.up_proj.weight"
     assert rounded.get_parameter(name).numel() == whole.get_parameter(name).numel() // 2  # bytes, of two weights each
     assert rounded.get_parameter(name).dtype == torch.uint8
@@ -250,4 +251,4 @@ def test_a_missing_bitsandbytes_is_explained(tiny_model, monkeypatch):
         raise ImportError("no bitsandbytes")
 
     with pytest.raises(training.TrainingError, match="pip install bitsandbytes"):
-        adapters.load_base(tiny_model, NF4, Lora(), missing)  # type: ignore[arg-type]
+        adapters.load_base(tiny_model, ROUNDED, missing)  # type: ignore[arg-type]
