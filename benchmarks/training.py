@@ -14,6 +14,7 @@ results/training.json and .md.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import multiprocessing
@@ -23,9 +24,11 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import nullcontext
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # the first process must not touch the GPU: it forks
 
@@ -33,10 +36,15 @@ from memory import RESULTS, make_model, stage_of
 
 Row = dict[str, Any]
 WHOLE_UP_TO = 2_000_000_000  # parameters that one 80 GB device trains whole with AdamW: 16 bytes each, and activations
-WAYS = ("osler", "osler, compiled", "osler, liger", "osler, packed", "trl")
+WAYS = ("osler", "osler, compiled", "osler, packed", "trl")
+MORE_WAYS = ("osler, liger", "osler, cudnn", "trl, no cudnn")  # whose parts of the difference are told apart
+ACCUMULATION = 4  # of pretraining, whose recipes have 4 and more; TRL's default is 1
 ROWS = {"cpt": 8, "sft": 16, "dpo": 8}  # of a step; TRL's default is 8
 LENGTH = {"cpt": 2048, "sft": 1024, "dpo": 1024}  # tokens of a row at most; TRL's default is 1,024
-TURNS = (1, 12)  # questions and answers in a dialogue: some hundreds of tokens, as instruction data have, and not all alike
+TURNS = (
+    1,
+    12,
+)  # questions and answers in a dialogue: some hundreds of tokens, as instruction data have, and not all alike
 JOINED = 24  # bundled documents in a long one, of which every row can be full
 
 
@@ -72,6 +80,8 @@ def stage_for(task: Row, folder: Path) -> Any:
         training["use_liger_kernel"] = True
     if task["how"] == "osler, packed":
         training |= {"packing": True, "train_sampling_strategy": "random"}
+    if kind == "cpt":
+        training["gradient_accumulation_steps"] = ACCUMULATION
     changes: Row = {"lora": lora, "training": training}
     if kind != "dpo":
         changes["corpora"] = [Corpus(name=str(folder / f"{kind}.jsonl"))]
@@ -122,16 +132,20 @@ def one(task: Row, seconds: float) -> Row:
     from pipelines.data import Sources, records
     from pipelines.plan.compute import model_flops
     from pipelines.plan.devices import peak_flops
+    from pipelines.training import attention
     from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
 
     training.quiet()
     use_processor_well()
+    if has_gpu():
+        torch.cuda.reset_peak_memory_stats()
+        torch.backends.cuda.enable_cudnn_sdp("no cudnn" not in task["how"])
     kind, model, sources = task["stage"], Path(task["model"]), Sources(None, 0, {})
     found: Row = {"device": torch.cuda.get_device_name() if has_gpu() else "processor"}
     stage = stage_for(task, Path(task["folder"]))
     corpora = [stage.preferences] if kind == "dpo" else stage.corpora
     rows = [_as_trl(record) for record in records(list(corpora), sources, object)]
-    if task["how"] == "trl":
+    if task["how"].startswith("trl"):
         rate = trl_rate(kind, str(model), rows, seconds, stage.lora)
         found["checkpointing"] = True
     else:
@@ -144,7 +158,8 @@ def one(task: Row, seconds: float) -> Row:
         }
         work = getattr(importlib.import_module(f"pipelines.{kind}"), kind)
         compiled = "compiled" in task["how"] and not has_gpu()  # layers compile in the first steps
-        rate = stage_rate(lambda draft: work(stage, 0, str(model), sources, draft), seconds, compiled)
+        with patch.object(attention, "for_any_length", lambda: None) if "cudnn" in task["how"] else nullcontext():
+            rate = stage_rate(lambda draft: work(stage, 0, str(model), sources, draft), seconds, compiled)
     if has_gpu():
         found["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30
         found["reserved_gib"] = torch.cuda.max_memory_reserved() / 2**30
@@ -161,19 +176,14 @@ def one(task: Row, seconds: float) -> Row:
 
 def apart(work: Any, *given: Any, limit: float = 300.0) -> Row:
     """What ``work`` returns in a process of its own, or its error."""
-    context = multiprocessing.get_context("fork")  # the libraries take longer to import than a measurement takes
+    import torch
+
+    # The libraries take longer to import than a measurement takes, so that a copy of this process saves half; but a copy cannot use a GPU that
+    # this process has looked at, as some libraries do when they are imported.
+    context = multiprocessing.get_context("spawn" if torch.cuda.is_initialized() else "fork")
     ours, theirs = context.Pipe(duplex=False)
-
-    def run(pipe: Connection) -> None:
-        sys.stdout = sys.stderr
-        try:
-            pipe.send(work(*given) or {})
-        except BaseException as error:  # noqa: B902
-            traceback.print_exc()
-            pipe.send({"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]})
-
     started = time.perf_counter()
-    process = context.Process(target=run, args=(theirs,))
+    process = context.Process(target=_send, args=(theirs, work, given))
     process.start()
     theirs.close()
     try:
@@ -183,6 +193,34 @@ def apart(work: Any, *given: Any, limit: float = 300.0) -> Row:
     process.kill()
     process.join()
     return {**found, "took": round(time.perf_counter() - started, 1)}
+
+
+def together(work: Any, *given: Any) -> Row:
+    """What ``work`` returns in this process, or its error, and what it leaves in the GPU's memory."""
+    import torch
+
+    started = time.perf_counter()
+    try:
+        found: Row = work(*given) or {}
+    except Exception as error:
+        traceback.print_exc()
+        found = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
+    gc.collect()
+    torch._dynamo.reset()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+        found["left_gib"] = round(torch.cuda.memory_allocated() / 2**30, 2)
+    return {**found, "took": round(time.perf_counter() - started, 1)}
+
+
+def _send(pipe: Connection, work: Any, given: Any) -> None:
+    """The body of a process of ``apart``."""
+    sys.stdout = sys.stderr
+    try:
+        pipe.send(work(*given) or {})
+    except BaseException as error:
+        traceback.print_exc()
+        pipe.send({"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]})
 
 
 def _as_trl(record: Any) -> Row:
@@ -205,13 +243,15 @@ def write(rows: list[Row]) -> None:
     lines = [
         "# Training speed at real sizes",
         "",
-        "Made by `benchmarks/training.py`; random weights; tokens that are not padding. *Planned* is what `osler plan` expects torch to ask for.",
+        "Made by `benchmarks/training.py`; random weights; tokens that are not padding. *Planned* is what "
+        "`osler plan` expects torch to ask for. DPO's rate is that of its steps, without the reference's pass before them.",
         "",
         "| size | stage | trained | how | rows x tokens | checkpointing | device | tokens/s | MFU | memory, GiB | planned |",
         "|---|---|---|---|---|---|---|---:|---:|---:|---:|",
     ]
     for row in rows:
-        own = "8 x 1024" if row["how"] == "trl" else f"{row['rows']} x {row['length']}"
+        own = "8 x 1024" if row["how"].startswith("trl") else f"{row['rows']} x {row['length']}"
+        own = f"{ACCUMULATION} x {own}" if row["stage"] == "cpt" and not row["how"].startswith("trl") else own
         head = f"| {row['size']} | {row['stage']} | {row['trained']} | {row['how'].replace('trl', 'TRL defaults')} | {own} "
         if "error" in row:
             lines.append(f"{head}| {row['error']} | | | | | |")
@@ -243,7 +283,9 @@ def tasks_of(size: str, whole: bool, given: argparse.Namespace) -> list[Row]:
                 rows, length = given.batch or ROWS[stage], given.length or LENGTH[stage]
                 row = {"size": size, "stage": stage, "trained": trained, "how": how, "rows": rows, "length": length}
                 found.append(row)
-    return [task for task in found if not given.only or any(_named(task, one) for one in given.only)]
+    if not given.only:
+        return found
+    return [task for words in given.only for task in found if _named(task, words)]
 
 
 def _named(task: Row, words: str) -> bool:
@@ -256,23 +298,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", nargs="+", default=["Qwen/Qwen3-0.6B", "Qwen/Qwen3-1.7B", "Qwen/Qwen3-8B"])
     parser.add_argument("--stages", nargs="+", default=["cpt", "sft", "dpo"])
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), help=f"of {', '.join(map(repr, WAYS))}")
-    parser.add_argument("--only", nargs="+", help='e.g. "1.7B cpt whole osler."; a part of "SIZE STAGE TRAINED WAY."')
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), help=f"of {', '.join(map(repr, WAYS + MORE_WAYS))}")
+    parser.add_argument(
+        "--only", nargs="+", help='in this order, as "1.7B cpt whole osler.": a part of "SIZE STAGE TRAINED WAY."'
+    )
     parser.add_argument("--batch", type=int, help=f"rows of a step; by default {ROWS}")
     parser.add_argument("--length", type=int, help=f"tokens of a row at most; by default {LENGTH}")
     parser.add_argument("--seconds", type=float, default=8.0, help="time for each measurement, after warming up")
+    parser.add_argument(
+        "--together",
+        action="store_true",
+        help="all in one process: in half the time, and what one way leaves behind is with the next",
+    )
     given = parser.parse_args()
 
     import pipelines.bench.trainers  # noqa: F401  once, for all that is forked
 
+    do = together if given.together else apart
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as place:
-        print(json.dumps(apart(write_rows, Path(place))), flush=True)
+        print(json.dumps(do(write_rows, Path(place))), flush=True)
         for size in given.sizes:
             folder = Path(place) / size.replace("/", "--")
-            print(json.dumps({"made": size, **apart(make_model, size, folder)}), flush=True)
+            print(json.dumps({"made": size, **do(make_model, size, folder)}), flush=True)
             for task in tasks_of(size, parameters(folder) <= WHOLE_UP_TO, given):
-                measured = apart(one, {**task, "model": str(folder), "folder": place}, given.seconds)
+                measured = do(one, {**task, "model": str(folder), "folder": place}, given.seconds)
                 rows.append({**task, **measured})
                 print(json.dumps(rows[-1]), flush=True)
                 write(rows)

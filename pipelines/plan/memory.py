@@ -6,8 +6,9 @@ greatest one are given.
 
 Activations are those of Korthikanti et al. 2022 (https://arxiv.org/abs/2205.05198, section 4) counted anew for what transformers' layers keep
 for the backward pass: no term in the square of the length (torch's scaled_dot_product_attention keeps none), a gated feed-forward part,
-fewer key heads than query heads, RMSNorm with its float32 copies. tests/pipelines/test_memory.py compares them, byte for byte, with what
-autograd keeps. ``benchmarks/memory.py`` compares whole runs with the plan.
+fewer key heads than query heads, RMSNorm with its float32 copies; and for compiled layers and those of Liger's kernels, which keep less.
+tests/pipelines/test_memory.py compares them, byte for byte, with what autograd keeps, but for Liger's, which need a GPU.
+``benchmarks/memory.py`` compares whole runs with the plan on a processor, ``benchmarks/training.py`` on a GPU.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ GIB = 2**30
 
 # Of what torch has asked for, what the allocator holds besides, as gaps between blocks of other sizes. On a processor measured with glibc's
 # malloc as ``use_processor_well`` sets it (benchmarks/results/memory.md). An adapter's many small blocks, which stay, lie between the large ones,
-# which come and go: there it was 0.2 to 0.65, and another in each run. On a GPU assumed, until the benchmark has been run on one.
-ALLOCATOR_SHARE = {"cpu": 0.15, "gpu": 0.05}
-ADAPTER_ALLOCATOR_SHARE = {"cpu": 0.55, "gpu": 0.05}
+# which come and go: there it was 0.2 to 0.65, and another in each run. On an H200 it was 0.01 for rows of one length and 0.08 where lengths vary
+# (`reserved_gib` beside `memory_gib` in benchmarks/results/training.json).
+ALLOCATOR_SHARE = {"cpu": 0.15, "gpu": 0.08}
+ADAPTER_ALLOCATOR_SHARE = {"cpu": 0.55, "gpu": 0.02}
 # What the libraries hold on a GPU outside torch's allocator: CUDA's context and kernels, and NCCL's buffers where there are several. Assumed.
 CUDA_BYTES, NCCL_BYTES = int(0.7 * GIB), int(0.8 * GIB)
 # What the first steps add to the libraries' resident size on a processor: code that is read when it is first used, threads' buffers, the
@@ -40,6 +42,7 @@ Numbers = Literal[
     "float32", "bfloat16", "mixed"
 ]  # of weights and products; "mixed" is float32 weights under bfloat16 autocast
 Head = Literal["all", "labelled", "tiled", "fused"]
+Kernels = Literal["plain", "compiled", "liger"]  # of the layers
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Load:
     adapter_rank: int = 0
     bits: int = 16  # of a frozen weight: 4 and 8 are quantized
     checkpointing: bool = False
+    kernels: Kernels = "plain"
+    masked: bool = False  # rows are padded: attention is given a mask
     accumulation: int = 1
     optimizer: str = "adamw"  # or "muon", "adamw_8bit", "sgd"
     strategy: Strategy = "ddp"
@@ -109,15 +114,25 @@ def layer_bytes(load: Load) -> int:
         if load.device == "cpu":  # with dropout, attention on a processor is computed in float32 and in full
             kept += 12 * shape.heads * load.length + (6 * h if narrow == 2 else 0)
         return kept + 16
-    # Two RMSNorms: the float32 input of each, the normalised one where its weight is trained, and the result, which products are given.
-    kept = 2 * 4 * h + (0 if adapter else 2 * wide * h)
     # Autocast, and an adapter in float32 beside bfloat16 weights, make a copy of the input for each of the five products.
     copies = load.numbers == "mixed" or (adapter and load.numbers == "bfloat16")
-    kept += (5 if copies else 2) * narrow * h
-    if shape.head_norms:
-        kept += (q + k) * (4 + (0 if adapter else narrow))
+    if load.kernels == "compiled":  # what torch's min-cut partitioner keeps: one copy of what products and norms are given
+        kept = 10 * h if load.numbers == "mixed" else 4 * narrow * h
+        kept += narrow * (q + k if shape.head_norms else 0)
+        kept += narrow * 3 * i
+    elif load.kernels == "liger":  # its norms keep their input alone, and its SwiGLU computes the SiLU again
+        kept = 2 * wide * h + (5 if copies else 2) * narrow * h
+        kept += narrow * (q + k if shape.head_norms else 0)
+        kept += narrow * 3 * i
+    else:
+        # Two RMSNorms: the float32 input of each, the normalised one where its weight is trained, and the result, which products are given.
+        kept = 2 * 4 * h + (0 if adapter else 2 * wide * h) + (5 if copies else 2) * narrow * h
+        if shape.head_norms:
+            kept += (q + k) * (4 + (0 if adapter else narrow))
+        kept += narrow * 4 * i  # gate, its SiLU, up, and their product
     kept += narrow * (2 * q + 2 * k)  # what attention is given, and its result
-    kept += narrow * 4 * i  # gate, its SiLU, up, and their product
+    if load.masked:  # the keys and values are repeated for each query head, and the mask is made anew as numbers
+        kept += narrow * 2 * (q - k) + narrow * load.length
     if adapter:
         kept += narrow * load.adapter_rank * sum(linear.count for linear in shape.linears) // shape.layers
         if copies:

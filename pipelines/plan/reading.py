@@ -160,6 +160,9 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         adapter_rank=0 if chosen.lora is None else chosen.lora.r,
         bits=chosen.bits,
         checkpointing=chosen.checkpointing,
+        kernels="liger" if head == "fused" else "compiled" if value_of(stage, "torch_compile") else "plain",
+        # Blocks of running text are full; the rows of a packed batch are told apart without a mask on a GPU.
+        masked=stage.kind != "cpt" and not (where.kind == "gpu" and value_of(stage, "packing")),
         accumulation=chosen.accumulation,
         optimizer=optimizer,
         strategy=chosen.strategy,

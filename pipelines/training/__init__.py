@@ -24,7 +24,7 @@ from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.loading import TrainingError as TrainingError
 from pipelines.loading import load_model as load_model
 from pipelines.loading import load_tokenizer as load_tokenizer
-from pipelines.training import sharding
+from pipelines.training import attention, sharding
 from pipelines.training.checkpoint import newest_whole, save_whole
 from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.guards import guard
@@ -161,6 +161,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     sharding.keep_losses_fine(trainer)
+    if has_gpu() and hasattr(trainer.args, "max_length"):  # of TRL's trainers, whose rows are padded to the longest of a batch
+        attention.for_any_length()
     if getattr(trainer.args, "compiled_layers", None):
         compile_layers(trainer.model, **trainer.args.compiled_layers)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)

@@ -16,6 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCau
 from pipelines.config import Lora
 from pipelines.plan.architectures import built, shape_of
 from pipelines.plan.memory import GIB, Load, activation_bytes, kv_cache_bytes, layer_bytes, memory
+from pipelines.training.compiling import compile_layers
 
 SIZES = {
     "vocab_size": 128,
@@ -27,25 +28,31 @@ SIZES = {
 }
 MODELS = {"qwen3": (Qwen3Config, Qwen3ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}
 ROWS, LENGTH = 3, 64
+PARTITIONED = "aot_eager_decomp_partition"  # the graphs of inductor, cut by its partitioner, without its code
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "mixed": torch.float32}
 
 
-def kept_by_autograd(model, autocast: bool) -> int:
+def kept_by_autograd(model, autocast: bool, masked: bool = False) -> int:
     """Bytes of what is kept for the backward pass and is no parameter."""
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     storages = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         # A cast of a weight is kept too, and is counted with the weights.
-        if tensor.untyped_storage().data_ptr() not in parameters and tensor.shape[0] in (1, ROWS, ROWS * LENGTH):
+        shape = tensor.shape
+        of_rows = shape and (shape[0] in (1, ROWS) or ROWS * LENGTH in shape)
+        if tensor.untyped_storage().data_ptr() not in parameters and of_rows:
             storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
         return tensor
 
+    mask = torch.ones(ROWS, LENGTH, dtype=torch.long)
+    mask[0, -7:] = 0  # a row that is padded
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=autocast),
     ):
-        model(input_ids=torch.randint(0, 100, (ROWS, LENGTH)), use_cache=False)
+        ids = torch.randint(0, 100, (ROWS, LENGTH))
+        model(input_ids=ids, attention_mask=mask if masked else None, use_cache=False)
     return sum(storage.nbytes() for storage in storages.values())
 
 
@@ -55,27 +62,34 @@ def load(kind: str, numbers: str, **changes) -> Load:
     return Load(shape=shape, numbers=numbers, **given)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kernels", ["plain", "compiled"])
 @pytest.mark.parametrize("numbers", list(DTYPES))
 @pytest.mark.parametrize("kind", list(MODELS))
-def test_a_layer_keeps_what_autograd_keeps_to_the_byte(kind: str, numbers: str):
-    config, model = MODELS[kind]
-    one, two = (
-        kept_by_autograd(
-            model(config(**SIZES, num_hidden_layers=layers)).to(DTYPES[numbers]).train(), numbers != "float32"
-        )
-        for layers in (1, 2)
-    )
-    assert (two - one) / (ROWS * LENGTH) == layer_bytes(load(kind, numbers))
+def test_a_layer_keeps_what_autograd_keeps_to_the_byte(kind: str, numbers: str, kernels: str, masked: bool):
+    config, model_class = MODELS[kind]
+
+    def kept(layers: int) -> int:
+        model = model_class(config(**SIZES, num_hidden_layers=layers)).to(DTYPES[numbers]).train()
+        if kernels == "compiled":
+            compile_layers(model, backend=PARTITIONED)
+        return kept_by_autograd(model, numbers != "float32", masked)
+
+    planned = layer_bytes(load(kind, numbers, kernels=kernels, masked=masked))
+    assert (kept(3) - kept(2)) / (ROWS * LENGTH) == planned
 
 
+@pytest.mark.parametrize("kernels", ["plain", "compiled"])
 @pytest.mark.parametrize("numbers", ["float32", "bfloat16"])
-def test_a_layer_under_an_adapter_keeps_what_autograd_keeps(numbers: str):
+def test_a_layer_under_an_adapter_keeps_what_autograd_keeps(numbers: str, kernels: str):
     def kept(layers: int) -> int:
         model = Qwen3ForCausalLM(Qwen3Config(**SIZES, num_hidden_layers=layers)).to(DTYPES[numbers])
         adapted = peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **Lora(r=8).model_dump()))
+        if kernels == "compiled":
+            compile_layers(adapted, backend=PARTITIONED)
         return kept_by_autograd(adapted.train(), numbers != "float32")
 
-    planned = layer_bytes(load("qwen3", numbers, adapter=1, adapter_rank=8))
+    planned = layer_bytes(load("qwen3", numbers, adapter=1, adapter_rank=8, kernels=kernels))
     assert planned == pytest.approx((kept(3) - kept(2)) / (ROWS * LENGTH), rel=0.02)
 
 
