@@ -116,7 +116,9 @@ def layer_bytes(load: Load) -> int:
         return kept + 16
     # Autocast, and an adapter in float32 beside bfloat16 weights, make a copy of the input for each of the five products.
     copies = load.numbers == "mixed" or (adapter and load.numbers == "bfloat16")
-    if load.kernels == "compiled":  # what torch's min-cut partitioner keeps: one copy of what products and norms are given
+    if (
+        load.kernels == "compiled"
+    ):  # what torch's min-cut partitioner keeps: one copy of what products and norms are given
         kept = 10 * h if load.numbers == "mixed" else 4 * narrow * h
         kept += narrow * (q + k if shape.head_norms else 0)
         kept += narrow * 3 * i

@@ -168,6 +168,20 @@ def test_a_pass_before_training_leaves_the_gradients_of_a_rounded_base_as_they_a
     assert all(torch.allclose(asked[name], gradient) for name, gradient in fresh.items())
 
 
+def test_the_attention_of_a_recipe_is_the_models(tiny_model):
+    stage = ROUNDED.model_copy(update={"quantization": None, "attention": "eager"})
+    assert adapters.load_base(tiny_model, stage).config._attn_implementation == "eager"
+    plain = stage.model_copy(update={"attention": None})
+    assert adapters.load_base(tiny_model, plain).config._attn_implementation == "sdpa"
+
+
+def test_packed_rows_on_a_gpu_have_an_attention_that_tells_them_apart(tiny_model, monkeypatch):
+    monkeypatch.setattr(adapters, "has_gpu", lambda: True)
+    stage = ROUNDED.model_copy(update={"quantization": None, "training": {"packing": True}})
+    assert adapters.load_base(tiny_model, stage).config._attn_implementation == adapters.packed_attention()
+    assert adapters.packed_attention() in ("flash_attention_2", "flex_attention")
+
+
 def test_rounded_weights_are_held_in_four_bits(tiny_model):
     whole, rounded = training.load_model(tiny_model), adapters.load_base(tiny_model, ROUNDED)
     name = "model.layers.0.mlp.up_proj.weight"

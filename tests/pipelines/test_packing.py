@@ -24,14 +24,14 @@ ROWS = [
 ]
 
 
-def labelled_losses(tiny_model: Path, draft, **settings) -> torch.Tensor:
+def labelled_losses(tiny_model: Path, draft, attention: str = "sdpa", **settings) -> torch.Tensor:
     """Negative log-probabilities of all labelled tokens of the rows, in order of size."""
     args = training.arguments(
         "sft", draft, 0, {**DEFAULTS, "per_device_train_batch_size": 6, "report_to": [], "bf16": False, **settings}
     )
     with plain_head():
         trainer = SFTTrainer(
-            model=training.load_model(tiny_model),
+            model=training.load_model(tiny_model, attn_implementation=attention),
             args=args,
             train_dataset=datasets.Dataset.from_list(ROWS),
             processing_class=training.load_tokenizer(tiny_model),
@@ -48,9 +48,10 @@ def labelled_losses(tiny_model: Path, draft, **settings) -> torch.Tensor:
     return torch.cat(found).sort().values
 
 
-@pytest.mark.parametrize("max_length", [64, 256])
-def test_packed_dialogues_have_the_losses_of_single_ones(tiny_model: Path, draft, max_length: int):
+@pytest.mark.parametrize(("max_length", "attention"), [(64, "sdpa"), (256, "sdpa"), (256, "flex_attention")])
+def test_packed_dialogues_have_the_losses_of_single_ones(tiny_model: Path, draft, max_length: int, attention: str):
     alone = labelled_losses(tiny_model, draft, per_device_train_batch_size=1)
-    packed = labelled_losses(tiny_model, draft, packing=True, max_length=max_length, train_sampling_strategy="random")
+    settings = {"packing": True, "max_length": max_length, "train_sampling_strategy": "random"}
+    packed = labelled_losses(tiny_model, draft, attention, **settings)
     assert len(packed) == len(alone)
     assert torch.allclose(packed, alone, atol=1e-4)
