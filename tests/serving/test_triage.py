@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -134,6 +135,15 @@ def test_suicidal_words_get_kindness_and_no_number_of_one_country():
     assert "you matter" in (finding.first or "")
     assert "crisis line" in (finding.first or "")
     assert not any(character.isdigit() for character in finding.first or "")
+
+
+def test_chinese_advice_says_where_its_numbers_hold():
+    for known in advice().values():
+        numbers = set(re.findall(r"\d+", known.first["zh"]))
+        assert numbers <= {"120", "110", "12356"}, known.entry.id
+        assert bool(numbers) == ("中国大陆" in known.first["zh"]), known.entry.id
+    suicidal = triage("我不想活了，想自杀").first or ""
+    assert suicidal.index("120") < suicidal.index("12356")
 
 
 def test_finding_shows_the_words_that_it_rests_on():
