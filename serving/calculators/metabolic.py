@@ -126,12 +126,18 @@ def hba1c(given: Hba1cInputs) -> Outcome:
     ifcc = given.amount("hba1c")
     percent = given.hba1c if given.hba1c_unit == "%" else 0.09148 * ifcc + 2.152
     glucose = 28.7 * percent - 46.7
-    group = band(
+    from_percent = given.hba1c_unit == "%"
+    in_percent = band(
         round(percent, 1),
-        ((5.7, "below the range of prediabetes"), (6.5, "range of prediabetes (5.7 to 6.4%)")),
+        ((5.7, "below the range of prediabetes (5.7%)"), (6.5, "range of prediabetes (5.7 to 6.4%)")),
         "range of diabetes (6.5% or more)",
     )
-    from_percent = given.hba1c_unit == "%"
+    in_ifcc = band(
+        round(ifcc),
+        ((39, "below the range of prediabetes (39 mmol/mol)"), (48, "range of prediabetes (39 to 47 mmol/mol)")),
+        "range of diabetes (48 mmol/mol or more)",
+    )
+    group = in_percent if from_percent else in_ifcc  # 47 mmol/mol is 6.45%, which rounds to 6.5
     return Outcome(
         value=float(round(ifcc)) if from_percent else round(percent, 1),
         unit="mmol/mol" if from_percent else "%",
