@@ -122,7 +122,7 @@ def corrected_calcium(given: CorrectedCalciumInputs) -> Outcome:
         value=round(given.calcium + (0.2 if molar else 0.8) * below, 2),
         unit=given.calcium_unit,
         interpretation="Compare with the laboratory's own range for adjusted calcium; many laboratories have an equation of their own.",
-        parts={"Payne 1973": round(given.calcium + (0.25 if molar else 1.0) * below, 2)},
+        parts={"by Payne 1973": round(given.calcium + (0.25 if molar else 1.0) * below, 2)},
     )
 
 

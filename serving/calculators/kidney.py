@@ -130,7 +130,7 @@ def fena(given: FenaInputs) -> Outcome:
         value=value,
         interpretation="Below 1%: favours a prerenal cause (Espinel 1976, Miller 1978)."
         if value < 1
-        else "1% or more: favours acute tubular injury (Miller 1978); those of Espinel 1976 had more than 3%.",
+        else "1% or more: favours acute tubular injury (Miller 1978); in Espinel 1976 such people had more than 3%.",
     )
 
 

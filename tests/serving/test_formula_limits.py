@@ -109,7 +109,10 @@ def test_fena_reads_the_number_that_it_shows() -> None:
     ],
 )
 def test_hba1c_is_judged_in_the_unit_that_was_measured(value: float, unit: str, band: str) -> None:
-    assert band in calculate("hba1c", {"hba1c": value, "hba1c_unit": unit}).interpretation
+    result = calculate("hba1c", {"hba1c": value, "hba1c_unit": unit})
+    assert band in result.interpretation
+    assert ("second test" in result.interpretation) == ("range of diabetes" in band)
+    assert bool(result.warnings) == (value == 47)
 
 
 def test_oxygen_widens_what_the_short_alveolar_equation_leaves_out() -> None:
@@ -123,9 +126,9 @@ def test_oxygen_widens_what_the_short_alveolar_equation_leaves_out() -> None:
 def test_corrected_calcium_shows_what_payne_himself_published() -> None:
     low = {"calcium": 8.0, "calcium_unit": MG, "albumin": 2.0, "albumin_unit": "g/dL"}
     result = calculate("corrected-calcium", low)
-    assert (result.value, result.parts["Payne 1973"]) == (9.6, 10.0)  # 8 + 0.8 x 2; 8 - 2 + 4
+    assert (result.value, result.parts["by Payne 1973"]) == (9.6, 10.0)  # 8 + 0.8 x 2; 8 - 2 + 4
     molar = {"calcium": 2.0, "calcium_unit": "mmol/L", "albumin": 20, "albumin_unit": "g/L"}
-    assert calculate("corrected-calcium", molar).parts["Payne 1973"] == 2.5  # 2 + 0.025 x 20
+    assert calculate("corrected-calcium", molar).parts["by Payne 1973"] == 2.5  # 2 + 0.025 x 20
 
 
 def test_another_score_is_not_answered_with_this_one() -> None:
