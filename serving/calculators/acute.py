@@ -29,6 +29,13 @@ TEASDALE = Reference(
     year=1974,
     doi="10.1016/S0140-6736(74)91639-0",
 )
+TEASDALE_1976 = Reference(
+    authors="Teasdale G, Jennett B",
+    title="Assessment and prognosis of coma after head injury",
+    published="Acta Neurochir (Wien) 34:45-55",
+    year=1976,
+    doi="10.1007/BF01405862",
+)
 RCP = Reference(
     authors="Royal College of Physicians",
     title="National Early Warning Score (NEWS) 2: standardising the assessment of acute-illness severity in the NHS",
@@ -66,7 +73,7 @@ class GcsInputs(Inputs):
 
 
 def gcs(given: GcsInputs) -> Outcome:
-    """The sum of the three."""
+    """The sum of the three. The scale of 1974 did not yet tell withdrawal from abnormal flexion; with both the most is 15."""
     total = given.eye + given.verbal + given.motor
     group = band(total, ((9, "severe (3 to 8)"), (13, "moderate (9 to 12)")), "mild (13 to 15)")
     return Outcome(
@@ -185,7 +192,7 @@ CALCULATORS: tuple[Calculator[Any], ...] = (
         compute=gcs,
         unit="of 15",
         formula="Eye (1 to 4) + verbal (1 to 5) + motor (1 to 6).",
-        sources=(TEASDALE,),
+        sources=(TEASDALE, TEASDALE_1976),
         is_not="Not for small children, who have a scale of their own; unreliable under sedation or with a tube.",
     ),
     Calculator(

@@ -190,7 +190,7 @@ def explain(error: ValidationError, inputs: type[Inputs]) -> str:
         elif name == "age" and problem["type"] == "greater_than_equal":
             least = problem["ctx"]["ge"]
             said.append(
-                f"age {problem['input']}: the publication studied people of {least} years or more; use a method made for younger ones"
+                f"age {problem['input']}: this calculator is for people of {least} years or more; use a method made for younger ones"
             )
         else:
             said.append(

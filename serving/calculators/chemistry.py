@@ -30,12 +30,14 @@ WINTER = Reference(
     title="The fall of the serum anion gap",
     published="Arch Intern Med 150:311-313",
     year=1990,
+    doi="10.1001/archinte.1990.00390140057012",
 )
 FIGGE = Reference(
     authors="Figge J, Jabor A, Kazda A, Fencl V",
     title="Anion gap and hypoalbuminemia",
     published="Crit Care Med 26:1807-1810",
     year=1998,
+    doi="10.1097/00003246-199811000-00019",
 )
 CALCIUM_BMJ = Reference(authors="(Editorial)", title="Correcting the calcium", published="Br Med J 1:598", year=1977)
 PAYNE = Reference(
@@ -43,6 +45,7 @@ PAYNE = Reference(
     title="Interpretation of serum calcium in patients with abnormal serum proteins",
     published="Br Med J 4:643-646",
     year=1973,
+    doi="10.1136/bmj.4.5893.643",
 )
 KATZ = Reference(
     authors="Katz MA",
@@ -109,13 +112,17 @@ class CorrectedCalciumInputs(Inputs):
 
 
 def corrected_calcium(given: CorrectedCalciumInputs) -> Outcome:
-    """Calcium + 0.8 mg/dL for each g/dL of albumin below 4.0, or + 0.02 mmol/L for each g/L below 40."""
+    """Calcium + 0.8 mg/dL for each g/dL of albumin below 4.0, or + 0.02 mmol/L for each g/L below 40.
+
+    It often goes by Payne's name, but Payne 1973 has calcium - albumin + 4.0: a factor of 1.0 (0.025).
+    """
     below = 4.0 - given.amount("albumin")
     molar = given.calcium_unit == "mmol/L"
     return Outcome(
         value=round(given.calcium + (0.2 if molar else 0.8) * below, 2),
         unit=given.calcium_unit,
-        interpretation="Compare with the laboratory's own range for adjusted calcium.",
+        interpretation="Compare with the laboratory's own range for adjusted calcium; many laboratories have an equation of their own.",
+        parts={"by Payne 1973": round(given.calcium + (0.25 if molar else 1.0) * below, 2)},
     )
 
 

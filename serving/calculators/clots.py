@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from serving.calculators.base import Calculator, Inputs, Outcome, Reference, scored
-from serving.calculators.units import AdultAge, HeartRate, Saturation, Sex
+from serving.calculators.units import AdultAge, HeartRate, Sex
 
 LIP = Reference(
     authors="Lip GYH, Nieuwlaat R, Pisters R, et al",
@@ -38,6 +38,13 @@ WELLS_PE = Reference(
     "utility with the SimpliRED D-dimer",
     published="Thromb Haemost 83:416-420",
     year=2000,
+)
+WELLS_PE_2001 = Reference(
+    authors="Wells PS, Anderson DR, Rodger M, et al",
+    title="Excluding pulmonary embolism at the bedside without diagnostic imaging: management of patients with suspected pulmonary "
+    "embolism presenting to the emergency department by using a simple clinical model and D-dimer",
+    published="Ann Intern Med 135:98-107",
+    year=2001,
 )
 KLINE = Reference(
     authors="Kline JA, Mitchell AM, Kabrhel C, et al",
@@ -106,7 +113,7 @@ class HasBledInputs(Inputs):
     bleeding: Annotated[bool, Field(description="Earlier major bleeding or predisposition to it, as anaemia")]
     labile_inr: Annotated[bool, Field(description="Unstable or high INRs: less than 60% of time in range")]
     drugs: Annotated[bool, Field(description="Antiplatelet or non-steroidal anti-inflammatory medicines")]
-    alcohol: Annotated[bool, Field(description="Alcohol in excess, usually read as 8 or more drinks a week")]
+    alcohol: Annotated[bool, Field(description="Alcohol in excess, usually read as 8 or more units or drinks a week")]
 
 
 def has_bled(given: HasBledInputs) -> Outcome:
@@ -183,7 +190,7 @@ class WellsPeInputs(Inputs):
 
 
 def wells_pe(given: WellsPeInputs) -> Outcome:
-    """Wells 2000: 3, 3, 1.5, 1.5, 1.5, 1 and 1 points."""
+    """Wells 2000: 3, 3, 1.5, 1.5, 1.5, 1 and 1 points, and the mark of 4; the three levels as in Wells 2001."""
     total, parts = scored(
         {
             "signs of DVT": (given.dvt_signs, 3),
@@ -205,12 +212,14 @@ class PercInputs(Inputs):
 
     age: AdultAge
     heart_rate: HeartRate
-    spo2: Saturation
+    spo2: Annotated[float, Field(ge=30, le=100, description="Oxygen saturation (SpO2) on room air, %")]
     haemoptysis: Annotated[bool, Field(description="Coughing up blood")]
     oestrogen: Annotated[bool, Field(description="Takes oestrogen (contraceptive or hormone replacement)")]
     previous_clot: Annotated[bool, Field(description="Deep vein thrombosis or pulmonary embolism before")]
     leg_swollen: Annotated[bool, Field(description="One leg visibly swollen")]
-    recent_surgery: Annotated[bool, Field(description="Surgery or trauma with hospital stay within 4 weeks")]
+    recent_surgery: Annotated[
+        bool, Field(description="Surgery or trauma within 4 weeks that needed intubation or a hospital stay")
+    ]
 
 
 def perc(given: PercInputs) -> Outcome:
@@ -243,7 +252,7 @@ CALCULATORS: tuple[Calculator[Any], ...] = (
     Calculator(
         name="cha2ds2-vasc",
         title="CHA2DS2-VASc score",
-        aliases=("cha2ds2vasc", "chads-vasc", "chadsvasc", "chads vasc", "chads2", "房颤卒中风险"),
+        aliases=("cha2ds2vasc", "chads-vasc", "chadsvasc", "chads vasc", "chads2-vasc", "房颤卒中风险"),
         inputs=Cha2ds2VascInputs,
         compute=cha2ds2_vasc,
         unit="points",
@@ -281,7 +290,7 @@ CALCULATORS: tuple[Calculator[Any], ...] = (
         compute=wells_pe,
         unit="points",
         formula="Signs of DVT 3, PE most likely 3, heart rate over 100 1.5, immobile or surgery 1.5, previous clot 1.5, haemoptysis 1, cancer 1.",
-        sources=(WELLS_PE,),
+        sources=(WELLS_PE, WELLS_PE_2001),
         is_not="Not a diagnosis and not an exclusion without a D-dimer or imaging; not for pregnancy.",
     ),
     Calculator(

@@ -47,7 +47,11 @@ class AaGradientInputs(Inputs):
 
 
 def aa_gradient(given: AaGradientInputs) -> Outcome:
-    """FiO2 x (barometric - 47) - PaCO2 / 0.8 - PaO2, in mmHg; expected 2.5 + 0.21 x age on room air (Mellemgaard)."""
+    """FiO2 x (barometric - 47) - PaCO2 / 0.8 - PaO2, in mmHg; expected 2.5 + 0.21 x age on room air (Mellemgaard).
+
+    The whole equation takes PaCO2 x (FiO2 + (1 - FiO2) / 0.8) off, which is less by 0.25 x FiO2 x PaCO2: little on room air, much on
+    oxygen.
+    """
     alveolar = given.fio2 * (given.barometric - 47) - given.amount("paco2") / 0.8
     gradient, expected = alveolar - given.amount("pao2"), 2.5 + 0.21 * given.age
     if gradient < -10:
@@ -55,7 +59,13 @@ def aa_gradient(given: AaGradientInputs) -> Outcome:
             f"PaO2 exceeds the alveolar {alveolar:.0f} mmHg, which cannot be; check fio2, units and barometric pressure"
         )
     warnings = (
-        [] if given.fio2 == 0.21 else ["The gradient grows with inspired oxygen; the expected value holds on room air."]
+        []
+        if given.fio2 == 0.21
+        else [
+            "The gradient grows with inspired oxygen; the expected value holds on room air.",
+            f"At this FiO2 the whole alveolar gas equation gives {0.25 * given.fio2 * given.amount('paco2'):.1f} mmHg more than this "
+            "usual short one.",
+        ]
     )
     return Outcome(
         value=round(gradient, 1),

@@ -113,15 +113,26 @@ class SofaInputs(Inputs):
     urine: Annotated[float, Field(ge=0, le=15000, description="Urine in 24 hours, mL")]
 
 
+# Limits of Vincent 1996. In SI they are those that Singer 2016 prints beside them, which are not the exact conversions.
+# 12.0 and 5.0 mg/dL stand in no row of the table (11.9, then above 12.0); they get 4 points, as their 205 and 442 umol/L do.
+_PAO2_FIO2 = {"mmHg": (100, 200, 300, 400), "kPa": (13.3, 26.7, 40, 53.3)}
+_BILIRUBIN = {"mg/dL": (1.2, 2, 6, 12), "umol/L": (20, 33, 102, 205)}
+_CREATININE = {"mg/dL": (1.2, 2, 3.5, 5), "umol/L": (110, 171, 300, 441)}
+
+
+def _reached(value: float, limits: tuple[float, ...]) -> int:
+    """How many of the limits ``value`` reaches; 84 / 0.28 is 300 and not a hair less."""
+    return sum(round(value, 6) >= limit for limit in limits)
+
+
 def sofa(given: SofaInputs) -> Outcome:
     """Table 3 of Vincent 1996."""
-    ratio = given.amount("pao2") / given.fio2
-    breathing = 4 - sum(ratio >= limit for limit in (100, 200, 300, 400))
-    kidney = sum(given.amount("creatinine") >= limit for limit in (1.2, 2, 3.5, 5))
+    breathing = 4 - _reached(given.pao2 / given.fio2, _PAO2_FIO2[given.unit("pao2")])
+    kidney = _reached(given.creatinine, _CREATININE[given.unit("creatinine")])
     points = {
         "breathing": breathing if given.ventilated else min(breathing, 2),
         "platelets": sum(given.platelets < limit for limit in (150, 100, 50, 20)),
-        "liver": sum(given.amount("bilirubin") >= limit for limit in (1.2, 2, 6, 12)),
+        "liver": _reached(given.bilirubin, _BILIRUBIN[given.unit("bilirubin")]),
         "circulation": given.circulation,
         "brain": sum(given.glasgow < limit for limit in (15, 13, 10, 6)),
         "kidney": max(kidney, 4 if given.urine < 200 else 3 if given.urine < 500 else 0),
@@ -186,6 +197,8 @@ def mcisaac(given: McIsaacInputs) -> Outcome:
     value = min(max(total, 0.0), 4.0)
     risk = ("2 to 3%", "4 to 6%", "10 to 12%", "27 to 28%", "38 to 63%")[int(value)]
     step = "no throat culture" if value <= 1 else "a throat culture"
+    if value == 4:
+        step += ", and an antibiotic before its result only on clinical grounds"
     return Outcome(
         value=value,
         interpretation=f"Chance of group A streptococcus in the publication: {risk}, for which it advises {step}.",

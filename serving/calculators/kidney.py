@@ -31,6 +31,7 @@ KDIGO = Reference(
     title="Clinical practice guideline for the evaluation and management of chronic kidney disease",
     published="Kidney Int 105(4S):S117-S314",
     year=2024,
+    doi="10.1016/j.kint.2023.10.018",
 )
 COCKCROFT = Reference(
     authors="Cockcroft DW, Gault MH",
@@ -83,7 +84,7 @@ def egfr(given: EgfrInputs) -> Outcome:
     return Outcome(
         value=value,
         interpretation=f"KDIGO category {stage}. G1 and G2 are kidney disease only with other signs of damage, and any category "
-        "only when it lasts over 3 months.",
+        "only when it lasts 3 months or more.",
     )
 
 
@@ -122,12 +123,14 @@ class FenaInputs(Inputs):
 
 def fena(given: FenaInputs) -> Outcome:
     """100 x (urine sodium x serum creatinine) / (serum sodium x urine creatinine)."""
-    value = 100 * given.urine_sodium * given.amount("creatinine") / (given.sodium * given.amount("urine_creatinine"))
+    value = round(
+        100 * given.urine_sodium * given.amount("creatinine") / (given.sodium * given.amount("urine_creatinine")), 2
+    )
     return Outcome(
-        value=round(value, 2),
-        interpretation="Below 1%: favours a prerenal cause (Miller 1978)."
+        value=value,
+        interpretation="Below 1%: favours a prerenal cause (Espinel 1976, Miller 1978)."
         if value < 1
-        else "1% or more: favours acute tubular injury (Miller 1978).",
+        else "1% or more: favours acute tubular injury (Miller 1978); in Espinel 1976 such people had more than 3%.",
     )
 
 

@@ -36,7 +36,8 @@ ATP3 = Reference(
 )
 HOELZEL = Reference(
     authors="Hoelzel W, Weykamp C, Jeppsson JO, et al",
-    title="IFCC reference system for measurement of hemoglobin A1c in human blood and the national standardization schemes",
+    title="IFCC reference system for measurement of hemoglobin A1c in human blood and the national standardization schemes in the United "
+    "States, Japan, and Sweden: a method-comparison study",
     published="Clin Chem 50:166-174",
     year=2004,
 )
@@ -126,17 +127,30 @@ def hba1c(given: Hba1cInputs) -> Outcome:
     ifcc = given.amount("hba1c")
     percent = given.hba1c if given.hba1c_unit == "%" else 0.09148 * ifcc + 2.152
     glucose = 28.7 * percent - 46.7
-    group = band(
+    from_percent = given.hba1c_unit == "%"
+    in_percent = band(
         round(percent, 1),
-        ((5.7, "below the range of prediabetes"), (6.5, "range of prediabetes (5.7 to 6.4%)")),
+        ((5.7, "below the range of prediabetes (5.7%)"), (6.5, "range of prediabetes (5.7 to 6.4%)")),
         "range of diabetes (6.5% or more)",
     )
-    from_percent = given.hba1c_unit == "%"
+    in_ifcc = band(
+        round(ifcc),
+        ((39, "below the range of prediabetes (39 mmol/mol)"), (48, "range of prediabetes (39 to 47 mmol/mol)")),
+        "range of diabetes (48 mmol/mol or more)",
+    )
+    group, other = (in_percent, in_ifcc) if from_percent else (in_ifcc, in_percent)
+    diabetes = group.startswith("range of diabetes")
     return Outcome(
         value=float(round(ifcc)) if from_percent else round(percent, 1),
         unit="mmol/mol" if from_percent else "%",
-        interpretation=f"ADA: {group}; without symptoms a second test must confirm it.",
+        interpretation=f"ADA: {group}{'; without symptoms a second test must confirm it' if diabetes else ''}.",
         parts={"average glucose, mg/dL": float(round(glucose)), "average glucose, mmol/L": round(glucose / 18.016, 1)},
+        # 47 mmol/mol is 6.45%, which rounds to the 6.5% of diabetes.
+        warnings=[]
+        if other.startswith("range of diabetes") == diabetes
+        else [
+            "The result is close to the limit of diabetes and rounds across it; it is read in the unit that was measured."
+        ],
     )
 
 
