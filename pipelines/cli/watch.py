@@ -10,6 +10,7 @@ import typer
 
 from corpora.errors import OslerError
 from pipelines.cli.options import RECIPE, app, out
+from pipelines.curves import TRACKIO
 
 
 @app.command()
@@ -28,8 +29,6 @@ def watch(
 
     Examples: `osler watch` · `osler watch runs/mine --port 9000 --no-browser`
     """
-    from pipelines.training.watching import TRACKIO
-
     folder = run or Path("runs") / RECIPE
     if not (folder / TRACKIO).is_dir():
         raise OslerError(f"{folder / TRACKIO}: no curves yet; a training stage writes them there when it begins")

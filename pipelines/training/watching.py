@@ -21,11 +21,11 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from pipelines.curves import TENSORBOARD, TRACKIO
 from pipelines.plan.compute import model_flops
 from pipelines.plan.devices import peak_flops
 from serving.hardware import has_gpu, peak_memory_gib
 
-TENSORBOARD, TRACKIO = "tensorboard", "trackio"  # folders below the run's
 SHOWN = ("rewards/margins", "reward", "kl")  # figures of a trainer that the line has room for
 
 
