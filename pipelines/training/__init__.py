@@ -184,7 +184,7 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
         "steps": trainer.state.global_step,
         "tokens": int(trainer.state.num_input_tokens_seen),
         "tokens_per_second": round(progress.tokens / progress.seconds) if progress.seconds else None,
-        "train_seconds": round(progress.seconds, 1),
+        "train_seconds": round(progress.before + progress.seconds, 1),
         "final_loss": losses[-1]["loss"] if losses else None,
         "losses": losses,
     }

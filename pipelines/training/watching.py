@@ -26,6 +26,7 @@ from pipelines.plan.compute import model_flops
 from pipelines.plan.devices import peak_flops
 from serving.hardware import has_gpu, peak_memory_gib
 
+SECONDS = "train_seconds"  # of all tries so far, in the log
 SHOWN = ("rewards/margins", "reward", "kl")  # figures of a trainer that the line has room for
 
 
@@ -64,6 +65,9 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self.bar: tqdm[Any] | None = None
         self.tokens = 0
         self.seconds = 0.0
+        self.before = (
+            0.0  # seconds of earlier tries, up to the last log before the checkpoint that this one goes on from
+        )
         self._started = 0.0
         self._first_tokens = 0
         self._last: tuple[float, int] = (0.0, 0)  # time and tokens of the last log
@@ -87,6 +91,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
             dynamic_ncols=True,
             disable=not state.is_world_process_zero,
         )
+        self.before = next((entry[SECONDS] for entry in reversed(state.log_history) if SECONDS in entry), 0.0)
         self._started = time.perf_counter()
         self._first_tokens = int(state.num_input_tokens_seen)
         self._last = (self._started, self._first_tokens)
@@ -112,6 +117,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         now, tokens = time.perf_counter(), int(state.num_input_tokens_seen)
         speed = (tokens - self._last[1]) / max(now - self._last[0], 1e-9)
         self._last = (now, tokens)
+        state.log_history[-1][SECONDS] = round(self.before + now - self._started, 1)  # which checkpoints keep
         logs |= {"tokens_per_second": round(speed), "memory_gib": round(memory_gib(), 2)}
         peak = peak_flops()
         if peak is not None and self._model is not None and state.global_step:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from corpora.records import Message, Preference
 from pipelines import training
@@ -117,6 +118,20 @@ def test_a_run_without_curves_is_told_so(tmp_path: Path):
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
     assert "no curves yet" in " ".join(found.stderr.split())
+
+
+def test_the_seconds_of_earlier_tries_are_in_the_checkpoint_and_count(tmp_path: Path):
+    args, control = TrainingArguments(output_dir=str(tmp_path), use_cpu=True), TrainerControl()
+    state = TrainerState(max_steps=4, log_history=[{"loss": 2.0, "train_seconds": 100.0}, {"eval_loss": 3.0}])
+    progress = Progress("cpt")
+    progress.on_train_begin(args, state, control)
+    assert progress.before == 100.0
+    logs = {"loss": 1.0, "learning_rate": 0.1}
+    state.log_history.append(dict(logs))
+    time.sleep(0.11)
+    progress.on_log(args, state, control, logs)
+    progress.on_train_end(args, state, control)
+    assert 100.1 <= state.log_history[-1]["train_seconds"] < 110
 
 
 def test_the_line_says_what_a_person_looks_for():
