@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECIPE ?= nano
 # Tests run in two processes, a core each, a file in one of them; more need about 4 GiB of memory each.
-SIDE_BY_SIDE ?= -n 2 --dist loadfile
+SIDE_BY_SIDE ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install cuda-libraries reproduce test test-all lint clean
 

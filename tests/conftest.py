@@ -19,6 +19,8 @@ from pipelines.config import MODELS, resolve_chat_template
 from pipelines.data import Sources
 
 BASE = MODELS / "osler-nano-base"
+# Of the files that take longest; where tests run side by side, one of them begun last would keep the others' process waiting.
+LONGEST = ("test_board_page.py", "test_reproduce.py", "test_ui_browser.py", "test_gateway_vllm.py")
 
 
 def pytest_configure() -> None:
@@ -29,6 +31,11 @@ def pytest_configure() -> None:
     cores = sorted(os.sched_getaffinity(0))
     worker = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
     os.sched_setaffinity(0, set(cores[worker::workers]) or {cores[worker % len(cores)]})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files come first."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
