@@ -167,7 +167,7 @@ def messages_of(value: Any) -> tuple[list[dict[str, Any]], str]:
         if role == "user":
             words.append(text or "")
         elif role == "assistant" and not calls and kept["content"].strip():
-            words.clear()  # what came before has had its answer; an empty one is what a chat page keeps of one that failed
+            words.clear()  # what came before has had its answer; an empty one is none
         sent.append(kept)
     return sent, "\n".join(words)
 

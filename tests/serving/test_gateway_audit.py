@@ -94,6 +94,10 @@ def test_the_commands(written: Path, tmp_path: Path):
     listed = json.loads(run(app, ["keys", "list", "--json", *keys]).stdout)
     assert listed[0]["name"] == "ward"
     assert listed[0]["revoked"]
+    assert run(app, ["keys", "add", "page", "--no-tools", *keys]).exit_code == 0
+    listed = json.loads(run(app, ["keys", "list", "--json", *keys]).stdout)
+    assert [entry["tools"] for entry in listed] == [True, False]
+    assert "left" in run(app, ["keys", "list", *keys]).stdout
     assert "sha256" not in listed[0]
     checked = run(app, ["audit", "verify", "--audit", str(written)])
     assert "5 lines" in checked.stdout
