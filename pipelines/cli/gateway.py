@@ -104,7 +104,8 @@ def list_keys(keys: KeysOption = KEYS, as_json: JsonOption = False) -> None:
         sys.stdout.write(json.dumps([entry.model_dump(exclude={"sha256"}) for entry in entries]) + "\n")
         return
     table = Table("name", "created (UTC)", "revoked (UTC)", "requests/min", "tokens/min", "triage", "tools")
-    table.columns[0].overflow = "fold"  # a name is typed again to revoke its key: never cut
+    for column in table.columns:
+        column.overflow = "fold"  # a name is typed again to revoke its key: nothing is cut
     for entry in entries:
         limits = (entry.requests_per_minute, entry.tokens_per_minute)
         shown = (str(limit) if limit else "gateway's" for limit in limits)
