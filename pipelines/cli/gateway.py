@@ -78,11 +78,18 @@ def add(
         bool,
         typer.Option("--own-triage", help="The client looks for emergencies itself, or is an evaluation: no banner."),
     ] = False,
+    no_tools: Annotated[
+        bool,
+        typer.Option(
+            "--no-tools",
+            help="Leave out the tools that the client offers: for chat pages that offer some to every model, as Open WebUI does.",
+        ),
+    ] = False,
 ) -> None:
     """Make a key for NAME and print it, this once. The file keeps its hash."""
     from serving.gateway.keys import KeyFile
 
-    secret = KeyFile(keys).add(name, requests_per_minute, tokens_per_minute, triage=not own_triage)
+    secret = KeyFile(keys).add(name, requests_per_minute, tokens_per_minute, triage=not own_triage, tools=not no_tools)
     sys.stdout.write(secret + "\n")
     err.print(f"this key is not shown again; {keys} keeps its hash", markup=False, soft_wrap=True)
 
@@ -96,7 +103,9 @@ def list_keys(keys: KeysOption = KEYS, as_json: JsonOption = False) -> None:
     if as_json:
         sys.stdout.write(json.dumps([entry.model_dump(exclude={"sha256"}) for entry in entries]) + "\n")
         return
-    table = Table("name", "created (UTC)", "revoked (UTC)", "requests/min", "tokens/min", "triage")
+    table = Table("name", "created (UTC)", "revoked (UTC)", "requests/min", "tokens/min", "triage", "tools")
+    for column in table.columns:
+        column.overflow = "fold"  # a name is typed again to revoke its key: nothing is cut
     for entry in entries:
         limits = (entry.requests_per_minute, entry.tokens_per_minute)
         shown = (str(limit) if limit else "gateway's" for limit in limits)
@@ -106,6 +115,7 @@ def list_keys(keys: KeysOption = KEYS, as_json: JsonOption = False) -> None:
             (entry.revoked or "")[:16].replace("T", " "),
             *shown,
             "gateway" if entry.triage else "client",
+            "passed" if entry.tools else "left out",
         )
     out.print(table)
 

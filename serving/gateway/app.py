@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -18,7 +18,7 @@ from corpora.errors import DataError, OslerError
 from serving.gateway.audit import Audit
 from serving.gateway.connection import ClientLeft
 from serving.gateway.door import Gateway
-from serving.gateway.errors import Refused
+from serving.gateway.errors import ModelDown, Refused
 from serving.gateway.journal import guard_version, log, log_to_stderr, logger
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
@@ -44,6 +44,8 @@ def build(gateway: Gateway) -> FastAPI:
                 await asyncio.sleep(_SYNC_SECONDS)
                 await asyncio.to_thread(gateway.audit.sync)
 
+        with suppress(ModelDown):  # from now on the models can be listed while vLLM is down
+            await gateway.upstream.models()
         syncing = asyncio.create_task(sync())
         yield
         syncing.cancel()

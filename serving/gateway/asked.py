@@ -17,6 +17,7 @@ from serving.gateway.fields import (
     check_logprobs,
     check_tools,
     check_whole,
+    leave_out_tools,
     messages_of,
     parsed_json,
     prompts_of,
@@ -80,8 +81,8 @@ class Asked:
         return self.prompt_bytes // 4 + _TEMPLATE_TOKENS * self.messages
 
 
-def read(body: bytes, kind: Kind, settings: Settings) -> Asked:
-    """The request in ``body``, checked.
+def read(body: bytes, kind: Kind, settings: Settings, tools: bool = True) -> Asked:
+    """The request in ``body``, checked. Without ``tools`` those that it offers are left out.
 
     Raises:
         Refused: 400 with the field at fault.
@@ -93,6 +94,8 @@ def read(body: bytes, kind: Kind, settings: Settings) -> Asked:
     payload = {name: value for name, value in payload.items() if name not in DROPPED and value is not None}
     if not isinstance(payload.get("model"), str) or not payload["model"]:
         raise bad("model is missing; /v1/models lists the names", "model")
+    if not tools:
+        leave_out_tools(payload)
     check_whole(payload, "n", 1, settings.max_n)
     check_whole(payload, "max_tokens", 1, settings.max_tokens)
     check_whole(payload, "max_completion_tokens", 1, settings.max_tokens)

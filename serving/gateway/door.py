@@ -102,7 +102,7 @@ class Gateway:
             ClientLeft: nobody waits any more.
         """
         key = self.authenticate(request)
-        asked = read(await read_body(request, self.settings), kind, self.settings)
+        asked = read(await read_body(request, self.settings), kind, self.settings, key.tools)
         exchange = Exchange(key, asked, self.audit, self.metrics)
         if key.triage and asked.question:
             exchange.flag = await asyncio.to_thread(red_flags, asked.question)

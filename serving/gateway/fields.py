@@ -166,8 +166,8 @@ def messages_of(value: Any) -> tuple[list[dict[str, Any]], str]:
                 kept[name] = neutral(message[name])
         if role == "user":
             words.append(text or "")
-        elif role == "assistant" and not calls:
-            words.clear()  # what came before has had its answer
+        elif role == "assistant" and not calls and kept["content"].strip():
+            words.clear()  # what came before has had its answer; an empty one is none
         sent.append(kept)
     return sent, "\n".join(words)
 
@@ -213,6 +213,14 @@ def check_tools(payload: dict[str, Any]) -> None:
     except (KeyError, TypeError, ValueError):
         raise bad("each tool must be a function with a name of letters, digits, _ and -", "tools") from None
     payload["tools"] = neutral_tree(tools, "tools")
+
+
+def leave_out_tools(payload: dict[str, Any]) -> None:
+    """Takes the offered tools out: the model answers in words, as it may. Raises Refused where a call is demanded."""
+    if payload.pop("tool_choice", None) not in (None, "auto", "none"):
+        raise bad("this key's requests go without tools, so no call can be demanded", "tool_choice")
+    for name in ("tools", "parallel_tool_calls"):
+        payload.pop(name, None)
 
 
 def check_logprobs(payload: dict[str, Any], kind: Kind) -> None:

@@ -38,6 +38,7 @@ class Key(BaseModel):
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
     triage: bool = True  # false: the client looks for emergencies itself
+    tools: bool = True  # false: the tools that the client offers are left out
 
 
 class _File(BaseModel):
@@ -98,6 +99,7 @@ class KeyFile:
         requests_per_minute: int | None = None,
         tokens_per_minute: int | None = None,
         triage: bool = True,
+        tools: bool = True,
     ) -> str:
         """Makes a key and returns it: the only time that it can be read.
 
@@ -119,6 +121,7 @@ class KeyFile:
             requests_per_minute=requests_per_minute,
             tokens_per_minute=tokens_per_minute,
             triage=triage,
+            tools=tools,
         )
         self._write([*keys, made])
         return secret

@@ -18,6 +18,10 @@ from serving.gateway.settings import Settings
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 LISTING_SECONDS = 10.0  # how long the list of models is believed
 _LINE_BYTES = 16 * 2**20
+_NO_TOOLS = (
+    "vLLM was started without tool calling and this request offers tools: start it with --enable-auto-tool-choice and --tool-call-parser, let "
+    "the client offer none, or give it a key made with --no-tools"
+)
 _MODEL_FIELDS = ("id", "object", "created", "owned_by", "max_model_len", "parent")
 
 
@@ -78,10 +82,18 @@ class Upstream:
     async def models(self) -> dict[str, Any]:
         """What ``/v1/models`` answers: without the places where weights lie.
 
+        While vLLM is down it is what it last listed. Chat pages let nobody write to a model that is not listed, and emergencies are
+        answered without it; whether it is there, ``/health`` tells.
+
         Raises:
-            ModelDown: vLLM does not answer.
+            ModelDown: vLLM does not answer, and never has.
         """
-        entries = [{name: entry[name] for name in _MODEL_FIELDS if name in entry} for entry in await self._list()]
+        try:
+            await self._list()
+        except ModelDown:
+            if not self._listing:
+                raise
+        entries = [{name: entry[name] for name in _MODEL_FIELDS if name in entry} for entry in self._listing]
         return {"object": "list", "data": entries}
 
     async def served(self, name: str) -> Served:
@@ -219,6 +231,8 @@ def _refusal(status: int, body: bytes) -> Refused:
     try:
         error = json.loads(body)["error"]
         message = str(error["message"])
+        if "--enable-auto-tool-choice" in message:
+            return Refused(status, _NO_TOOLS, "tools_not_served", "tools")
         code = "context_length_exceeded" if "context length" in message else "refused_by_model"
         return Refused(status, message, code, error.get("param"))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -93,8 +93,12 @@ def test_the_words_since_the_last_answer_are_looked_through(door: World):
     talk = [*say(EMERGENCY), {"role": "assistant", "content": "Call now."}, *say("Thanks. What is asthma?")]
     assert door.client().chat.completions.create(model="osler", messages=talk).choices[0].message.content == ANSWER
     parts = [*say("Dad's face is drooping"), *say("and his speech is slurred")]
-    answer = door.client().chat.completions.create(model="osler", messages=parts).choices[0].message.content
-    assert answer.startswith("**POSSIBLE EMERGENCY**")
+    unanswered = [
+        {**turn, "content": " "} if turn["role"] == "assistant" else turn for turn in talk
+    ]  # an empty one is none
+    for messages in (parts, unanswered):
+        answer = door.client().chat.completions.create(model="osler", messages=messages).choices[0].message.content
+        assert answer.startswith("**POSSIBLE EMERGENCY**")
 
 
 def test_json_that_was_asked_for_stays_json_and_the_header_tells(door: World):

@@ -101,6 +101,10 @@ def test_the_commands(written: Path, tmp_path: Path):
     assert isinstance(run(app, ["audit", "verify", "--audit", str(written)]).exception, OslerError)
     no_keys = run(app, ["gateway", "--upstream", "http://127.0.0.1:1", *keys, "--audit", str(written)])
     assert "no key works" in str(no_keys.exception)
+    assert run(app, ["keys", "add", "page", "--no-tools", *keys]).exit_code == 0
+    listed = json.loads(run(app, ["keys", "list", "--json", *keys]).stdout)
+    assert [entry["tools"] for entry in listed] == [True, False]
+    assert "left out" in run(app, ["keys", "list", *keys]).stdout
 
 
 def test_a_spoilt_file_of_keys_is_told(tmp_path: Path):
