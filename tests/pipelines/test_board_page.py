@@ -150,6 +150,7 @@ def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model
 
     # A file is brought: its shape, samples, and the row that cannot be used, by its number.
     write_faq(tmp_path / "../faq.csv")
+    wait_for(page, "#look .record")  # what the page opens with
     page.set_input_files("#bring input[type=file]", str(tmp_path / "../faq.csv"))
     page.wait_for_function("document.querySelector('#look').innerText.includes('60 rows can be used, 1 cannot')")
     said = page.inner_text("#look")
