@@ -104,6 +104,20 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
     return DpoStage(kind="dpo", model="base", preferences=Corpus(name=str(path)), lora=lora, training=settings)
 
 
+def plan_of(stage: Any, model: Path, sources: Any, usable: int = 2**50) -> Any:
+    """The plan of one stage on this machine's device, of which so many bytes are usable."""
+    from pipelines.config import Recipe
+    from pipelines.plan.devices import Devices
+    from pipelines.plan.reading import tokenizer_of
+    from pipelines.plan.train import plan_training
+    from pipelines.plan.workload import Workload
+    from serving.hardware import has_gpu
+
+    recipe = Recipe(name="memory", base_model=str(model), stages={"one": stage})
+    where = Devices("here", 1, "gpu" if has_gpu() else "cpu", usable, 1.0, 1.0, 1.0, 0.0, "")
+    return plan_training(recipe, "one", where, Workload(recipe, sources, tokenizer_of(recipe)), whole=False)
+
+
 def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     """Plans and runs one stage in this process."""
     import importlib
@@ -112,12 +126,8 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
 
     from pipelines import training
     from pipelines.artifact import Draft
-    from pipelines.config import Recipe
     from pipelines.data import Sources
-    from pipelines.plan.devices import Devices, libraries
-    from pipelines.plan.reading import tokenizer_of
-    from pipelines.plan.train import plan_training
-    from pipelines.plan.workload import Workload
+    from pipelines.plan.devices import libraries
     from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
 
     libraries()
@@ -125,12 +135,8 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     use_processor_well()
     with tempfile.TemporaryDirectory() as place:
         stage = stage_of(method, Path(place), batch, length, steps)
-        recipe = Recipe(name="memory", base_model=str(model), stages={"one": stage})
         sources = Sources(None, 0, {})
-        where = Devices("here", 1, "gpu" if has_gpu() else "cpu", 2**50, 1.0, 1.0, 1.0, 0.0, "")
-        planned = plan_training(
-            recipe, "one", where, Workload(recipe, sources, tokenizer_of(recipe)), whole=False
-        ).memory
+        planned = plan_of(stage, model, sources).memory
         assert planned is not None
         draft = Draft(Path(place) / "one")
         draft.checkpoints.mkdir(parents=True)

@@ -1,6 +1,6 @@
 """Training speed at real sizes beside TRL's defaults: tokens per second, MFU, and the peak of memory beside the planned one.
 
-    python benchmarks/training.py                                       # on a GPU: 0.6B, 1.7B and 8B, random weights, about 12 minutes
+    python benchmarks/training.py                                       # on a GPU: 0.6B, 1.7B and 8B, random weights
     python benchmarks/training.py --sizes Qwen/Qwen3-1.7B --stages cpt --ways osler "osler, compiled"
     python benchmarks/training.py --sizes 9M --batch 2 --length 256 --seconds 5   # on a processor: that the script works
 
@@ -32,7 +32,7 @@ from unittest.mock import patch
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # the first process must not touch the GPU: it forks
 
-from memory import RESULTS, make_model, stage_of
+from memory import RESULTS, make_model, plan_of, stage_of
 
 Row = dict[str, Any]
 WHOLE_UP_TO = 2_000_000_000  # parameters that one 80 GB device trains whole with AdamW: 16 bytes each, and activations
@@ -41,10 +41,7 @@ MORE_WAYS = ("osler, liger", "osler, cudnn", "trl, no cudnn")  # whose parts of 
 ACCUMULATION = 4  # of pretraining, whose recipes have 4 and more; TRL's default is 1
 ROWS = {"cpt": 8, "sft": 16, "dpo": 8}  # of a step; TRL's default is 8
 LENGTH = {"cpt": 2048, "sft": 1024, "dpo": 1024}  # tokens of a row at most; TRL's default is 1,024
-TURNS = (
-    1,
-    12,
-)  # questions and answers in a dialogue: some hundreds of tokens, as instruction data have, and not all alike
+TURNS = (1, 12)  # questions in a dialogue: some hundreds of tokens, as instruction data have, and not all alike
 JOINED = 24  # bundled documents in a long one, of which every row can be full
 
 
@@ -92,19 +89,12 @@ def planned(stage: Any, model: Path, sources: Any) -> tuple[Any, Any]:
     """The stage, with checkpointing where it does not fit without, and the memory that its plan expects."""
     import torch
 
-    from pipelines.config import Recipe
-    from pipelines.plan.devices import Devices
-    from pipelines.plan.reading import tokenizer_of
-    from pipelines.plan.train import plan_training
-    from pipelines.plan.workload import Workload
     from serving.hardware import has_gpu
 
     usable = torch.cuda.mem_get_info()[1] if has_gpu() else 2**50
-    where = Devices("here", 1, "gpu" if has_gpu() else "cpu", usable, 1.0, 1.0, 1.0, 0.0, "")
     for checkpointing in (False, True):
         stage = stage.model_copy(update={"training": {**stage.training, "gradient_checkpointing": checkpointing}})
-        recipe = Recipe(name="speed", base_model=str(model), stages={"one": stage})
-        plan = plan_training(recipe, "one", where, Workload(recipe, sources, tokenizer_of(recipe)), whole=False)
+        plan = plan_of(stage, model, sources, usable)
         if plan.fits:
             break
     return stage, plan.memory

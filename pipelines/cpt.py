@@ -28,7 +28,7 @@ from pipelines.tokens import windows
 from pipelines.training.adapters import load_base, lora_config, merged
 from pipelines.training.anchor import anchor_loss, anchored
 from pipelines.training.blocks import blocks
-from pipelines.training.fused_head import applies, fused
+from pipelines.training.fused_head import fused, has_experts
 from serving.hardware import has_gpu
 
 
@@ -57,7 +57,7 @@ def cpt(
     args = training.arguments("cpt", draft, seed, stage.training)
     torch.manual_seed(seed)
     model: Any = load_base(model_path, stage)
-    trainer_class = fused(model) if has_gpu() and applies(model) and not args.use_liger_kernel else Trainer
+    trainer_class = fused(model) if has_gpu() and not has_experts(model) and not args.use_liger_kernel else Trainer
     adapter = lora_config(stage.lora)
     if adapter is not None:
         model = peft.get_peft_model(model, adapter)

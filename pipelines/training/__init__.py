@@ -161,9 +161,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     sharding.keep_losses_fine(trainer)
-    if has_gpu() and hasattr(
-        trainer.args, "max_length"
-    ):  # of TRL's trainers, whose rows are padded to the longest of a batch
+    # A setting of TRL's trainers, whose rows are padded to the longest of a batch.
+    if has_gpu() and hasattr(trainer.args, "max_length"):
         attention.for_any_length()
     if getattr(trainer.args, "compiled_layers", None):
         compile_layers(trainer.model, **trainer.args.compiled_layers)

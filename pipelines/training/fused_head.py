@@ -13,10 +13,9 @@ from transformers import Trainer
 from trl.trainer.utils import add_fused_lm_head
 
 
-def applies(model: Any) -> bool:
-    """Whether TRL's head gives what the model's own loss does: models of experts add a term of their own to it."""
-    config = model.config.get_text_config()
-    return not hasattr(config, "output_router_logits")
+def has_experts(model: Any) -> bool:
+    """Whether the model routes tokens to experts, whose balance is a term of its own loss."""
+    return hasattr(model.config.get_text_config(), "output_router_logits")
 
 
 def fused(model: Any) -> type[Trainer]:

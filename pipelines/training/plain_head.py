@@ -19,6 +19,8 @@ from torch.nn import functional
 from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, sft_trainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+from pipelines.training.fused_head import has_experts
+
 ALL_FIELDS = ("entropy", "mean_logits", "is_top1")
 # Fields of a config by which some architectures scale or cap their logits; those models keep TRL's head.
 SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
@@ -42,9 +44,8 @@ def _add_head(fused: Callable[..., None], model: Any, **settings: Any) -> None:
     config = model.config.get_text_config()
     on_processor = not torch.cuda.is_available() and next(model.parameters()).device.type == "cpu"
     scaled = any(getattr(config, field, None) is not None for field in SCALED)
-    experts = hasattr(config, "output_router_logits")  # their balance is a part of the loss, which TRL's head knows
     asked = set(settings.get("outputs", ())) - {"log_probs", *ALL_FIELDS}
-    if not on_processor or scaled or experts or asked or settings.get("temperature", 1.0) != 1.0:
+    if not on_processor or scaled or has_experts(model) or asked or settings.get("temperature", 1.0) != 1.0:
         fused(model, **settings)
         return
 

@@ -65,9 +65,7 @@ class Progress(TrainerCallback):  # type: ignore[misc]
         self.bar: tqdm[Any] | None = None
         self.tokens = 0
         self.seconds = 0.0
-        self.before = (
-            0.0  # seconds of earlier tries, up to the last log before the checkpoint that this one goes on from
-        )
+        self.before = 0.0  # seconds of earlier tries, up to the last log before the checkpoint
         self._started = 0.0
         self._first_tokens = 0
         self._last: tuple[float, int] = (0.0, 0)  # time and tokens of the last log
