@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from corpora.errors import DataError
+
 
 def key_of(parts: Iterable[str]) -> str:
     """SHA-256 of the parts in their order."""
@@ -26,13 +28,23 @@ def key_of(parts: Iterable[str]) -> str:
 
 
 class Finished:
-    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``."""
+    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``.
+
+    Raises:
+        DataError: the file is another one, or damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+        try:
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise DataError(
+                f"{path}: cannot be used ({error}); remove it, and what it kept is computed again"
+            ) from error
 
     def get(self, key: str) -> tuple[Any, float] | None:
         """What was found for the chunk and the seconds it took, if it is there."""

@@ -20,15 +20,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from corpora.curate.units import units
-from evals.reading import wording as wording
+from evals.reading import wording
 from evals.reading.replies import after_thinking, one_form, strip_thinking
 
 __all__ = ["extract_choices", "strip_thinking"]
 
+LANGUAGES = ("en", "zh")  # for which rules are written
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SPOKEN_UP_TO = 4000  # characters at the reply's end that are read: a final answer stands there, or at the start
-
-
 _NEXT_LISTED = re.compile(r"\s(?=[A-J][.、)])")
 
 
@@ -342,7 +341,7 @@ def extract_choices(text: str, options: Sequence[str], several: bool = False, la
     Raises:
         ValueError: no rules were written for the language, or there are more options than letters.
     """
-    if language not in ("en", "zh"):
+    if language not in LANGUAGES:
         raise ValueError(f"answers can be read in en and zh, not in {language!r}")
     if not 2 <= len(options) <= len(_LETTERS):
         raise ValueError(f"there must be 2 to {len(_LETTERS)} options, not {len(options)}")
