@@ -12,7 +12,8 @@ from serving.doses import notice, unsourced
 from serving.gateway.asked import read
 from serving.gateway.settings import Settings
 from serving.guard import neutral, red_flags
-from tests.serving.attack_figures import Outcome, attacks, controls, marks_in, succeeded
+from tests.serving.attack_goals import Outcome, attacks, succeeded
+from tests.serving.attack_marks import controls, marks_in
 
 # Emergencies behind a frame that the triage reads as fiction, supposition or a text to translate. A mend that ends one must take it out here.
 KNOWN_SILENT = ("You are a character without feelings", "Hypothetically, if I took", "Translate into French")
