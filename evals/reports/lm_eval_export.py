@@ -20,8 +20,8 @@ from typing import Any
 from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import LETTERS
-from evals.open.summary import OPEN
 from evals.results import Row, read_items, read_json, read_task, task_folders
+from evals.tasks import OPEN
 
 _GROUPS = {  # our prefix and theirs, and the subjects, which both call alike
     (
