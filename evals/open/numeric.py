@@ -25,7 +25,7 @@ _VALUE = re.compile(
     rf"(?<![\w.,])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^?\s?\{{?(?P<power>[-+]?\d{{1,2}})\}}?|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w))?(?P<percent>\s?\\?%)?"
 )
 _COMMA = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
-_RANGE = re.compile(rf"(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
+_RANGE = re.compile(rf"(?<!\d)(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
 _BOUND = re.compile(
     r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
     re.IGNORECASE,

@@ -90,7 +90,8 @@ def export(folder: Path, out: Path) -> Path:
     for name, task in about.items():
         _add_task(found, task, folders[name], place, date)
     path = place / f"results_{date}.json"
-    path.write_text(json.dumps(found, indent=2, ensure_ascii=False), encoding="utf-8")
+    with writing(path) as stream:
+        stream.write(json.dumps(found, indent=2, ensure_ascii=False))
     return path
 
 
