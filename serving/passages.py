@@ -221,9 +221,9 @@ def _rows(path: Path, name: str) -> Iterator[Passage]:
             continue
         try:
             json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{path}, line {number}: not JSON ({error.msg}); a .jsonl file has one JSON value a line"
+                f"{path}, line {number}: not JSON ({error}); a .jsonl file has one JSON value a line"
             ) from error
         piece = line.rstrip("\r\n")
         yield Passage(
