@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -50,6 +51,15 @@ class Finished:
         """What was found for the chunk and the seconds it took, if it is there."""
         row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
         return (json.loads(row[0]), float(row[1])) if row is not None else None
+
+    def once(self, key: str, compute: Callable[[], Any]) -> tuple[Any, float]:
+        """What ``compute`` gives and the seconds that it took: kept from an earlier time, or computed and kept now."""
+        kept = self.get(key)
+        if kept is None:
+            started = time.perf_counter()
+            kept = compute(), time.perf_counter() - started
+            self.put(key, *kept)
+        return kept
 
     def put(self, key: str, found: Any, seconds: float) -> None:
         """Keeps what was found for a chunk."""

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from evals.reading.quantities import UP_TO_TEN_IN_CHINESE, UP_TO_TWENTY
 from evals.reading.replies import after_thinking
 
 _MARK = re.compile(
@@ -36,51 +37,14 @@ _DENIED = re.compile(
 _OUT_OF = re.compile(
     r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*(?:out of|of|/)\s*(?:a (?:possible|maximum of) )?(\d+)(?![\w./])", re.IGNORECASE
 )
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {word: value for value, word in enumerate("零一二三四五六七八九十")}
+_WORDS = {word: value for words in (UP_TO_TWENTY, UP_TO_TEN_IN_CHINESE) for value, word in enumerate(words)}
 _WORD = re.compile(
     r"\W*(?:a |an )?(?:total |score )*(?:of )?([a-z]+\b|[零一二三四五六七八九十](?![零一二三四五六七八九十百千]))(?!\s*(?:or|to|and|或|至|到)\b)"
 )
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _DATES = [
     (re.compile(r"(?<!\d)(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)"), "mdy"),
     (re.compile(r"(?<!\d)(\d{1,2})-(\d{1,2})-(\d{4})(?!\d)"), "mdy"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,14 +66,9 @@ class Writer:
             str(self.task.version),
         )
         key = key_of(["open", *about, how, *prompts])
-        kept = self.finished.get(key)
-        if kept is None:
-            started = time.perf_counter()
-            found = self.engine.generate(prompts, self.task.max_tokens, self.stop)
-            kept = found, time.perf_counter() - started
-            self.finished.put(key, *kept)
-        self.seconds += kept[1]
-        return list(kept[0])
+        found, seconds = self.finished.once(key, lambda: self.engine.generate(prompts, self.task.max_tokens, self.stop))
+        self.seconds += seconds
+        return list(found)
 
 
 def run_open(
