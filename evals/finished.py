@@ -30,6 +30,7 @@ class Finished:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.found = 0  # chunks that were asked for and were there
         self._database = sqlite3.connect(path)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
@@ -37,6 +38,7 @@ class Finished:
     def get(self, key: str) -> tuple[Any, float] | None:
         """What was found for the chunk and the seconds it took, if it is there."""
         row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
+        self.found += row is not None
         return (json.loads(row[0]), float(row[1])) if row is not None else None
 
     def put(self, key: str, found: Any, seconds: float) -> None:

@@ -115,6 +115,12 @@ def examine_tasks(
                 )
                 for note in summaries[task.name]["notes"]:
                     told(f"{task.name}: {note}")
+                if finished.found and engine.name == "openai":  # whose weights are out of sight
+                    told(
+                        f"{task.name}: answers were kept in {out} by an earlier run, and this server was not asked for them again; "
+                        "if its model has changed since, name another folder with --output"
+                    )
+                finished.found = 0
             except DataError as error:
                 if len(tasks) == 1:
                     raise

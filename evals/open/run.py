@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from evals.prompts import Render
 from evals.reading.replies import strip_thinking
 from evals.results import write_json
 from evals.tasks import Task
+from evals.writing import written
 
 Row = dict[str, Any]
 CHUNK = 128  # answers at most that are written and judged before the next are begun
@@ -66,15 +66,16 @@ class Writer:
             self.task.name,
             str(self.task.version),
         )
-        key = key_of(["open", *about, how, *prompts])
-        kept = self.finished.get(key)
-        if kept is None:
-            started = time.perf_counter()
-            found = self.engine.generate(prompts, self.task.max_tokens, self.stop)
-            kept = found, time.perf_counter() - started
-            self.finished.put(key, *kept)
-        self.seconds += kept[1]
-        return list(kept[0])
+        texts, seconds = written(
+            self.engine,
+            prompts,
+            self.task.max_tokens,
+            self.stop,
+            lambda asked: key_of(["open", *about, how, *asked]),
+            self.finished,
+        )
+        self.seconds += seconds
+        return texts
 
 
 def run_open(
