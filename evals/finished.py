@@ -7,13 +7,16 @@ differ in the last bits, and the resumed run would not end with the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from corpora.errors import OslerError
 
 
 def key_of(parts: Iterable[str]) -> str:
@@ -29,21 +32,39 @@ class Finished:
     """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``."""
 
     def __init__(self, path: Path) -> None:
+        """Opens the file, or begins it.
+
+        Raises:
+            OslerError: it cannot be written, or is damaged.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
         self.found = 0  # chunks that were asked for and were there
-        self._database = sqlite3.connect(path)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+        with self._told():
+            self._database = sqlite3.connect(path)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise OslerError(
+                f"{self.path}: what is finished cannot be kept here ({error}): is the folder writable, and the disk not full? If the file is "
+                "damaged, remove it: the run then begins anew"
+            ) from error
 
     def get(self, key: str) -> tuple[Any, float] | None:
         """What was found for the chunk and the seconds it took, if it is there."""
-        row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
+        with self._told():
+            row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
         self.found += row is not None
         return (json.loads(row[0]), float(row[1])) if row is not None else None
 
     def put(self, key: str, found: Any, seconds: float) -> None:
         """Keeps what was found for a chunk."""
-        with self._database:
+        with self._told(), self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (key, seconds, json.dumps(found, ensure_ascii=False))
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ def model_name(identifier: str) -> str:
     if len(parts) > 1 and parts[-1] == "model":
         return "-".join(part for part in parts[-3:-1] if part not in ("/", ".."))
     return (parts[-1] if parts else identifier).replace(":", "-")
+
+
+def check_writable(folder: Path) -> None:
+    """Raises DataError where a folder cannot be made or written to."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise DataError(f"{folder}: {there} is a file, and results need a folder; name another with --output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{folder}: {there} may not be written to; name another folder with --output")
 
 
 def write_json(path: Path, found: Row) -> None:
@@ -86,12 +96,33 @@ def read_items(folder: Path) -> Iterator[Row]:
 
 
 def task_folders(out: Path) -> dict[str, Path]:
-    """The tasks of a results folder, by name.
+    """The tasks of a results folder, by name: those of the model of ``results.json``, not what another left there before.
 
     Raises:
-        DataError: the folder has none.
+        DataError: the folder has none, or a file is broken.
     """
-    found = {path.parent.name: path.parent for path in sorted(out.glob("*/items.jsonl"))}
+    found = _by_name(out)
     if not found:
         raise DataError(f"{out}: no task was found here; write one with `osler eval MODEL --task NAME --output {out}`")
-    return found
+    strange = strangers(out)
+    return {name: folder for name, folder in found.items() if name not in strange} or found
+
+
+def strangers(out: Path) -> list[str]:
+    """Tasks of a results folder that another model answered than that of its ``results.json``.
+
+    Raises:
+        DataError: a file is broken.
+    """
+    if not (out / "results.json").is_file():
+        return []
+    model = read_json(out / "results.json").get("model")
+    return [
+        name
+        for name, folder in _by_name(out).items()
+        if (folder / "task.json").is_file() and read_task(folder)["model"] != model
+    ]
+
+
+def _by_name(out: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in sorted(out.glob("*/items.jsonl"))}

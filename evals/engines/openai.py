@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import openai
 
 from corpora.errors import OslerError
 from evals.engines import cut
+from evals.engines.at_once import at_once
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -180,29 +181,18 @@ class OpenAIEngine:
         Raises:
             OslerError: one of them failed.
         """
-        pool = ThreadPoolExecutor(self.concurrency)
-        futures = {pool.submit(ask, one): place for place, one in enumerate(given)}
-        left = set(futures)
-        failed: BaseException | None = None
-        first = -1
-        try:
-            while left:
-                for future in wait(left, return_when=FIRST_COMPLETED).done:
-                    left.discard(future)
-                    error = future.exception()
-                    if error is None:
-                        yield futures[future], future.result()
-                    elif failed is None:
-                        failed, first = error, futures[future]
-                if failed is not None:
-                    left = {future for future in left if not future.cancel()}
-        except BaseException:
-            self.client.close()  # ends what is on its way, for which the user should not have to wait
-            raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        failed: Exception | None = None
+        first: T | None = None
+        stop = threading.Event()
+        with at_once(ask, given, self.concurrency, stop) as answers:
+            for place, found in answers:
+                if not isinstance(found, Exception):
+                    yield place, found
+                elif failed is None:
+                    failed, first = found, given[place]
+                    stop.set()
         if isinstance(failed, openai.OpenAIError):
-            raise self._unusable(failed, given[first]) from failed
+            raise self._unusable(failed, first) from failed
         if failed is not None:
             raise failed
 
