@@ -60,6 +60,10 @@ class OpenAIEngine:
         Raises:
             OslerError: the server does not answer, or does not have the model.
         """
+        if not url.startswith(("http://", "https://")):
+            raise OslerError(
+                f"{url}: the address of a server begins with http:// or https://, as http://127.0.0.1:8000/v1"
+            )
         key = os.environ.get(key_env) or "none"
         self.client = openai.OpenAI(base_url=url, api_key=key, max_retries=max_retries, timeout=timeout)
         self.url, self.id, self.concurrency, self.key_env = url, model, concurrency, key_env
@@ -77,6 +81,10 @@ class OpenAIEngine:
             return {model.id: getattr(model, "root", None) for model in self.client.models.list()}
         except openai.NotFoundError:
             return {}  # a server that lists none
+        except openai.APIConnectionError as error:
+            raise OslerError(
+                f"{self.url}: no server answers there ({error}): is it running, and is this its address?"
+            ) from error
         except openai.OpenAIError as error:
             raise self._unusable(error) from error
         except _MALFORMED as error:

@@ -36,3 +36,27 @@ def test_the_name_of_an_imported_file_is_shown_as_it_is(
     assert "faq[b].jsonl: shape" in said.out
     assert "to[bold].jsonl" in said.err.replace("\n", "")
     assert out.is_file()
+
+
+def test_output_below_a_file_and_a_task_in_other_letters_are_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "results.json").write_text(
+        '{"model": {"id": "a[/b]c"}, "tasks": {"t": {"n": 1, "accuracy": 1.0, "low": 0.2, "high": 1.0}}}'
+    )
+    for words, wanted in (
+        (["leaderboard", str(tmp_path / "runs"), "-o", str(tmp_path / "file")], "file: file exists"),
+        (["eval", "m", "--task", "MedQA"], "did you mean 'medqa'?"),
+        (["eval", "m", "--task", "bundled-exam", "--file", str(tmp_path)], "not a file"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["osler", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        assert wanted in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", ["osler", "leaderboard", str(tmp_path / "runs")])
+    with pytest.raises(SystemExit):
+        main()
+    assert "a[/b]c" in capsys.readouterr().out
