@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import OslerError
-from evals.results import Row, model_name, read_items, read_json, read_task, strangers, task_folders
+from evals.results import Row, model_name, read_items, read_results, read_task, strangers, task_folders
 from evals.stats import discordant, holm, mcnemar, minimal_difference, paired_difference
 from evals.summary import clusters_of
 
@@ -26,7 +26,7 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
     for folder in folders:
         results = folder / "results.json"
         model = (
-            read_json(results)["model"]
+            read_results(folder)["model"]
             if results.is_file()
             else read_task(next(iter(task_folders(folder).values())))["model"]
         )

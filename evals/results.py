@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,24 @@ def read_task(folder: Path) -> Row:
     missing = [key for key in _TASK_KEYS if key not in task]
     if missing:
         raise DataError(f"{folder / 'task.json'}: no {', '.join(missing)}; run the task again with `osler eval`")
+    if not isinstance(task["model"], dict) or "id" not in task["model"] or not isinstance(task["chance"], int | float):
+        raise DataError(
+            f"{folder / 'task.json'}: its model or its chance is broken; run the task again with `osler eval`"
+        )
     return task
+
+
+def read_results(out: Path) -> Row:
+    """The summary of a results folder: its ``results.json``.
+
+    Raises:
+        DataError: the file is not there, or does not say which model sat which tasks.
+    """
+    found = read_json(out / "results.json")
+    model = found.get("model")
+    if not isinstance(model, dict) or "id" not in model or not isinstance(found.get("tasks"), dict):
+        raise DataError(f"{out / 'results.json'}: no model or no tasks in it; run the tasks again with `osler eval`")
+    return found
 
 
 def read_items(folder: Path) -> Iterator[Row]:
@@ -81,18 +99,38 @@ def read_items(folder: Path) -> Iterator[Row]:
     path = folder / "items.jsonl"
     if not path.is_file():
         raise DataError(f"{path}: no such file; run the task again with `osler eval`")
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 item = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise DataError(
                     f"{path}, line {number}: not valid JSON: {error}; run the task again, which goes on"
                 ) from error
             missing = [key for key in _ITEM_KEYS if key not in item] if isinstance(item, dict) else list(_ITEM_KEYS)
             if missing:
                 raise DataError(f"{path}, line {number}: no {', '.join(missing)} in this item")
+            if fault := _fault(item):
+                raise DataError(f"{path}, line {number}: {fault}; run the task again with `osler eval`")
             yield item
+
+
+def _fault(item: Row) -> str:
+    """What in an item is no answer that an exam writes; empty where nothing is."""
+    score, chosen, gold, options = item["score"], item["chosen"], item["gold"], item["options"]
+    scores = item.get("scores")
+    if not isinstance(item["id"], str) or not isinstance(item.get("cluster"), str | None):
+        return "its id or its cluster is no text"
+    if not isinstance(options, list) or not all(
+        isinstance(places, list) and all(place in range(len(options)) for place in places)
+        for places in (gold, chosen or [])
+    ):
+        return "its options, its gold or what was chosen is broken"
+    if score is not None and not (isinstance(score, int | float) and math.isfinite(score)):
+        return "its score is no number"
+    if scores is not None and (len(scores) != len(options) or not all(map(math.isfinite, scores))):
+        return "the scores of its options are no numbers, or not as many as options"
+    return ""
 
 
 def task_folders(out: Path) -> dict[str, Path]:
@@ -116,7 +154,7 @@ def strangers(out: Path) -> list[str]:
     """
     if not (out / "results.json").is_file():
         return []
-    model = read_json(out / "results.json").get("model")
+    model = read_results(out)["model"]
     return [
         name
         for name, folder in _by_name(out).items()

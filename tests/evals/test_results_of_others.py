@@ -79,6 +79,34 @@ def test_what_another_model_left_in_a_folder_is_not_said_of_this_one(tmp_path: P
     assert f"cmexam: another model than mine answered it into {out}" in found["left_out"]
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"gold": [9]}, {"gold": []}, {"gold": "A"}, {"options": None}, {"chosen": 2}, {"score": "1"}, {"score": None},
+        {"score": float("nan")}, {"scores": [1.0]}, {"scores": [float("nan")] * 4}, {"cluster": [1]}, {"id": 5},
+    ],
+)  # fmt: skip
+def test_an_item_that_no_exam_writes_is_named_with_its_place(tmp_path: Path, changed: dict[str, Any]):
+    out = sat(tmp_path / "mine", "mine", "medqa", n=20)
+    lines = (out / "medqa" / "items.jsonl").read_text().splitlines()
+    lines[3] = json.dumps({**json.loads(lines[3]), **changed})
+    (out / "medqa" / "items.jsonl").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"items\.jsonl(, line 4:|: item medqa-3 ).*run the task again"):
+        summarise(out / "medqa")
+
+
+def test_files_that_are_no_results_are_named(tmp_path: Path):
+    out = sat(tmp_path / "mine", "mine", "medqa", n=20)
+    other = sat(tmp_path / "base", "base", "medqa", n=20)
+    (out / "results.json").write_text('{"tasks": {}}')
+    for use in (lambda: compare([other, out]), lambda: write_report(out)):
+        with pytest.raises(DataError, match=r"results\.json: no model or no tasks"):
+            use()
+    (out / "medqa" / "items.jsonl").write_bytes(b"\xff\xfe\n")
+    with pytest.raises(DataError, match="line 1: not valid JSON"):
+        summarise(out / "medqa")
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_a_model_is_loaded(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     check_writable(tmp_path / "new" / "考试")
