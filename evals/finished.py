@@ -8,13 +8,14 @@ differ in the last bits, and the resumed run would not end with the same bytes.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from corpora.errors import OslerError
 
@@ -35,10 +36,11 @@ class Finished:
         """Opens the file, or begins it.
 
         Raises:
-            OslerError: it cannot be written, or is damaged.
+            OslerError: it cannot be written, is damaged, or another run writes to it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._lock = _alone(path)
         self.found = 0  # chunks that were asked for and were there
         with self._told():
             self._database = sqlite3.connect(path)
@@ -76,3 +78,23 @@ class Finished:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
+        self._lock.close()
+
+
+def _alone(path: Path) -> IO[str]:
+    """A lock beside the file, held until it is closed or the process ends: two runs would write the same results.
+
+    Raises:
+        OslerError: another run holds it.
+    """
+    stream = path.with_name(f"{path.name}.lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        stream.close()
+        raise OslerError(
+            f"{path.parent}: another run writes to this folder; wait for it, or name another folder with --output"
+        ) from error
+    except OSError:
+        pass  # a file system that knows no locks
+    return stream

@@ -119,3 +119,14 @@ def test_a_damaged_file_of_finished_answers_is_told(tmp_path: Path):
     (tmp_path / "f.sqlite").write_bytes(b"no database " * 200)
     with pytest.raises(OslerError, match=r"f\.sqlite: .*remove it: the run then begins anew"):
         Finished(tmp_path / "f.sqlite")
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path: Path):
+    with (
+        Finished(tmp_path / "f.sqlite") as first,
+        pytest.raises(OslerError, match="another run writes to this folder"),
+    ):
+        first.put("key", [1], 0.0)
+        Finished(tmp_path / "f.sqlite")
+    with Finished(tmp_path / "f.sqlite") as again:
+        assert again.get("key") == ([1], 0.0)
