@@ -76,6 +76,7 @@ SHAPES: dict[str, Shape] = {
 
 ADAPTERS: dict[str, Adapter] = {name: shape.adapter for name, shape in SHAPES.items()} | {
     "medquad-document": documents.medquad_document,  # the same rows as question-answer, as running text
+    "multiple-choice-1-based": items.multiple_choice_1,  # the same rows as multiple-choice; only all of them tell it
 }
 
 

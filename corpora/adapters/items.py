@@ -177,3 +177,8 @@ def multiple_choice(row: Row, dataset: str) -> ExamItem:
     place, or the option's text.
     """
     return _item(row, dataset)
+
+
+def multiple_choice_1(row: Row, dataset: str) -> ExamItem:
+    """As ``multiple_choice``, with places counted from 1."""
+    return _item(row, dataset, None, 1)
