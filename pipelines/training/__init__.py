@@ -24,7 +24,7 @@ from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.loading import TrainingError as TrainingError
 from pipelines.loading import load_model as load_model
 from pipelines.loading import load_tokenizer as load_tokenizer
-from pipelines.training import attention, sharding
+from pipelines.training import attention, sharding, short_rows
 from pipelines.training.checkpoint import newest_whole, save_whole
 from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.guards import guard
@@ -164,6 +164,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     # A setting of TRL's trainers, whose rows are padded to the longest of a batch.
     if has_gpu() and hasattr(trainer.args, "max_length"):
         attention.for_any_length()
+    if not has_gpu() and trainer.args.bf16:
+        short_rows.use(trainer.model)
     if getattr(trainer.args, "compiled_layers", None):
         compile_layers(trainer.model, **trainer.args.compiled_layers)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
