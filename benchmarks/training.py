@@ -148,7 +148,7 @@ def one(task: Row, seconds: float) -> Row:
         }
         work = getattr(importlib.import_module(f"pipelines.{kind}"), kind)
         compiled = "compiled" in task["how"] and not has_gpu()  # layers compile in the first steps
-        with patch.object(attention, "for_any_length", lambda: None) if "cudnn" in task["how"] else nullcontext():
+        with patch.object(attention, "for_stage", lambda kind: None) if "cudnn" in task["how"] else nullcontext():
             rate = stage_rate(lambda draft: work(stage, 0, str(model), sources, draft), seconds, compiled)
     if has_gpu():
         found["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30

@@ -94,7 +94,9 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     layers = taken(values) if has_gpu() else None
-    if not has_gpu():
+    if has_gpu():
+        attention.for_stage(kind)
+    else:
         values |= sharding.on_processors()
     if values.get("torch_compile") and not can_compile():
         console.print(
@@ -161,9 +163,6 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     sharding.keep_losses_fine(trainer)
-    # A setting of TRL's trainers, whose rows are padded to the longest of a batch.
-    if has_gpu() and hasattr(trainer.args, "max_length"):
-        attention.for_any_length()
     if getattr(trainer.args, "compiled_layers", None):
         compile_layers(trainer.model, **trainer.args.compiled_layers)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)

@@ -216,3 +216,15 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(tiny_model: Path, tmp_path
             sft(stage, 0, tiny_model, sources, made)
         outputs.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"), [("sft", False), ("grpo", False), ("dpo", False), ("mlm", True), ("reward", False), ("cpt", True)]
+)
+def test_cudnns_attention_is_left_out_where_lengths_differ_and_taken_up_again(draft, monkeypatch, kind: str, left: bool):
+    monkeypatch.setattr(training, "has_gpu", lambda: True)
+    try:
+        training.arguments(kind, draft, 0, {"use_cpu": True})
+        assert torch.backends.cuda.cudnn_sdp_enabled() is left
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)
