@@ -221,7 +221,9 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(tiny_model: Path, tmp_path
 @pytest.mark.parametrize(
     ("kind", "left"), [("sft", False), ("grpo", False), ("dpo", False), ("mlm", True), ("reward", False), ("cpt", True)]
 )
-def test_cudnns_attention_is_left_out_where_lengths_differ_and_taken_up_again(draft, monkeypatch, kind: str, left: bool):
+def test_cudnns_attention_is_left_out_where_lengths_differ_and_taken_up_again(
+    draft, monkeypatch, kind: str, left: bool
+):
     monkeypatch.setattr(training, "has_gpu", lambda: True)
     try:
         training.arguments(kind, draft, 0, {"use_cpu": True})
