@@ -94,12 +94,16 @@ def named_corpora(block: Any) -> list[Corpus]:
     return [corpus for part in parts for corpus in named_corpora(part)]
 
 
+def learnt_corpora(stage: Any) -> list[Corpus]:
+    """Those of ``named_corpora`` whose text goes on from the stage: not what an exam asks, nor the benchmarks that a curate stage takes out."""
+    if isinstance(stage, ExamStage):
+        return []
+    return stage.corpora if isinstance(stage, CurateStage) else named_corpora(stage)
+
+
 def training_data(stages: dict[str, Any]) -> list[str]:
-    """Names of the corpora that the weights of a run are made from; those of exams are not among them."""
-    names = [
-        corpus.name for stage in stages.values() if not isinstance(stage, ExamStage) for corpus in named_corpora(stage)
-    ]
-    return list(dict.fromkeys(names))
+    """Names of the corpora that the weights of a run are made from."""
+    return list(dict.fromkeys(corpus.name for stage in stages.values() for corpus in learnt_corpora(stage)))
 
 
 class Recipe(Block):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from corpora.errors import OslerError
 from pipelines.artifact import drafting
 from pipelines.cli import app
-from pipelines.config import Recipe, load_recipe
+from pipelines.config import Recipe, load_recipe, training_data
 from pipelines.release.card import licence, lineage, write_card
 from pipelines.release.publish import publish
 
@@ -111,6 +111,14 @@ def test_only_the_stages_and_data_that_the_model_is_made_from_are_named(run, tmp
     assert "huatuo" not in write_card(recipe, folder, "sft", tmp_path / "m").read_text()
     nano = load_recipe("nano")
     assert list(lineage(nano, "dpo")) == ["replay", "extended", "cpt", "sft", "preferences", "dpo"]
+
+
+def test_benchmarks_that_were_taken_out_of_the_data_are_no_data(run):
+    stages = load_recipe("qwen3-8b/1x80gb-lora").stages
+    asked = {item.name for stage in stages.values() if stage.kind == "exam" for item in stage.items}
+    assert {"medqa-usmle", "pubmedqa-test"} <= asked
+    assert not asked & set(training_data(stages))
+    assert {"clinical-guidelines", "medical-textbooks", "fineweb-edu"} <= set(training_data(stages))
 
 
 def test_the_licence_is_the_strictest():
