@@ -81,7 +81,10 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
         rows = []
         for model, result in results.items():
             bits = result["bits_per_byte"]
-            told = [f"{bits[kind]:.3f} ({100 * (bits[kind] / base[kind] - 1):+.1f}%)" if kind in bits else "" for kind in base]
+            told = [
+                f"{bits[kind]:.3f} ({100 * (bits[kind] / base[kind] - 1):+.1f}%)" if kind in bits else ""
+                for kind in base
+            ]
             rows.append([model, *told])
         lines += [
             "### Bits per byte on held-out text",

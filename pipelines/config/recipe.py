@@ -225,7 +225,7 @@ STAGE_NAME = re.compile(r"\w[\w-]*")
 NO_STAGES = ("base", "serve", TENSORBOARD, TRACKIO)
 
 
-def _check_training(layers: Layers, name: str, stage: TrainingStage) -> None:
+def _check_training(layers: Layers, name: str, stage: Any) -> None:
     """Raises RecipeError for the first value of a training block that its trainer does not know or cannot take."""
     for key, value in stage.training.items():
         file, place = layers.file("stages", name, "training", key), f"stages.{name}.training"

@@ -8,7 +8,9 @@ from pipelines.config import Recipe
 from pipelines.report import exam_section, exams, write_report
 
 
-def sat(model: str, items: dict[str, float], bits: dict[str, float], against: str | None = None, parts=("all",)) -> dict:
+def sat(
+    model: str, items: dict[str, float], bits: dict[str, float], against: str | None = None, parts=("all",)
+) -> dict:
     scores = {
         name: {"chance": 0.25, "majority": 0.3}
         | {part: {"share": share, "low": share - 0.1, "high": share + 0.1, "n": 50} for part in parts}
@@ -30,7 +32,10 @@ def stage(folder: Path, name: str, config: dict, metrics: dict) -> Artifact:
 def test_two_exams_of_one_model_are_both_told(tmp_path: Path):
     kind = {"kind": "exam"}
     first = {"base": sat("base", {"one": 0.3}, {"general": 1.0}), "sft": sat("sft", {"one": 0.5}, {}, "base")}
-    second = {"sft": sat("sft", {"two": 0.6}, {"medical": 1.2}), "dpo": sat("dpo", {"two": 0.7}, {"medical": 1.5}, "sft")}
+    second = {
+        "sft": sat("sft", {"two": 0.6}, {"medical": 1.2}),
+        "dpo": sat("dpo", {"two": 0.7}, {"medical": 1.5}, "sft"),
+    }
     found = exams({"a": stage(tmp_path, "a", kind, first), "b": stage(tmp_path, "b", kind, second)})
     assert list(found) == ["base", "sft", "dpo"]
     assert list(found["sft"]["items"]) == ["one", "two"]
