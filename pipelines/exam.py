@@ -49,9 +49,10 @@ def parts(items: list[ExamItem]) -> dict[str, list[int]]:
 
 def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) -> dict[str, Any]:
     """Everything that the exam finds about one model."""
-    tokenizer = training.load_tokenizer(place)
+    in_chat = name in stage.chat
+    tokenizer = training.load_chat_tokenizer(place, "the exam") if in_chat else training.load_tokenizer(place)
     model = training.load_model(place, training=False).eval()
-    asker = chat_asker(tokenizer, stage.instruction) if name in stage.chat else plain_asker()
+    asker = chat_asker(tokenizer, stage.instruction) if in_chat else plain_asker()
     found: dict[str, Any] = {"model": name, "items": {}, "bits_per_byte": {}}
     for corpus in stage.items:
         items = records([corpus], sources, ExamItem)
@@ -72,7 +73,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             found["bits_per_byte"][kind] = bits_per_byte(model, tokenizer, texts, label=f"{name}: {kind} text")
     if stage.emergencies:
         found["emergencies"] = _emergencies(
-            stage, sources, model, tokenizer, _whole_answer(asker, name in stage.chat, tokenizer)
+            stage, sources, model, tokenizer, _whole_answer(asker, in_chat, tokenizer)
         )
     if stage.tool_use is not None and name in stage.tool_use.models:
         from pipelines.tool_use.examine import examine_tool_use, in_process
@@ -82,7 +83,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             tool_cases(dialogues), in_process(model, tokenizer, f"{name}: tools and passages")
         )
     if stage.questions:
-        ask = _whole_answer(asker, name in stage.chat, tokenizer)
+        ask = _whole_answer(asker, in_chat, tokenizer)
         prompts = [ask.prompt(question, "") for question in stage.questions]
         answers_text = greedy_answers(model, tokenizer, prompts, label=f"{name}: samples")
         found["samples"] = [

@@ -66,9 +66,14 @@ def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto"
     return TransformersEngine(loaded.to("cuda") if has_gpu() else loaded, tokenizer, model, fingerprint)
 
 
+def is_base(model: str) -> bool:
+    """Whether a model is called a base model."""
+    return "base" in Path(model).name.lower()
+
+
 def asked_in_chat(model: str, engine: Engine) -> bool:
     """Whether a model is asked in its chat format when nothing is said: it has one, and is not called a base model."""
-    if "base" in Path(model).name.lower():
+    if is_base(model):
         return False
     try:
         engine.render([{"role": "user", "content": "?"}])

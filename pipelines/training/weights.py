@@ -61,21 +61,31 @@ class Weights:
 def write_shards(
     folder: Path, sizes: dict[str, int], tensor: Callable[[str], torch.Tensor], shard_size: str
 ) -> list[Path]:
-    """Writes safetensors files of ``shard_size`` at most, with their index where there are several; one is in memory at a time.
+    """Writes safetensors files of ``shard_size`` at most, with their index where there are several, in the place of those that are there.
+
+    One of them is in memory at a time.
 
     Args:
         folder: where to.
         sizes: bytes of each tensor, in the order of writing.
         tensor: makes the tensor of a name when its turn comes.
         shard_size: as transformers' ``max_shard_size``, such as "5GB". A tensor that is larger has a file of its own.
+
+    Raises:
+        WeightsError: ``shard_size`` is no size.
     """
-    plan = split_state_dict_into_shards_factory(
-        sizes,
-        get_storage_size=lambda size: size,
-        filename_pattern="model{suffix}.safetensors",
-        max_shard_size=shard_size,
-    )
+    try:
+        plan = split_state_dict_into_shards_factory(
+            sizes,
+            get_storage_size=lambda size: size,
+            filename_pattern="model{suffix}.safetensors",
+            max_shard_size=shard_size,
+        )
+    except ValueError as error:
+        raise WeightsError(f"'{shard_size}' is no size of a file, as 5GB or 500MB: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("model*.safetensors"), folder / INDEX]:
+        old.unlink(missing_ok=True)
     for name, keys in plan.filename_to_tensors.items():
         save_file({key: tensor(key) for key in keys}, folder / name, metadata={"format": "pt"})
     if plan.is_sharded:

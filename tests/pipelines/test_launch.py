@@ -391,6 +391,15 @@ def test_what_cannot_train_together_is_refused_before_it_starts(
     assert message in str(caught.value)
 
 
+def test_a_place_to_meet_has_a_port(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    two = recipe(tmp_path, tiny_model, "sft", Launch(processes=2, nodes=2))
+    check_launch(two, Node(0, "[fe80::1]:29500"))
+    for wrong in ("node1", "node1:", ":29500", "node 1:29500"):
+        with pytest.raises(RecipeError, match="HOST:PORT of the first machine, as node1:29500"):
+            check_launch(two, Node(0, wrong))
+
+
 def test_the_command_line_goes_before_the_recipe(tmp_path: Path, tiny_model: Path):
     small = recipe(tmp_path, tiny_model, "sft", Launch(processes=2, options={"offload_params": True}))
     assert launched(small, None, None, None) is small
