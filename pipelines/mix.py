@@ -12,6 +12,7 @@ import itertools
 import random
 from array import array
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,11 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
     total = stage.tokens or int(min(source.tokens / source.share for source in found))
     limits = {source.name: min(source.share * total, stage.max_repeat * source.tokens) for source in found}
     orders = {source.name: source.order(seed) for source in found}
-    files = {source.name: source.path.open("rb") for source in found}
     open_sources = list(found)
     census = Census()
-    with (draft.folder / "records.jsonl").open("wb") as out:
+    with ExitStack() as stack:
+        files = {source.name: stack.enter_context(source.path.open("rb")) for source in found}
+        out = stack.enter_context((draft.folder / "records.jsonl").open("wb"))
         while open_sources:
             source = min(open_sources, key=lambda one: one.taken / one.share)
             place = next(orders[source.name])
@@ -95,8 +97,6 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
             census.add(record_of(line))
             source.taken += source.lengths[place]
             source.records += 1
-    for stream in files.values():
-        stream.close()
     taken = sum(source.taken for source in found)
     draft.metrics = {
         **census.as_dict(),

@@ -120,7 +120,6 @@ class Recipe(Block):
     # What is refused otherwise, for models of the recipe only: Python files that come with a model run on this machine
     # (remote_code); weights in pickle files, which can run any program when they are loaded (pickled_weights).
     allow: list[Literal["remote_code", "pickled_weights"]] = []
-    system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
     launch: Launch | None = None
     repeat: Repeat | None = None  # written out into ordinary stages when the recipe is read

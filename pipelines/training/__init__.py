@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from rich.console import Console
 from transformers import (
     PreTrainedTokenizerBase,
@@ -19,6 +18,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.loading import TrainingError as TrainingError
@@ -219,6 +219,5 @@ def quiet() -> None:
     """Keeps the libraries' chatter out of the progress bars; warnings that matter still show."""
     import datasets
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    loading.quiet()
     datasets.disable_progress_bars()
