@@ -72,9 +72,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             texts = [document.text for document in records(list(corpora), sources, Document)]
             found["bits_per_byte"][kind] = bits_per_byte(model, tokenizer, texts, label=f"{name}: {kind} text")
     if stage.emergencies:
-        found["emergencies"] = _emergencies(
-            stage, sources, model, tokenizer, _whole_answer(asker, in_chat, tokenizer)
-        )
+        found["emergencies"] = _emergencies(stage, sources, model, tokenizer, _whole_answer(asker, in_chat, tokenizer))
     if stage.tool_use is not None and name in stage.tool_use.models:
         from pipelines.tool_use.examine import examine_tool_use, in_process
 

@@ -260,7 +260,9 @@ def evaluate(
     if normalise not in ("none", "bytes", "unconditional"):
         raise OslerError(f"--normalise is none, bytes or unconditional, not '{normalise}'")
     if output is not None and output.is_dir():
-        raise OslerError(f"-o {output}: a folder; without a task the answers are one JSON file, as {output / 'answers.json'}")
+        raise OslerError(
+            f"-o {output}: a folder; without a task the answers are one JSON file, as {output / 'answers.json'}"
+        )
     _ready()
     _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from typer.testing import CliRunner
 
 from pipelines.cli import app, main
