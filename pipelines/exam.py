@@ -24,6 +24,7 @@ from pipelines import training
 from pipelines.artifact import Draft, write_whole
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
+from pipelines.loading import on_gpu
 
 
 def share(right: int, total: int) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
     """Everything that the exam finds about one model."""
     in_chat = name in stage.chat
     tokenizer = training.load_chat_tokenizer(place, "the exam") if in_chat else training.load_tokenizer(place)
-    model = training.load_model(place, training=False).eval()
+    model = on_gpu(training.load_model(place, training=False)).eval()
     asker = chat_asker(tokenizer, stage.instruction) if in_chat else plain_asker()
     found: dict[str, Any] = {"model": name, "items": {}, "bits_per_byte": {}}
     for corpus in stage.items:

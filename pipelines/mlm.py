@@ -78,10 +78,11 @@ def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, dr
 
     rows = masked(learnt, seed)
     examined = masked(sorted(held_out, key=lambda document: document.id), FIXED) if held_out else None
-    before = masked_loss(model.eval(), examined) if examined else None
+    args = training.arguments("mlm", draft, seed, stage.training)
+    before = masked_loss(model.to(args.device).eval(), examined) if examined else None
     trainer = Trainer(
         model=model,
-        args=training.arguments("mlm", draft, seed, stage.training),
+        args=args,
         train_dataset=rows,
         data_collator=default_data_collator,
         processing_class=tokenizer,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from corpora.licences import consequence
@@ -184,10 +186,18 @@ def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: C
         )
     with drafting(folder, name, what) as draft:
         work(draft)
+    _give_back()
     done = matches(folder, key)
     assert done is not None
     console.print(f"{heading}: {done.manifest['wall_seconds']:.0f} s")
     return done
+
+
+def _give_back() -> None:
+    """Gives back what torch keeps of a GPU's memory: the next stage may start vLLM, a process of its own, which takes what is free."""
+    if torch.cuda.is_initialized():
+        gc.collect()  # a trainer and its callbacks hold each other
+        torch.cuda.empty_cache()
 
 
 def reproduce(
