@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ from pipelines.config import (
 from pipelines.data import Sources, identity
 from pipelines.inputs import Inputs
 from pipelines.launching.launch import ALONE, Node, join, train_in_processes
+from pipelines.locking import alone_in
 from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
@@ -229,6 +231,13 @@ def reproduce(
         console.print(f"the result: {sentence}", markup=False)
     training.quiet()
     use_processor_well()
+    with alone_in(run_dir) if node.leads else nullcontext():
+        return _stage_by_stage(recipe, run_dir, data_dir, last, node)
+
+
+def _stage_by_stage(
+    recipe: Recipe, run_dir: Path, data_dir: Path | None, last: str | None, node: Node
+) -> dict[str, Artifact]:
     artifacts: dict[str, Artifact] = {}
     inputs = Inputs(recipe, Sources(data_dir, recipe.seed, artifacts))
     count = len(recipe.stages) + (recipe.serve is not None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.curate.shards import record_of
-from corpora.errors import DataError
+from corpora.errors import DataError, OslerError
 from corpora.page import percent
 from pipelines.artifact import MANIFEST, Artifact
 from pipelines.board import charts, views
@@ -145,6 +145,13 @@ def report(run: Path) -> str:
 
 
 def answers(text: str) -> dict[str, Any]:
-    """The JSON object that a command printed, whatever stood before it."""
-    found: dict[str, Any] = json.loads(text[text.index("{") :])
+    """The JSON object that a command printed, whatever stood before it.
+
+    Raises:
+        OslerError: it printed none.
+    """
+    try:
+        found: dict[str, Any] = json.loads(text[text.index("{") :])
+    except ValueError as error:
+        raise OslerError(f"the command printed no JSON: {text.strip()[-300:] or 'nothing at all'}") from error
     return found

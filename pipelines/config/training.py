@@ -23,7 +23,7 @@ class InitStage(Block):
 
     kind: Literal["init"]
     corpora: list[Corpus] = Field(min_length=1)
-    vocab_size: int
+    vocab_size: int = Field(ge=264)  # 256 bytes and eight marks at least
     # Fields of transformers.Qwen3Config, or with ``model_type: bert`` those of transformers.BertConfig.
     architecture: dict[str, Any]
     tokenizer: Literal["bpe", "wordpiece"] = "bpe"  # on bytes, or BERT's

@@ -147,9 +147,7 @@ def _results(found: dict[str, Any]) -> list[EvalResult]:
     return results
 
 
-def front_matter(
-    recipe: Recipe, stage: str, name: str, task: str, found: dict[str, dict[str, Any]]
-) -> ModelCardData:
+def front_matter(recipe: Recipe, stage: str, name: str, task: str, found: dict[str, dict[str, Any]]) -> ModelCardData:
     """The card's YAML, checked by huggingface_hub."""
     blocks = lineage(recipe, stage)
     names = training_data(blocks)

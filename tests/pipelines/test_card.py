@@ -155,7 +155,9 @@ def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path, 
 def test_a_reward_model_is_given_away_as_one_that_scores(run, tmp_path: Path, tiny_model: Path):
     recipe, folder = run
     block = {"kind": "reward", "model": "sft", "preferences": {"name": "pairs.jsonl"}}
-    recipe = Recipe.model_validate({**recipe.model_dump(), "stages": {**recipe.model_dump()["stages"], "scorer": block}})
+    recipe = Recipe.model_validate(
+        {**recipe.model_dump(), "stages": {**recipe.model_dump()["stages"], "scorer": block}}
+    )
     with drafting(folder / "scorer", "scorer", {"config": recipe.stages["scorer"].model_dump()}) as draft:
         held_out = {"pairs": 40, "accuracy": 0.8, "low": 0.65, "high": 0.9, "mean_margin": 1.25}
         draft.metrics = {"tokens": 90, "held_out": held_out}

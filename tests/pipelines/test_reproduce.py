@@ -1,5 +1,8 @@
 """What is checked before anything is computed."""
 
+import errno
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -8,8 +11,9 @@ import pytest
 import pipelines.checks
 import pipelines.plan.devices
 import pipelines.reproduce
-from corpora.errors import DataError
+from corpora.errors import DataError, OslerError
 from pipelines.config import RecipeError, load_recipe
+from pipelines.locking import alone_in
 
 SMALL = Path(__file__).parents[1] / "recipes" / "small.yaml"
 
@@ -67,6 +71,25 @@ def test_a_missing_file_of_the_users_own_is_said_before_the_start(tmp_path: Path
     with pytest.raises(DataError, match=r"stages\.sft: mine\.jsonl: no such file"):
         pipelines.reproduce.reproduce(load_recipe(str(path)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_second_run_in_a_folder_is_refused_and_the_first_one_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(RuntimeError), alone_in(tmp_path / "run"):
+        with pytest.raises(OslerError, match=rf"process {os.getpid()} runs a recipe there; wait for its end"):
+            pipelines.reproduce.reproduce(load_recipe(str(SMALL)), tmp_path / "run")
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+        raise RuntimeError
+    with alone_in(tmp_path / "run"):
+        pass  # it was let go
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with alone_in(tmp_path / "run"):
+        pass
 
 
 def test_an_exam_of_the_users_own_is_drawn_in_the_report(tiny_model: Path, tmp_path: Path):

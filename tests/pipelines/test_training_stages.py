@@ -230,3 +230,11 @@ def test_cudnns_attention_is_left_out_where_lengths_differ_and_taken_up_again(
         assert torch.backends.cuda.cudnn_sdp_enabled() is left
     finally:
         torch.backends.cuda.enable_cudnn_sdp(True)
+
+
+def test_what_a_trainer_refuses_of_a_cpt_stage_is_told_with_its_name(tiny_model: Path, draft, sources):
+    corpora = [Corpus(name="bundled-documents", limit=20)]
+    settings = {**SHORT, "eval_strategy": "steps", "eval_steps": 1}
+    stage = CptStage(kind="cpt", model="base", corpora=corpora, sequence_length=32, training=settings)
+    with pytest.raises(training.TrainingError, match=r"cpt: the trainer refuses: .*eval_dataset"):
+        cpt(stage, 0, tiny_model, sources, draft)
