@@ -197,7 +197,7 @@ def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: C
 
 def _give_back() -> None:
     """Gives back what torch keeps of a GPU's memory: the next stage may start vLLM, a process of its own, which takes what is free."""
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         gc.collect()  # a trainer and its callbacks hold each other
         torch.cuda.empty_cache()
 
