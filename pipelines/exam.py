@@ -25,6 +25,7 @@ from pipelines.artifact import Draft, write_whole
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
 from pipelines.loading import on_gpu
+from pipelines.report import file_name
 
 
 def share(right: int, total: int) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draf
     """
     before: dict[str, Any] | None = None
     for name in stage.models:
-        done = draft.checkpoints / f"{name}.json"
+        done = draft.checkpoints / f"{file_name(name)}.json"
         if done.is_file():
             found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         else:
@@ -163,7 +164,7 @@ def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draf
         if before is not None:
             found["against"] = {"model": before["model"], **compare(before, found)}
         before = found
-        with (draft.folder / f"{name}.json").open("w", encoding="utf-8") as stream:
+        with (draft.folder / done.name).open("w", encoding="utf-8") as stream:
             json.dump(found, stream, ensure_ascii=False)
         draft.metrics[name] = summary(found)
 

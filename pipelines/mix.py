@@ -69,7 +69,8 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
     tokenizer = training.load_tokenizer(model_path)
     whole = sum(source.share for source in stage.sources.values())
     found = [
-        Source(name, block.share / whole, draft.checkpoints / f"{name}.jsonl") for name, block in stage.sources.items()
+        Source(name, block.share / whole, draft.checkpoints / f"{number}.jsonl")
+        for number, (name, block) in enumerate(stage.sources.items())
     ]
     for source, block in zip(found, stage.sources.values(), strict=True):
         streams = [one_by_one(one, sources) for one in block.corpora]

@@ -17,6 +17,11 @@ from pipelines.config import Recipe, training_data
 LOSS = {"dpo": "DPO loss", "kto": "KTO loss", "orpo": "ORPO loss", "reward": "reward loss, nats per pair"}
 
 
+def file_name(name: str) -> str:
+    """A name as a part of a file's: items of one's own are called by their path, and a model of a hub by its id."""
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
 def _kind(artifact: Artifact) -> str:
     return str(artifact.manifest["given"]["config"].get("kind", ""))
 
@@ -299,8 +304,7 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
     if results:
         lines += ["## The exam", ""]
         for name in dict.fromkeys(name for result in results.values() for name in result["items"]):
-            file = re.sub(r"[^\w.-]+", "-", name)  # an exam of one's own is called by its path
-            picture = f"exam-{file}.png"
+            picture = f"exam-{file_name(name)}.png"
             draw_exam(results, name, run_dir / picture)
             lines += [f"![accuracy on {name}]({picture})", ""]
         lines += [*exam_section(results), *tool_use_section(results)]

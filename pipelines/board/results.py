@@ -17,7 +17,7 @@ from pipelines.board import charts, views
 from pipelines.board.curves import curves, trained_stages
 from pipelines.board.places import finished
 from pipelines.board.texts import Say
-from pipelines.report import exams
+from pipelines.report import exams, file_name
 
 SAMPLES = 3  # of each stage
 
@@ -70,7 +70,7 @@ def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:
     for name, run in runs.items():
         for stage, artifact in artifacts(run).items():
             if artifact.manifest["given"]["config"].get("kind") == "exam":
-                found += [(f"{name} · {model}", str(run / stage / f"{model}.json")) for model in artifact.metrics]
+                found += [(f"{name} · {model}", str(run / stage / f"{file_name(model)}.json")) for model in artifact.metrics]
     return found
 
 

@@ -139,7 +139,7 @@ def layer_bytes(load: Load) -> int:
         kept += narrow * load.adapter_rank * sum(linear.count for linear in shape.linears) // shape.layers
         if copies:
             kept += narrow * q
-    norms = 2 + (2 * (shape.queries + shape.keys) // (shape.queries // shape.heads) // 2 if shape.head_norms else 0)
+    norms = 2 + ((q + k) // (q // shape.heads) if shape.head_norms else 0)  # one for each head of queries and of keys
     return kept + 4 * shape.heads + 4 * norms
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import split_state_dict_into_shards_factory
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from corpora.errors import OslerError
@@ -35,17 +35,21 @@ class Weights:
         """
         self.folder = Path(folder)
         model_sources.loading(self.folder)
+        names = [WEIGHTS]
         if (self.folder / INDEX).is_file():
-            index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
-            names = sorted(set(index["weight_map"].values()))
-        else:
-            names = [WEIGHTS]
+            try:
+                names = sorted(set(json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+            except (ValueError, KeyError) as error:
+                raise WeightsError(f"{self.folder / INDEX}: damaged ({error}); fetch or save the model anew") from error
         absent = [name for name in names if not (self.folder / name).is_file()]
         if absent:
             raise WeightsError(f"{folder}: no file {absent[0]}; save the model as safetensors first (save_pretrained)")
         if "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8")):
             raise WeightsError(f"{folder}: the weights are quantised; take the model that it was quantised from")
-        files = [stack.enter_context(safe_open(self.folder / name, framework="pt")) for name in names]
+        try:
+            files = [stack.enter_context(safe_open(self.folder / name, framework="pt")) for name in names]
+        except SafetensorError as error:
+            raise WeightsError(f"{folder}: weights that cannot be read ({error}); fetch or save the model anew") from error
         self.files = {key: file for file in files for key in file.keys()}  # noqa: SIM118
 
     def shape(self, key: str) -> tuple[int, ...]:

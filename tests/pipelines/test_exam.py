@@ -54,3 +54,10 @@ def test_a_model_without_a_chat_template_is_not_asked_in_one(tiny_model: Path, s
     (bare / "chat_template.jinja").unlink()
     with pytest.raises(TrainingError, match=r"bare: the model has no chat template, which the exam needs"):
         pipelines.exam.examine(STAGE, sources, "sft", bare)
+
+
+def test_a_model_of_a_hub_is_examined_under_its_id(tiny_model: Path, sources, draft):
+    stage = ExamStage(kind="exam", models=["org/tiny"], items=[ExamItems(name="bundled-exam", limit=2)])
+    exam(stage, {"org/tiny": str(tiny_model)}, sources, draft)
+    assert json.loads((draft.folder / "org-tiny.json").read_text())["model"] == "org/tiny"
+    assert draft.metrics["org/tiny"]["items"]["bundled-exam"]["all"]["n"] == 2

@@ -184,6 +184,13 @@ def test_weights_that_are_no_safetensors_are_named(tiny_model: Path, draft, tmp_
     (bare / INDEX).write_text(json.dumps({"weight_map": {"a": "model-00002-of-00002.safetensors"}}))
     with pytest.raises(WeightsError, match=r"bare: no file model-00002-of-00002\.safetensors"):
         merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
+    (bare / INDEX).write_text('{"weight_map": {"a":')
+    with pytest.raises(WeightsError, match=r"bare/model\.safetensors\.index\.json: damaged"):
+        merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
+    (bare / INDEX).unlink()
+    (bare / "model.safetensors").write_bytes((tiny_model / "model.safetensors").read_bytes()[:4000])
+    with pytest.raises(WeightsError, match="bare: weights that cannot be read"):
+        merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
 
 
 @pytest.mark.parametrize(
