@@ -70,7 +70,9 @@ def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:
     for name, run in runs.items():
         for stage, artifact in artifacts(run).items():
             if artifact.manifest["given"]["config"].get("kind") == "exam":
-                found += [(f"{name} · {model}", str(run / stage / f"{file_name(model)}.json")) for model in artifact.metrics]
+                found += [
+                    (f"{name} · {model}", str(run / stage / f"{file_name(model)}.json")) for model in artifact.metrics
+                ]
     return found
 
 

@@ -38,7 +38,9 @@ class Weights:
         names = [WEIGHTS]
         if (self.folder / INDEX).is_file():
             try:
-                names = sorted(set(json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+                names = sorted(
+                    set(json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+                )
             except (ValueError, KeyError) as error:
                 raise WeightsError(f"{self.folder / INDEX}: damaged ({error}); fetch or save the model anew") from error
         absent = [name for name in names if not (self.folder / name).is_file()]
@@ -49,7 +51,9 @@ class Weights:
         try:
             files = [stack.enter_context(safe_open(self.folder / name, framework="pt")) for name in names]
         except SafetensorError as error:
-            raise WeightsError(f"{folder}: weights that cannot be read ({error}); fetch or save the model anew") from error
+            raise WeightsError(
+                f"{folder}: weights that cannot be read ({error}); fetch or save the model anew"
+            ) from error
         self.files = {key: file for file in files for key in file.keys()}  # noqa: SIM118
 
     def shape(self, key: str) -> tuple[int, ...]:

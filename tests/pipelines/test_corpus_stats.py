@@ -32,7 +32,10 @@ def test_two_files_of_one_name_are_two_sources(base_model: Path, tmp_path: Path)
         path.parent.mkdir()
         path.write_text("\n".join(json.dumps({"text": f"Gout {row}."}) for row in range(number)))
     found = corpus_stats([*map(str, paths)], None, str(base_model), 0)
-    assert {name: counts["records"] for name, counts in found["sources"].items()} == {str(paths[0]): 1, str(paths[1]): 2}
+    assert {name: counts["records"] for name, counts in found["sources"].items()} == {
+        str(paths[0]): 1,
+        str(paths[1]): 2,
+    }
 
 
 def test_the_saving_of_an_extension_is_the_one_that_the_stage_gives(base_model: Path, sources, draft):

@@ -233,7 +233,9 @@ def pressed(notes: Path, number: signal.Signals, times: int, then: str) -> int:
             os.kill(os.getpid(), number)
 
     thread = threading.Thread(target=press)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # where tests run in the background, it is ignored
     thread.start()
     try:
         return _run([sys.executable, "-c", HEARS, str(notes), then], dict(os.environ), notes)

@@ -76,7 +76,9 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, base_model: Path, so
 
 def test_an_empty_source_is_named(tmp_path: Path, base_model: Path, sources, draft):
     made = stage(tmp_path)
-    made.sources["replay/general"].corpora[0] = made.sources["replay/general"].corpora[0].model_copy(update={"exclude": "text"})
+    made.sources["replay/general"].corpora[0] = (
+        made.sources["replay/general"].corpora[0].model_copy(update={"exclude": "text"})
+    )
     with pytest.raises(DataError, match="source 'replay/general' of the mix is empty"):
         mix(made, 1, base_model, sources, draft)
 
