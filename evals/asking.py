@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from corpora.records import ExamItem
 from evals.engines import Engine
@@ -58,14 +56,9 @@ class Asked:
                 json.dumps(wanted),
             ]
         )
-        kept = self.finished.get(key)
-        if kept is None:
-            started = time.perf_counter()
-            found: list[Any] = [*self._written(prompts)] if free else [*self._scored(prompts, wanted)]
-            seconds = time.perf_counter() - started
-            self.finished.put(key, found, seconds)
-        else:
-            found, seconds = kept
+        found, seconds = self.finished.once(
+            key, lambda: self._written(prompts) if free else self._scored(prompts, wanted)
+        )
         self.seconds += seconds
         return [Given(text=one) if free else Given(scores=one) for one in found]
 

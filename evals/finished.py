@@ -10,10 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from corpora.errors import DataError
 
 
 def key_of(parts: Iterable[str]) -> str:
@@ -26,18 +29,37 @@ def key_of(parts: Iterable[str]) -> str:
 
 
 class Finished:
-    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``."""
+    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``.
+
+    Raises:
+        DataError: the file is another one, or damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+        try:
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise DataError(
+                f"{path}: cannot be used ({error}); remove it, and what it kept is computed again"
+            ) from error
 
     def get(self, key: str) -> tuple[Any, float] | None:
         """What was found for the chunk and the seconds it took, if it is there."""
         row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
         return (json.loads(row[0]), float(row[1])) if row is not None else None
+
+    def once(self, key: str, compute: Callable[[], Any]) -> tuple[Any, float]:
+        """What ``compute`` gives and the seconds that it took: kept from an earlier time, or computed and kept now."""
+        kept = self.get(key)
+        if kept is None:
+            started = time.perf_counter()
+            kept = compute(), time.perf_counter() - started
+            self.put(key, *kept)
+        return kept
 
     def put(self, key: str, found: Any, seconds: float) -> None:
         """Keeps what was found for a chunk."""

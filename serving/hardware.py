@@ -68,8 +68,7 @@ class Machine:
 
 def machine() -> Machine:
     """This machine, as it is now."""
-    count = gpus()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count, cores = gpus(), _cores()
     return Machine(
         gpu_count=count,
         gpus=_described_gpus() if count else (),
@@ -78,6 +77,11 @@ def machine() -> Machine:
         free_gib=free_memory() / 2**30,
         matrix_units=fast_bfloat16(),
     )
+
+
+def _cores() -> int:
+    """Processor cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _described_gpus() -> tuple[Gpu, ...]:
@@ -173,8 +177,7 @@ def use_processor_well(processes: int = 1) -> None:
     By default glibc gives large freed blocks back to the system at once, and each training step asks for them anew, page by page:
     a tenth of its time or more. Elsewhere than on glibc nothing changes.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // processes))
+    torch.set_num_threads(max(1, _cores() // processes))
     if has_gpu():
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

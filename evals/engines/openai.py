@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import openai
@@ -19,6 +20,10 @@ R = TypeVar("R")
 CHAT = '[{"role": '  # how a rendered chat begins: the server lays it out by the model's template
 KEY = "OPENAI_API_KEY"  # environment variable of the key, as OpenAI's own client has it
 MAX_RETRIES = 5  # of a request, with growing pauses or the server's Retry-After, by OpenAI's client
+
+
+class NoAnswer(OslerError):
+    """A body that is no answer of the protocol, as a proxy's page in its place."""
 
 
 class OpenAIEngine:
@@ -63,7 +68,8 @@ class OpenAIEngine:
 
     def _models(self) -> dict[str, Any]:
         try:
-            return {model.id: getattr(model, "root", None) for model in self.client.models.list()}
+            with self._read():
+                return {model.id: getattr(model, "root", None) for model in self.client.models.list()}
         except openai.NotFoundError:
             return {}  # a server that lists none
         except openai.OpenAIError as error:
@@ -83,10 +89,11 @@ class OpenAIEngine:
 
     def _log_prob(self, pair: tuple[str, str]) -> float:
         before, after = pair
-        answer = self.client.completions.create(
-            model=self.id, prompt=before + after, max_tokens=1, echo=True, logprobs=1, temperature=0.0
-        )
-        found = answer.choices[0].logprobs
+        with self._read():
+            answer = self.client.completions.create(
+                model=self.id, prompt=before + after, max_tokens=1, echo=True, logprobs=1, temperature=0.0
+            )
+            found = answer.choices[0].logprobs
         if found is None or not found.token_logprobs or found.tokens is None or len(found.tokens) < 2:
             raise OslerError(f"{self.url} gives no log-probabilities of a prompt (echo); ask with --scoring generative")
         return tail_log_prob(found.tokens[:-1], found.token_logprobs[:-1], after)
@@ -100,22 +107,26 @@ class OpenAIEngine:
 
         Raises:
             openai.OpenAIError: the server refused, or did not answer after all retries.
+            NoAnswer: what it sent is none.
         """
         if not prompt.startswith(CHAT):
-            # Four sequences are as many as OpenAI's protocol takes.
-            completion = self.client.completions.create(
-                model=self.id, prompt=prompt, max_tokens=max_tokens, temperature=0.0, stop=list(stop)[:4] or None
-            )
-            return completion.choices[0].text
-        given = {"model": self.id, "messages": json.loads(prompt), "temperature": 0.0, self._length: max_tokens}
+            stops = list(stop)[:4] or None  # as many as OpenAI's protocol takes
+            with self._read():
+                completion = self.client.completions.create(
+                    model=self.id, prompt=prompt, max_tokens=max_tokens, temperature=0.0, stop=stops
+                )
+                return completion.choices[0].text + ""
+        length = self._length  # of this request: others are under way, and may learn the server's name for it meanwhile
+        given = {"model": self.id, "messages": json.loads(prompt), "temperature": 0.0, length: max_tokens}
         try:
-            reply: Any = self.client.chat.completions.create(**given)
+            with self._read():
+                reply: Any = self.client.chat.completions.create(**given)
+                return str(reply.choices[0].message.content or "")
         except openai.BadRequestError as error:
-            if self._length == "max_tokens" and "max_completion_tokens" in str(error):
+            if length == "max_tokens" and "max_completion_tokens" in str(error):
                 self._length = "max_completion_tokens"  # as OpenAI's reasoning models want it
                 return self.written(prompt, max_tokens, stop)
             raise
-        return str(reply.choices[0].message.content or "")
 
     def render(self, messages: list[dict[str, str]]) -> str:
         """The messages as JSON: the server lays them out."""
@@ -130,6 +141,16 @@ class OpenAIEngine:
                 if isinstance(error, openai.OpenAIError):
                     raise self._unusable(error) from error
                 raise
+
+    @contextmanager
+    def _read(self) -> Iterator[None]:
+        """Says of a body without the protocol's fields that it is no answer: the client checks none of them."""
+        try:
+            yield
+        except (AttributeError, IndexError, TypeError, json.JSONDecodeError) as error:
+            raise NoAnswer(
+                f"{self.url}: what came is no answer of OpenAI's protocol; is this the address, with /v1?"
+            ) from error
 
     def _unusable(self, error: openai.OpenAIError) -> OslerError:
         if isinstance(error, openai.AuthenticationError):

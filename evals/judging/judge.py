@@ -19,7 +19,7 @@ import openai
 from tqdm import tqdm
 
 from corpora.errors import OslerError
-from evals.engines.openai import MAX_RETRIES, OpenAIEngine
+from evals.engines.openai import MAX_RETRIES, NoAnswer, OpenAIEngine
 from evals.finished import Finished, key_of
 from evals.judging.prompts import KINDS, REMINDER, Kind
 from evals.judging.verdicts import Request, Verdict
@@ -164,10 +164,7 @@ _FAILED = (
     openai.ConflictError,
     openai.APIConnectionError,
     openai.APIResponseValidationError,
-    AttributeError,
-    IndexError,
-    TypeError,
-    ValueError,
+    NoAnswer,
 )
 
 

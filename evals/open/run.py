@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,18 @@ CHUNK = 128  # answers at most that are written and judged before the next are b
 
 def prompt_of(item: OpenItem, task: Task, render: Render | None) -> str:
     """What the model is given: its own chat template around the conversation, or plain text up to where the answer begins."""
-    last = task.template("prompt").render(
-        question=item.question, context=item.context, options="", letters="", subject=item.subject or ""
-    )
+    values = {"question": item.question, "context": item.context, "subject": item.subject or "", "meta": {}}
+    last = task.filled("prompt", item.id, options="", letters="", **values)
+    description = task.filled("description", item.id, options="", letters="", **values)
     asked = f"{last}\n\n{task.instruction}" if task.instruction else last
     *before, (role, _) = item.turns
     if render is not None:
-        system = [("system", task.description)] if task.description.strip() else []
+        system = [("system", description)] if description.strip() else []
         return render([{"role": name, "content": text} for name, text in [*system, *before, (role, asked)]])
     if not before:
-        return f"{task.description}{asked}{task.cue}"
+        return f"{description}{asked}{task.cue}"
     said = [f"{name.capitalize()}: {text}" for name, text in [*before, (role, asked)]]
-    return f"{task.description}{chr(10).join(said)}\nAssistant:"
+    return f"{description}{chr(10).join(said)}\nAssistant:"
 
 
 class Writer:
@@ -67,14 +66,9 @@ class Writer:
             str(self.task.version),
         )
         key = key_of(["open", *about, how, *prompts])
-        kept = self.finished.get(key)
-        if kept is None:
-            started = time.perf_counter()
-            found = self.engine.generate(prompts, self.task.max_tokens, self.stop)
-            kept = found, time.perf_counter() - started
-            self.finished.put(key, *kept)
-        self.seconds += kept[1]
-        return list(kept[0])
+        found, seconds = self.finished.once(key, lambda: self.engine.generate(prompts, self.task.max_tokens, self.stop))
+        self.seconds += seconds
+        return list(found)
 
 
 def run_open(

@@ -117,7 +117,8 @@ def test_what_a_person_gives_wins_and_passes_as_it_is():
         "tensor-parallel-size": "2",
         "enable-chunked-prefill": True,
     }
-    made = command("m", "127.0.0.1", 1, {"seed": 1}, words, defaults("m", given, machine()))
+    made = command("m", "127.0.0.1", 1, {"seed": 0}, words, defaults("m", given, machine()))
+    assert made[made.index("--seed") + 1] == "0"
     assert made[-len(words) :] == words
     for name in ("--enforce-eager", "--max-num-seqs", "--no-enable-chunked-prefill", "--distributed-executor-backend"):
         assert name not in made
