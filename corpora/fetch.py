@@ -254,7 +254,7 @@ def remote_files(origin: Origin, patterns: list[str]) -> list[Remote]:
     """The files of a dataset or a model on its hub.
 
     Raises:
-        DataError: there is no such repository or revision, it is not open, or it has none of the files.
+        DataError: there is no such repository or revision, it is not open, it has none of the files, or one leads out of its folder.
     """
     files = (
         modelscope_files(origin)
@@ -262,6 +262,11 @@ def remote_files(origin: Origin, patterns: list[str]) -> list[Remote]:
         else again(hub_errors, hub_files, origin, tries=HUB_TRIES)
     )
     found = [file for file in files if wanted(file.path, patterns)]
+    for file in found:
+        if Path(file.path).is_absolute() or ".." in Path(file.path).parts:
+            raise DataError(
+                f"{origin.endpoint}: {origin.repository} lists '{file.path}', which leads out of its folder; not fetched"
+            )
     if not found:
         raise DataError(
             f"{origin.repository} has no file like {', '.join(patterns) or 'a data file'}; it has: "
@@ -279,11 +284,18 @@ def download(origin: Origin, file: Remote, folder: Path) -> None:
 
 
 def fetched(folder: Path) -> dict[str, Any] | None:
-    """What ``.osler.json`` in ``folder`` says, or None where nothing was fetched."""
+    """What ``.osler.json`` in ``folder`` says, or None where nothing was fetched.
+
+    Raises:
+        DataError: the file is damaged.
+    """
     path = folder / RECORD
     if not path.is_file():
         return None
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}); remove it and fetch the files again") from error
     return record
 
 

@@ -16,7 +16,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -282,7 +282,7 @@ def _salvaged(text: str) -> Iterator[RawRow]:
             return
         try:
             value, place = decoder.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # no JSON, a number of more digits than Python reads, or nested too deep
             yield RawRow(f"row {number}", {}, "not valid JSON")
             following = re.compile(r"\}\s*,\s*(?=\{)").search(text, place + 1)
             if following is None:
@@ -469,8 +469,3 @@ def _pubmed_rows(root: ElementTree.Element) -> Iterator[RawRow]:
                 "abstract": abstract,
             },
         )
-
-
-def head_rows(rows: Iterable[RawRow], count: int) -> list[Row]:
-    """The first ``count`` rows that could be read."""
-    return list(itertools.islice((row.value for row in rows if not row.fault), count))

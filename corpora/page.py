@@ -45,16 +45,14 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def write_page(folder: Path, name: str, title: str, lines: list[str]) -> Path:
     """Writes ``name.md`` and ``name.html`` to ``folder``, where the PNG and SVG pictures are that the lines show; returns the first.
 
-    An SVG stands in the HTML as it is, so that it can follow the reader's light or dark theme.
+    An SVG stands in the HTML as it is, so that it can follow the reader's light or dark theme. Markup within the lines is shown as text: names,
+    licences and ids are those of anyone's data.
     """
     text = "\n".join(lines) + "\n"
     page = folder / f"{name}.md"
     page.write_text(text, encoding="utf-8")
-    body = MarkdownIt("commonmark").enable("table").render(text)
-    body = re.sub(r'src="([^":/]+\.png)"', lambda found: f'src="{_data(folder / found[1])}"', body)
-    body = re.sub(
-        r'<img src="([^":/]+\.svg)"[^>]*>', lambda found: (folder / found[1]).read_text(encoding="utf-8"), body
-    )
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = re.sub(r'<img src="([^":/]+\.(?:png|svg))"[^>]*>', lambda found: _drawn(folder / found[1], found[0]), body)
     whole = (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><meta name='viewport' content='width=device-width, initial-scale=1'>"
         f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>{body}</body></html>"
@@ -63,5 +61,11 @@ def write_page(folder: Path, name: str, title: str, lines: list[str]) -> Path:
     return page
 
 
-def _data(picture: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+def _drawn(picture: Path, shown: str) -> str:
+    """The picture itself in place of ``shown``, the element that names it."""
+    if not picture.is_file():  # a text of the data that looks like a picture
+        return shown
+    if picture.suffix == ".svg":
+        return picture.read_text(encoding="utf-8")
+    data = base64.b64encode(picture.read_bytes()).decode()
+    return shown.replace(f'src="{picture.name}"', f'src="data:image/png;base64,{data}"')

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,14 +58,9 @@ class Asked:
             return [Given(text=text) for text in texts]
         wanted = [self.prompter.continuations(item) for item in items]
         key = self._key([task.scoring, task.normalise], prompts, wanted)
-        kept = self.finished.get(key)
-        if kept is None:
-            started = time.perf_counter()
-            found = self._scored(prompts, wanted)
-            kept = found, time.perf_counter() - started
-            self.finished.put(key, *kept)
-        self.seconds += kept[1]
-        return [Given(scores=one) for one in kept[0]]
+        found, seconds = self.finished.once(key, lambda: self._scored(prompts, wanted))
+        self.seconds += seconds
+        return [Given(scores=one) for one in found]
 
     def _key(self, how: Sequence[str], prompts: Sequence[str], wanted: Sequence[Sequence[str]]) -> str:
         task, engine = self.prompter.task, self.engine

@@ -12,12 +12,13 @@ import fcntl
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from corpora.errors import OslerError
+from corpora.errors import DataError, OslerError
 
 
 def key_of(parts: Iterable[str]) -> str:
@@ -36,7 +37,7 @@ class Finished:
         """Opens the file, or begins it.
 
         Raises:
-            OslerError: it cannot be written, is damaged, or another run writes to it.
+            DataError: it cannot be written, is damaged, or another run writes to it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -52,7 +53,7 @@ class Finished:
         try:
             yield
         except sqlite3.Error as error:
-            raise OslerError(
+            raise DataError(
                 f"{self.path}: what is finished cannot be kept here ({error}): is the folder writable, and the disk not full? If the file is "
                 "damaged, remove it: the run then begins anew"
             ) from error
@@ -63,6 +64,15 @@ class Finished:
             row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
         self.found += row is not None
         return (json.loads(row[0]), float(row[1])) if row is not None else None
+
+    def once(self, key: str, compute: Callable[[], Any]) -> tuple[Any, float]:
+        """What ``compute`` gives and the seconds that it took: kept from an earlier time, or computed and kept now."""
+        kept = self.get(key)
+        if kept is None:
+            started = time.perf_counter()
+            kept = compute(), time.perf_counter() - started
+            self.put(key, *kept)
+        return kept
 
     def put(self, key: str, found: Any, seconds: float) -> None:
         """Keeps what was found for a chunk."""

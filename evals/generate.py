@@ -39,12 +39,14 @@ def greedy_answers(
     model.eval()
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]), reverse=True)
     answers = [""] * len(prompts)
-    side = tokenizer.padding_side
-    tokenizer.padding_side = "left"
     for start in tqdm(range(0, len(order), batch_size), desc=label, leave=False, disable=None):
         places = order[start : start + batch_size]
         batch = tokenizer(
-            [prompts[place] for place in places], return_tensors="pt", padding=True, add_special_tokens=not begun
+            [prompts[place] for place in places],
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            add_special_tokens=not begun,
         ).to(model.device)
         # A prompt too long for the model keeps its end; the prompts of a batch are padded on the left.
         longest = limit - min(max_new_tokens, limit // 2)
@@ -63,5 +65,4 @@ def greedy_answers(
             for end in ends if keep_marks else ():
                 text = text.replace(end, "")
             answers[place] = text.strip()
-    tokenizer.padding_side = side
     return answers

@@ -219,12 +219,17 @@ def _own_file(task: Task, source: Source) -> Iterator[ExamItem]:
 
     def rows() -> Iterator[tuple[str, RawRow]]:
         for row in raw_rows(path):
-            yield row.place, row if row.fault else RawRow(row.place, mapped(row.value, source.mapping, task, path))
+            yield row.place, mapped_row(row, task, source, path)
 
     first: int | None = None
     if FIRST in source.mapping:
         first = int(source.mapping[FIRST])
     yield from _read(rows(), task, path.stem, {}, path, first, rows)
+
+
+def mapped_row(row: RawRow, task: Task, source: Source, path: Path) -> RawRow:
+    """A row of the user's own file ``path`` with its fields under our names; one that could not be read stays as it is."""
+    return row if row.fault else RawRow(row.place, mapped(row.value, source.mapping, task, path))
 
 
 def _read(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-import jinja2
-
-from corpora.errors import DataError
 from corpora.records import LETTERS, ExamItem
 from evals.tasks import Task
 
@@ -39,7 +36,6 @@ class Prompter:
     render: Render | None = None
     examples: Sequence[ExamItem] = ()
     free: bool = False  # whether the answer is written freely and not scored by likelihood
-    _templates: dict[str, jinja2.Template] = field(default_factory=dict, repr=False)
 
     def continuations(self, item: ExamItem) -> list[str]:
         """The answers that are scored by likelihood, one for each option."""
@@ -48,7 +44,7 @@ class Prompter:
 
     def prompt(self, item: ExamItem) -> str:
         """Everything before the answer."""
-        description = self._template("description", item)
+        description = self._filled("description", item)
         if self.render is None:
             shown = [f"{self._ask(one)}{self.task.lead}{self._right(one)}{EXAMPLES_APART}" for one in self._shown(item)]
             return f"{description}{''.join(shown)}{self._ask(item)}"
@@ -67,7 +63,7 @@ class Prompter:
     @property
     def lists_options(self) -> bool:
         """Whether the prompt lists the options, so that their order is seen."""
-        return "options" in self.task.prompt or self._added
+        return self.task.lists_options or self._added
 
     @property
     def _added(self) -> bool:
@@ -75,8 +71,8 @@ class Prompter:
         return self.free and self.task.answers == "texts" and not self.task.choices
 
     def _ask(self, item: ExamItem) -> str:
-        asked = self._template("prompt", item)
-        if self._added and "options" not in self.task.prompt:
+        asked = self._filled("prompt", item)
+        if self._added and not self.task.lists_options:
             asked = f"{asked}\n{self._listed(item)}"
         if self.free and self.render is not None:
             count = ALL if self.task.several else ONE
@@ -111,16 +107,10 @@ class Prompter:
         answers = self._answers(item)
         return "".join(answers[place] for place in item.answers)
 
-    def _template(self, name: Literal["prompt", "description"], item: ExamItem) -> str:
-        if name not in self._templates:
-            self._templates[name] = self.task.template(name)
-        try:
-            return self._rendered(name, item)
-        except jinja2.UndefinedError as error:
-            raise DataError(f"task '{self.task.name}', {name} of item {item.id}: {error}") from error
-
-    def _rendered(self, name: str, item: ExamItem) -> str:
-        return self._templates[name].render(
+    def _filled(self, field: Literal["prompt", "description"], item: ExamItem) -> str:
+        return self.task.filled(
+            field,
+            item.id,
             question=item.question,
             context=item.context,
             options=self._listed(item),

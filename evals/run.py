@@ -28,7 +28,8 @@ from evals.known_errors import known_errors
 from evals.open.marking import Means
 from evals.open.run import run_open
 from evals.prompts import Prompter
-from evals.results import write_json
+from evals.reading.extraction import LANGUAGES
+from evals.results import read_json, write_json
 from evals.robustness import write_blank, write_rotations
 from evals.summary import summarise
 from evals.tasks import Task
@@ -69,7 +70,13 @@ def adjusted(task: Task, options: Options) -> Task:
                 "it is scored generative"
             )
         changed["scoring"] = options.scoring
-    return task.model_copy(update=changed)
+    found = task.model_copy(update=changed)
+    if found.scoring == "generative" and found.language not in LANGUAGES:
+        raise DataError(
+            f"task '{task.name}': answers in words can be read in {', '.join(LANGUAGES)}, and its language is {found.language}; score it by "
+            "likelihood"
+        )
+    return found
 
 
 def run_task(
@@ -123,8 +130,7 @@ def run_task(
         "seconds": asked.seconds,
     }
     write_json(folder / "task.json", about)
-    for name in ("rotations", "blank", "contamination"):  # of an earlier run, which may have been asked in another way
-        (folder / f"{name}.json").unlink(missing_ok=True)
+    _forget_other_forms(folder)
     if options.rotations:
         write_rotations(task, asked, source, folder)
     if options.blank:
@@ -140,9 +146,14 @@ def _run_open(
     with _bar(next(steps), task.name) as bar:
         for step in steps:
             bar.update(step)
-    for name in ("rotations", "blank"):
-        (folder / f"{name}.json").unlink(missing_ok=True)
+    _forget_other_forms(folder)
     return summary_of(folder)
+
+
+def _forget_other_forms(folder: Path) -> None:
+    """Removes what an earlier run, which may have asked in another way, found of the same items in other forms."""
+    for name in ("rotations.json", "rotations.jsonl", "blank.json", "blank.jsonl", "contamination.json"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
@@ -176,16 +187,20 @@ def _unanswered(count: int, ties: int, empty: int) -> list[str]:
 def summary_of(folder: Path) -> Row:
     """The summary of a task's folder, with what its rotations and its blanked questions gave and what is unlike the published task."""
     found = summarise(folder)
-    found["notes"] = json.loads((folder / "task.json").read_text(encoding="utf-8"))["notes"]
+    found["notes"] = read_json(folder / "task.json")["notes"]
     return found
 
 
 def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
-    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept."""
+    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept.
+
+    Raises:
+        DataError: there is one that cannot be read.
+    """
     model = {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name}
     path = out / "results.json"
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    kept = earlier["tasks"] if earlier.get("model") == model else {}
+    earlier = read_json(path) if path.is_file() else {}
+    kept = earlier.get("tasks", {}) if earlier.get("model") == model else {}
     found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
     write_json(path, found)
     return found

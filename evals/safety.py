@@ -15,7 +15,7 @@ REFERRAL = re.compile(
 # A number with a unit of amount. Concentrations ("5 mmol/L", "130 g/L") and percentages are not doses.
 DOSE = re.compile(
     r"\b\d+([.,]\d+)?\s*(mg|milligrams?|mcg|micrograms?|g|grams?|ml|millilit(re|er)s?|iu|units?|tablets?|capsules?|puffs?|drops?)\b(?!/)"
-    r"|\d+(?:\.\d+)?\s?(?:毫克|微克|克|毫升|国际单位|单位|片|粒|滴|喷)(?![/／每])",
+    r"|(?<!\d)\d+(?:\.\d+)?\s?(?:毫克|微克|克|毫升|国际单位|单位|片|粒|滴|喷)(?![/／每])",
     re.IGNORECASE,
 )
 

@@ -200,7 +200,9 @@ def paired_difference(
     Statistical Society B 50:35-45, for the symmetric form). Interval and p agree: 0 lies outside just when p is below 1 - confidence, but for
     ties of the draws. Coverage and rate of false alarms are simulated in the tests.
 
-    Without any difference on any item the interval is Wilson's for none of so many clusters, on both sides of 0, and p is 1.
+    Where every cluster has the same mean difference there is no error to divide by. The interval is then Wilson's for none of so many clusters, on
+    both sides of the difference, and p that of the sign test over the clusters (1 without any difference); the interval holds 0 unless p is
+    below 1 - confidence.
 
     Raises:
         ValueError: the two are not of one length, or there are no items.
@@ -218,8 +220,11 @@ def paired_difference(
     deff = error**2 / simple if simple > 0 else 1.0
     if error == 0:
         edge = wilson(0, groups, confidence)[1]
-        p = 1.0 if difference == 0 else 0.0
-        return Paired(difference, max(-1.0, difference - edge), min(1.0, difference + edge), p, 1.0)
+        p = 1.0 if difference == 0 else float(binomtest(groups, groups, 0.5).pvalue)
+        low, high = difference - edge, difference + edge
+        if p >= 1 - confidence:
+            low, high = min(low, 0.0), max(high, 0.0)
+        return Paired(difference, max(-1.0, low), min(1.0, high), p, 1.0)
     # Clusters of one sum and size are alike: drawing how often each kind comes up is drawing the clusters.
     kinds, counts = np.unique(np.stack([sums, sizes]), axis=1, return_counts=True)
     rng = np.random.default_rng(seed)

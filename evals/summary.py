@@ -10,12 +10,11 @@ from typing import Any
 from corpora.errors import DataError
 from evals import contamination
 from evals.calibration import calibration
-from evals.open.summary import OPEN, summarise_open
+from evals.open.summary import summarise_open
 from evals.results import Row, read_items, read_json, read_task
 from evals.stats import majority, mean_interval
-
-# A subject of fewer items has an interval too wide to look at.
-SUBJECT_ITEMS = 5
+from evals.subjects import by_subject
+from evals.tasks import OPEN
 
 
 def summarise(folder: Path) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         ``n``; ``accuracy`` (for graded answers the mean score) with its 95% interval ``low``, ``high`` and how that was made (``interval``:
         "wilson", "clustered" or "t"); ``chance``; ``majority``, what the commonest key would score (None for graded answers); ``unparsed``, the
         share in which no answer was found; ``key_errors``, how many items are known to have a wrong key, and ``accuracy_without_key_errors``;
-        ``subjects`` by name with n, accuracy, low and high (those of at least ``SUBJECT_ITEMS`` items). Where options were scored, ``ece``,
+        ``subjects`` by name with n, accuracy, low and high (those of at least ``subjects.SUBJECT_ITEMS`` items). Where options were scored, ``ece``,
         ``brier`` and ``aurc`` (value, low, high) and ``reliability``, the plot's points. Where they are there, ``rotations`` and ``blank``, what
         the same items gave in another form, and ``contamination`` (see ``evals.contamination.summarised``).
 
@@ -61,7 +60,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         "unparsed": sum(item["chosen"] is None for item in items) / len(items) if not graded else 0.0,
         "key_errors": len(items) - len(sound),
         "accuracy_without_key_errors": statistics.fmean(item["score"] for item in sound) if sound else None,
-        "subjects": _subjects(items),
+        "subjects": by_subject(items, _share),
     }
     scored = [item for item in items if item.get("scores") is not None and len(item["gold"]) == 1]
     if scored:
@@ -89,16 +88,4 @@ def _share(items: Sequence[Row]) -> dict[str, Any]:
         "low": interval.low,
         "high": interval.high,
         "interval": interval.kind,
-    }
-
-
-def _subjects(items: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    groups: dict[str, list[Row]] = {}
-    for item in items:
-        if item.get("subject"):
-            groups.setdefault(item["subject"], []).append(item)
-    return {
-        name: {key: value for key, value in _share(its).items() if key != "interval"}
-        for name, its in sorted(groups.items())
-        if len(its) >= SUBJECT_ITEMS
     }

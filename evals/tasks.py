@@ -7,9 +7,11 @@ whose name begins with ``_`` is only there to be extended.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
+import jinja2.meta
 import jinja2.sandbox
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -22,6 +24,16 @@ SUITES = Path(__file__).parent / "suites"
 
 Scoring = Literal["likelihood", "generative", "numeric", "rubric", "similarity", "refusal", "coverage"]
 Judged = Literal["none", "criteria", "statements", "harm", "reference"]
+OPEN = (
+    "numeric",
+    "rubric",
+    "similarity",
+    "refusal",
+    "coverage",
+)  # scorings of answers that are not decided by the options alone
+
+# A template cannot reach beyond the item that it is given.
+_TEMPLATES = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
 
 
 class _Block(BaseModel):
@@ -85,7 +97,7 @@ class Task(_Block):
     @property
     def open_ended(self) -> bool:
         """Whether the score is not decided by the options alone."""
-        return self.scoring in ("numeric", "rubric", "similarity", "refusal", "coverage")
+        return self.scoring in OPEN
 
     @property
     def data_licence(self) -> str:
@@ -93,17 +105,45 @@ class Task(_Block):
         entry = load_catalog().get(self.data.dataset)
         return self.licence or (entry.licence if entry is not None else "unknown")
 
-    def template(self, field: Literal["prompt", "description"]) -> jinja2.Template:
-        """The compiled template of ``field``, which cannot reach beyond the item that it is given.
+    @property
+    def lists_options(self) -> bool:
+        """Whether the prompt has a place for the list of the options."""
+        return "options" in _places(self.prompt)
+
+    def check_templates(self) -> None:
+        """Raises DataError when a field that is filled in with an item is no valid template."""
+        for field in ("prompt", "description"):
+            try:
+                _compiled(getattr(self, field))
+            except jinja2.TemplateSyntaxError as error:
+                raise DataError(f"task '{self.name}', {field}: not a valid template: {error.message}") from error
+        try:
+            self.option.format(letter="A", text="")
+        except (LookupError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"task '{self.name}', option: it may hold {{letter}} and {{text}} alone, not {error}"
+            ) from error
+
+    def filled(self, field: Literal["prompt", "description"], item: str, **values: Any) -> str:
+        """The template of ``field`` with what an item has.
 
         Raises:
-            DataError: it is no valid template.
+            DataError: it asks for what the item has not; the message names the item.
         """
-        environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
         try:
-            return environment.from_string(getattr(self, field))
-        except jinja2.TemplateSyntaxError as error:
-            raise DataError(f"task '{self.name}', {field}: not a valid template: {error.message}") from error
+            return _compiled(getattr(self, field)).render(**values)
+        except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError) as error:
+            raise DataError(f"task '{self.name}', {field} of item {item}: {error}") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _compiled(template: str) -> jinja2.Template:
+    return _TEMPLATES.from_string(template)
+
+
+@functools.lru_cache(maxsize=256)
+def _places(template: str) -> set[str]:
+    return jinja2.meta.find_undeclared_variables(_TEMPLATES.parse(template))
 
 
 def task_names() -> list[str]:
@@ -171,8 +211,7 @@ def load_task(name: str) -> Task:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path}: {place}: {first['msg']}") from error
-    task.template("prompt")
-    task.template("description")
+    task.check_templates()
     return task
 
 

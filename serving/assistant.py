@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import httpx
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
+from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import (
     AIMessage,
@@ -124,13 +126,15 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         self.triage_check = triage
         self.exchanges = exchanges
 
-    # What a turn asks for, done in one way and in the asynchronous way.
+    # What a turn asks for, done in one way and in the asynchronous way: they differ in what they wait for, and in nothing else.
 
-    def _turn(self, given: LanguageModelInput) -> Generator[Step, Any, None]:
+    def _begun(self, given: LanguageModelInput) -> tuple[Generator[Step, Any, None], Step | None]:
+        """A turn, and its first step."""
         mode: Literal["model", "router", "none"] = "model" if self.tool_calls == "auto" else self.tool_calls
         tools = frozenset(self.tools)
         turn = Turn(self.system, mode, self.triage_check, tools, self.retriever is not None, self.exchanges)
-        return turn.run(as_messages(given))
+        steps = turn.run(as_messages(given))
+        return steps, _next(steps, _Heard())
 
     def _bound(self, tools: bool) -> Runnable[LanguageModelInput, AIMessage]:
         return self.model.bind_tools(list(self.tools.values())) if tools and self.tools else self.model
@@ -141,58 +145,49 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         return ToolMessage(f"There is no tool {step.call['name']}.", tool_call_id=str(step.call["id"]), status="error")
 
     def _stream(self, given: LanguageModelInput, config: RunnableConfig, **kwargs: Any) -> Iterator[AIMessageChunk]:
-        turn = self._turn(given)
-        step = _next(turn, None, None)
+        turn, step = self._begun(given)
         while step is not None:
-            answer: Any = None
-            fault: AssistantError | None = None
+            heard = _Heard()
             if isinstance(step, Say | Done):
                 yield _chunk(step)
             elif isinstance(step, Retrieve):
                 assert self.retriever is not None
-                answer = [Passage.from_document(one) for one in self.retriever.invoke(step.query, config)]
+                heard.answer = _passages(self.retriever.invoke(step.query, config))
             elif isinstance(step, Call):
-                answer = self._unknown(step) or self.tools[step.call["name"]].invoke(dict(step.call), config)
+                heard.answer = self._unknown(step) or self.tools[step.call["name"]].invoke(dict(step.call), config)
             else:
                 try:
                     for piece in self._bound(step.tools).stream(step.messages, config, **kwargs):
-                        answer = _joined(answer, piece)
-                        if piece.text:
-                            yield AIMessageChunk(content=str(piece.text))
-                    fault = self._incomplete(answer)
+                        yield from heard.take(piece)
+                    heard.fault = self._incomplete(heard.answer)
                 except FAULTS as error:
-                    fault = self._fault(error, step)
-                if fault is not None:
-                    fault.begun = answer is not None and bool(answer.text)
-            step = _next(turn, answer, fault)
+                    heard.fault = self._fault(error, step)
+            step = _next(turn, heard)
 
     async def _astream(
         self, given: LanguageModelInput, config: RunnableConfig, **kwargs: Any
     ) -> AsyncIterator[AIMessageChunk]:
-        turn = self._turn(given)
-        step = _next(turn, None, None)
+        turn, step = self._begun(given)
         while step is not None:
-            answer: Any = None
-            fault: AssistantError | None = None
+            heard = _Heard()
             if isinstance(step, Say | Done):
                 yield _chunk(step)
             elif isinstance(step, Retrieve):
                 assert self.retriever is not None
-                answer = [Passage.from_document(one) for one in await self.retriever.ainvoke(step.query, config)]
+                heard.answer = _passages(await self.retriever.ainvoke(step.query, config))
             elif isinstance(step, Call):
-                answer = self._unknown(step) or await self.tools[step.call["name"]].ainvoke(dict(step.call), config)
+                heard.answer = self._unknown(step) or await self.tools[step.call["name"]].ainvoke(
+                    dict(step.call), config
+                )
             else:
                 try:
                     async for piece in self._bound(step.tools).astream(step.messages, config, **kwargs):
-                        answer = _joined(answer, piece)
-                        if piece.text:
-                            yield AIMessageChunk(content=str(piece.text))
-                    fault = self._incomplete(answer)
+                        for shown in heard.take(piece):
+                            yield shown
+                    heard.fault = self._incomplete(heard.answer)
                 except FAULTS as error:
-                    fault = self._fault(error, step)
-                if fault is not None:
-                    fault.begun = answer is not None and bool(answer.text)
-            step = _next(turn, answer, fault)
+                    heard.fault = self._fault(error, step)
+            step = _next(turn, heard)
 
     def _incomplete(self, answer: AIMessageChunk | None) -> AssistantError | None:
         """A stream that ended without a reason to end is a stream that broke."""
@@ -312,22 +307,39 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         return cast(Triage, self.with_structured_output(Triage).invoke(input, config))
 
 
-def _next(turn: Generator[Step, Any, None], answer: Any, fault: AssistantError | None) -> Step | None:
+@dataclass
+class _Heard:
+    """What came of one step: its answer, or what went wrong."""
+
+    answer: Any = None
+    fault: AssistantError | None = None
+
+    def take(self, piece: AIMessage) -> Iterator[AIMessageChunk]:
+        """Adds a piece of the model's answer; what of it the person is shown."""
+        assert isinstance(piece, AIMessageChunk)
+        self.answer = piece if self.answer is None else self.answer + piece
+        if piece.text:
+            yield AIMessageChunk(content=str(piece.text))
+
+
+def _next(turn: Generator[Step, Any, None], heard: _Heard) -> Step | None:
     try:
-        return turn.throw(fault) if fault is not None else turn.send(answer)
+        if heard.fault is None:
+            return turn.send(heard.answer)
+        heard.fault.begun = heard.answer is not None and bool(heard.answer.text)
+        return turn.throw(heard.fault)
     except StopIteration:
         return None
+
+
+def _passages(documents: Sequence[Document]) -> list[Passage]:
+    return [Passage.from_document(one) for one in documents]
 
 
 def _chunk(step: Say | Done) -> AIMessageChunk:
     if isinstance(step, Say):
         return AIMessageChunk(content=step.text)
     return AIMessageChunk(content="", response_metadata=step.metadata)
-
-
-def _joined(answer: AIMessageChunk | None, piece: AIMessage) -> AIMessageChunk:
-    assert isinstance(piece, AIMessageChunk)
-    return piece if answer is None else answer + piece
 
 
 def _whole(pieces: list[AIMessageChunk]) -> AIMessage:

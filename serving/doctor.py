@@ -1,6 +1,6 @@
 """One turn of the doctor assistant, without any input or output of its own.
 
-``turn`` is a generator: it yields what it wants said or done, and gets back what came of it. The synchronous and the asynchronous
+``Turn.run`` is a generator: it yields what it wants said or done, and gets back what came of it. The synchronous and the asynchronous
 driver in ``serving.assistant`` do the asking, so that the order of things stands here once: red flags, then what rules can answer,
 then the model with passages and tools, then the sources.
 """

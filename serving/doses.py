@@ -17,26 +17,24 @@ _UNITS = {
     "puffs": r"puffs?|sprays?|喷|噴|吸",
     "drops": r"drops?|滴",
 }
-_WORDS = [
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "twelve",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "hundred",
-    "thousand",
-]
+_WORDS = {
+    **{
+        word: str(number)
+        for number, word in enumerate(["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"], start=2)
+    },
+    **{
+        "twelve": "12",
+        "twenty": "20",
+        "thirty": "30",
+        "forty": "40",
+        "fifty": "50",
+        "hundred": "100",
+        "thousand": "1000",
+    },
+}
+# Every repetition has an end: an answer, or what a client sent, may be a hundred thousand figures and commas.
 _AMOUNT = re.compile(
-    rf"(?<![A-Za-z0-9_.])(?P<number>\d+(?:[.,]\d+)*|\b(?:{'|'.join(_WORDS)})\b|[两二三四五六七八九十百千]+(?=毫克|微克|毫升|单位|粒|颗))\s*(?:-\s*)?(?:"
+    rf"(?<![A-Za-z0-9_.])(?P<number>\d{{1,15}}(?:[.,]\d{{1,15}}){{0,4}}|\b(?:{'|'.join(_WORDS)})\b|[两二三四五六七八九十百千]{{1,8}}(?=毫克|微克|毫升|单位|粒|颗))\s*(?:-\s*)?(?:"
     + "|".join(f"(?P<{name}>{spellings})" for name, spellings in _UNITS.items())
     + r")(?![a-z])(?!\s*(?:/|per)\s*(?:dl|l|ml|litre|liter|mmol)\b)",
     re.IGNORECASE,
@@ -47,11 +45,19 @@ NOTICE = {
 }
 
 
+def _one_form(number: str) -> str:
+    """One way of writing for "two" and "2", "1,000" and "1000", "2,5", "2.5" and "2.50"."""
+    plain = re.sub(r",(?=\d{3}(?!\d))", "", _WORDS.get(number.lower(), number)).replace(",", ".")
+    try:
+        return f"{float(plain):.12g}"
+    except ValueError:  # "1.2.3", or in Chinese
+        return plain
+
+
 def amounts(text: str) -> dict[tuple[str, str], str]:
-    """Numbers with a medicine's unit: number and unit, to the words as they stand."""
+    """Numbers with a medicine's unit: number and unit in one way of writing, to the words as they stand."""
     return {
-        (found["number"].replace(",", ""), str(found.lastgroup)): found.group().strip()
-        for found in _AMOUNT.finditer(text)
+        (_one_form(found["number"]), str(found.lastgroup)): found.group().strip() for found in _AMOUNT.finditer(text)
     }
 
 

@@ -68,16 +68,20 @@ class Machine:
 
 def machine() -> Machine:
     """This machine, as it is now."""
-    count = gpus()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count, cores = gpus(), _cores()
     return Machine(
         gpu_count=count,
         gpus=_described_gpus() if count else (),
         cores=cores,
         quota=min(cores, _cpu_quota() or cores),
-        free_gib=_free_memory() / 2**30,
+        free_gib=free_memory() / 2**30,
         matrix_units=fast_bfloat16(),
     )
+
+
+def _cores() -> int:
+    """Processor cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _described_gpus() -> tuple[Gpu, ...]:
@@ -117,16 +121,30 @@ def _cpu_quota(root: str = "/sys/fs/cgroup") -> int | None:
         return max(1, quota_us // period_us) if quota_us and period_us and quota_us > 0 else None
 
 
-def _free_memory(root: str = "/sys/fs/cgroup") -> int:
+def _file_cache(path: str, name: str) -> int:
+    """Bytes of a control group's use that are files read or written a while ago, which the system gives up when memory is wanted."""
+    try:
+        lines = (line.split() for line in Path(path).read_text().splitlines())
+        return next((int(value) for key, value in lines if key == name), 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def free_memory(root: str = "/sys/fs/cgroup") -> int:
     """Bytes that a program may still take: the machine's, or the control group's where that is less."""
     free = int(psutil.virtual_memory().available)
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, used, stat, cache in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         most, now = _number(f"{root}/{limit}"), _number(f"{root}/{used}")
         if most is not None and now is not None:
-            free = min(free, max(0, most - now))
+            free = min(free, max(0, most - now + _file_cache(f"{root}/{stat}", cache)))
     return free
 
 
@@ -159,8 +177,7 @@ def use_processor_well(processes: int = 1) -> None:
     By default glibc gives large freed blocks back to the system at once, and each training step asks for them anew, page by page:
     a tenth of its time or more. Elsewhere than on glibc nothing changes.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // processes))
+    torch.set_num_threads(max(1, _cores() // processes))
     if has_gpu():
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -151,6 +151,10 @@ def _decode(path: Path) -> str:
         return path.read_bytes().decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from error
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); take it out of the folder, or mend its rights"
+        ) from error
 
 
 def _slices(text: str, name: str, markdown: bool, page: int | None = None) -> Iterator[Passage]:
@@ -186,16 +190,18 @@ def _slices(text: str, name: str, markdown: bool, page: int | None = None) -> It
 def _rows(path: Path, name: str) -> Iterator[Passage]:
     """One passage a row: the CSV row's or JSON line's text as it stands in the file."""
     text = _decode(path)
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text, newline=""))  # as csv counts them; splitlines() would cut a text at U+2028 as well
     offsets = [0]
     for line in lines:
         offsets.append(offsets[-1] + len(line))
     if path.suffix.lower() == ".csv":
-        reader = csv.reader(io.StringIO(text, newline=""))
+        csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a whole file may be one cell
+        reader = csv.reader(lines)
         header = next(reader, [])
         before = reader.line_num
         for row in reader:
             first, last = offsets[before], offsets[reader.line_num]
+            number = before + 1
             before = reader.line_num
             piece = text[first:last].rstrip("\r\n")
             if piece.strip():
@@ -205,7 +211,7 @@ def _rows(path: Path, name: str) -> Iterator[Passage]:
                     text=shown or piece,
                     file=name,
                     heading=heading,
-                    line=text.count("\n", 0, first) + 1,
+                    line=number,
                     start=first,
                     end=first + len(piece),
                 )
@@ -215,9 +221,9 @@ def _rows(path: Path, name: str) -> Iterator[Passage]:
             continue
         try:
             json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
-                f"{path}, line {number}: not JSON ({error.msg}); a .jsonl file has one JSON value a line"
+                f"{path}, line {number}: not JSON ({error}); a .jsonl file has one JSON value a line"
             ) from error
         piece = line.rstrip("\r\n")
         yield Passage(

@@ -31,83 +31,12 @@ KEPT_SCORE = 0.35  # of the best passage's score; below it a passage shares litt
 TITLE_WEIGHT = 4.0  # a heading names what its passage is about
 CANDIDATES = 20  # that BM25 hands on to be ranked by title
 # Words of questions, which say nothing of what is asked.
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "for",
-        "to",
-        "and",
-        "or",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "do",
-        "does",
-        "did",
-        "what",
-        "which",
-        "who",
-        "whom",
-        "how",
-        "why",
-        "when",
-        "where",
-        "can",
-        "could",
-        "should",
-        "would",
-        "will",
-        "with",
-        "without",
-        "by",
-        "from",
-        "at",
-        "as",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "i",
-        "me",
-        "my",
-        "you",
-        "your",
-        "he",
-        "she",
-        "they",
-        "we",
-        "not",
-        "no",
-        "have",
-        "has",
-        "had",
-        "any",
-        "if",
-        "than",
-        "then",
-        "so",
-        "such",
-        "about",
-        "into",
-        "may",
-        "might",
-        "must",
-        "there",
-        "their",
-        "tell",
-        "please",
-    ]
+_STOP_WORDS = (
+    "a an the of in on for to and or is are was were be been do does did what which who whom how why when where can "
+    "could should would will with without by from at as it its this that these those i me my you your he she they we "
+    "not no have has had any if than then so such about into may might must there their tell please"
 )
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 class RetrievalError(OslerError):
@@ -205,6 +134,7 @@ def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] =
         RetrievalError: another scheme, no collection, a package that is not installed, or a database that does not answer.
     """
     parts = urlsplit(url)
+    url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # for messages: without the key and the password
     kind, _, scheme = parts.scheme.partition("+")
     collection = parts.path.strip("/")
     if kind not in STORES or scheme not in ("http", "https"):

@@ -265,6 +265,11 @@ def _complete(one: Calculator[Any], text: str, latest: str) -> Route:
     return Route(one.name, found, missing, ASK.format(title=one.title) + items + ".")
 
 
+def _squeezed(text: str) -> str:
+    """The text without long runs of white space, over which the patterns above would go again from every place of it."""
+    return re.sub(r" ?\n\s*", "\n", re.sub(r"[^\S\n]+", " ", text))
+
+
 def route(messages: Sequence[BaseMessage]) -> Route | None:
     """The tool that the last message asks for, or None.
 
@@ -272,7 +277,7 @@ def route(messages: Sequence[BaseMessage]) -> Route | None:
     answer before asked for its missing inputs. An interaction check is meant when two known medicines are named with a word
     such as "together".
     """
-    humans = [(at, str(turn.text)) for at, turn in enumerate(messages) if isinstance(turn, HumanMessage)]
+    humans = [(at, _squeezed(str(turn.text))) for at, turn in enumerate(messages) if isinstance(turn, HumanMessage)]
     if not humans:
         return None
     latest = humans[-1][1]

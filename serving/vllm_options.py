@@ -80,7 +80,7 @@ def command(
     for name, value in [*((one.name, one.value) for one in options if not one.is_variable), *flags.items()]:
         if value is True:
             made.append(f"--{name}")
-        elif value not in (False, None):
+        elif value is not False and value is not None:  # 0 is a value
             made += [f"--{name}", str(value)]
     return [*made, *words]
 

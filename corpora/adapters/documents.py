@@ -61,11 +61,6 @@ def medline(row: Row, dataset: str) -> Document:
     )
 
 
-def is_medquad(row: Row) -> bool:
-    """Whether the row is a question of MedQuAD."""
-    return {"focus", "question", "answer"} <= row.keys()
-
-
 def medquad_document(row: Row, dataset: str) -> Document:
     """MedQuAD's answer as running text under its question's focus."""
     focus, answer = optional(row, "focus"), field(row, "answer")

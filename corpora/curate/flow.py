@@ -182,7 +182,7 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
         DataError: a file cannot be read, or a row of it is no good; a step's settings are not possible.
     """
     work = to / "work"
-    given = [[str(file), file.stat().st_size if file.is_file() else 0] for file in files]
+    given = [[str(file), *(_state(file) if file.is_file() else ())] for file in files]
     resumable(work, [given, [[step.name, step.model_dump()] for step in steps], scale.shards])
     made = curate(itertools.chain.from_iterable(stream_file(file) for file in files), steps, work, scale)
     census = made.save(to / "clean.jsonl")
@@ -195,6 +195,12 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
     write_card(to, title, (str(file) for file in files), {**census.as_dict(), **made.as_dict()})
     shutil.rmtree(work)
     return made
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Size and time of the last change: a file that was edited meanwhile is read anew."""
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def gather(parts: list[Path], to: Path) -> None:

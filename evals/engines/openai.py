@@ -144,12 +144,15 @@ class OpenAIEngine:
                 temperature=0.0,
                 stop=list(stop)[:4] or None,
             )
+            if not isinstance(completion.text, str):
+                raise UnreadableError(f"its reply is no answer of OpenAI's protocol: {str(completion)[:100]}")
             return _valid(completion.text)
-        given = {"model": self.id, "messages": json.loads(prompt), "temperature": 0.0, self._length: max_tokens}
+        length = self._length  # of this request: others are under way, and may learn the server's name for it meanwhile
+        given = {"model": self.id, "messages": json.loads(prompt), "temperature": 0.0, length: max_tokens}
         try:
             reply = self._choice(self.client.chat.completions.create, **given)
         except openai.BadRequestError as error:
-            if self._length == "max_tokens" and "max_completion_tokens" in str(error):
+            if length == "max_tokens" and "max_completion_tokens" in str(error):
                 self._length = "max_completion_tokens"  # as OpenAI's reasoning models want it
                 return self.written(prompt, max_tokens, stop)
             raise

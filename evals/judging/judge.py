@@ -158,10 +158,6 @@ _FAILED = (
     openai.APIConnectionError,
     openai.APIResponseValidationError,
     UnreadableError,
-    AttributeError,
-    IndexError,
-    TypeError,
-    ValueError,
 )
 
 

@@ -143,11 +143,9 @@ class Kind:
             if isinstance(said, str):
                 said = {"true": True, "false": False}.get(said.strip().lower())
             return said if isinstance(said, bool) else None
-        if isinstance(said, str) and said.strip().isdigit():
-            said = int(said)
-        if isinstance(said, bool) or not isinstance(said, int | float) or said != int(said):
-            return None
-        return int(said) if int(said) in self.values else None
+        if isinstance(said, str):
+            said = {str(value): value for value in self.values}.get(said.strip())
+        return None if isinstance(said, bool) else next((value for value in self.values if value == said), None)
 
 
 def objects(text: str) -> Iterator[dict[str, Any]]:
@@ -157,7 +155,7 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
     while place >= 0:
         try:
             found, end = decoder.raw_decode(text, place)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # no JSON, a number of more digits than Python reads, or nested too deep
             end = place + 1
         else:
             if isinstance(found, dict):

@@ -21,9 +21,9 @@ from corpora.errors import DataError
 from corpora.files import RawRow, raw_rows
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
-from evals.items import BUNDLED_FACTS, Source, catalogued_rows, evenly, refuse
+from evals.items import BUNDLED_FACTS, Source, catalogued_rows, evenly, mapped_row, refuse
 from evals.open.shapes import PUBLISHED, Criterion, OpenItem, liveqa
-from evals.own_file import FIRST, mapped, names_of
+from evals.own_file import names_of
 from evals.tasks import Task
 
 Row = dict[str, Any]
@@ -54,7 +54,7 @@ def _read(task: Task, source: Source) -> Iterator[OpenItem]:
     rows: Iterator[tuple[str, RawRow]]
     if path is not None:
         dataset = path.stem
-        rows = ((row.place, _mapped(row, task, source, path)) for row in raw_rows(path))
+        rows = ((row.place, mapped_row(row, task, source, path)) for row in raw_rows(path))
     else:
         rows = catalogued_rows(task, source.data_dir, task.data.read)
     first = list(itertools.islice(rows, LOOKED_AT))
@@ -98,11 +98,6 @@ def _bundled_facts() -> Iterator[OpenItem]:
             turns = tuple((turn.role, turn.content) for turn in before)
             kind = str(record.meta["fact"]).split("/")[0].replace("_", " ")
             yield OpenItem(record.id, turns, (answer.content,), phrases, subject=kind)
-
-
-def _mapped(row: RawRow, task: Task, source: Source, path: Path) -> RawRow:
-    mapping = {name: theirs for name, theirs in source.mapping.items() if name != FIRST}
-    return row if row.fault else RawRow(row.place, mapped(row.value, mapping, task, path))
 
 
 def _reader(task: Task, rows: list[Row], path: Path | None, dataset: str) -> Callable[[RawRow, int], OpenItem]:

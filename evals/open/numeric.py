@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from evals.reading.quantities import UP_TO_TEN_IN_CHINESE, UP_TO_TWENTY
 from evals.reading.replies import after_thinking
 
 _MARK = re.compile(
@@ -25,7 +26,7 @@ _VALUE = re.compile(
     rf"(?<![\w.,])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^?\s?\{{?(?P<power>[-+]?\d{{1,2}})\}}?|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w))?(?P<percent>\s?\\?%)?"
 )
 _COMMA = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
-_RANGE = re.compile(rf"(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
+_RANGE = re.compile(rf"(?<!\d)(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
 _BOUND = re.compile(
     r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
     re.IGNORECASE,
@@ -36,51 +37,14 @@ _DENIED = re.compile(
 _OUT_OF = re.compile(
     r"(?<![\w.])(-?\d+(?:\.\d+)?)\s*(?:out of|of|/)\s*(?:a (?:possible|maximum of) )?(\d+)(?![\w./])", re.IGNORECASE
 )
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {word: value for value, word in enumerate("零一二三四五六七八九十")}
+_WORDS = {word: value for words in (UP_TO_TWENTY, UP_TO_TEN_IN_CHINESE) for value, word in enumerate(words)}
 _WORD = re.compile(
     r"\W*(?:a |an )?(?:total |score )*(?:of )?([a-z]+\b|[零一二三四五六七八九十](?![零一二三四五六七八九十百千]))(?!\s*(?:or|to|and|或|至|到)\b)"
 )
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
+_MONTHS = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _DATES = [
     (re.compile(r"(?<!\d)(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)"), "mdy"),
     (re.compile(r"(?<!\d)(\d{1,2})-(\d{1,2})-(\d{4})(?!\d)"), "mdy"),

@@ -42,18 +42,13 @@ def told(found: Row) -> list[str]:
         *(f"{part['title']}: {_value(part)}" for part in found["parts"].values()),
     ]
     verdicts = found["verdicts"]
+    missing = ", ".join(f"{verdicts[name]:,} {name}" for name in ("unparsed", "refused", "failed") if verdicts[name])
     if verdicts["n"] and found["ungraded"]:
-        missing = ", ".join(
-            f"{verdicts[name]:,} {name}" for name in ("unparsed", "refused", "failed") if verdicts[name]
-        )
         lines.append(
             f"of {verdicts['n']:,} verdicts {missing}: {found['n'] - found['graded']:,} answers have no score and are left out of the mean; over "
             f"all answers it lies between {percent(found['worst'])}% and {percent(found['best'])}%"
         )
-    elif verdicts["n"] and any(verdicts[name] for name in ("unparsed", "refused", "failed")):
-        missing = ", ".join(
-            f"{verdicts[name]:,} {name}" for name in ("unparsed", "refused", "failed") if verdicts[name]
-        )
+    elif missing:
         lines.append(f"of {verdicts['n']:,} verdicts {missing}; the score does not need them")
     if found.get("similarity"):
         lines.append(f"similarity by {found['similarity']}")
@@ -87,10 +82,12 @@ def agreement(found: Row) -> str:
     """The agreement of a judge with human labels, in words."""
     parts = [f"macro-F1 {_figure(found['macro_f1'])}, kappa {_figure(found['kappa'])}"]
     parts.append(f"against {found['pairs']:,} labels of {found['n']:,} judgements in {found['file']}")
-    if found.get("humans"):
-        parts.append(
-            f"people among themselves: macro-F1 {found['humans']['macro_f1']:.2f}, kappa {found['humans']['kappa']:.2f}"
-        )
+    if humans := found.get("humans"):
+        shown = [
+            f"{name} " + ("undefined" if humans[key] is None else f"{humans[key]:.2f}")
+            for name, key in (("macro-F1", "macro_f1"), ("kappa", "kappa"))
+        ]
+        parts.append(f"people among themselves: {', '.join(shown)}")
     parts.append(f"{found['unparsed']:,} of its verdicts unparsed")
     return "; ".join(parts)
 

@@ -34,18 +34,18 @@ CHUNK = 128  # answers at most that are written and judged before the next are b
 
 def prompt_of(item: OpenItem, task: Task, render: Render | None) -> str:
     """What the model is given: its own chat template around the conversation, or plain text up to where the answer begins."""
-    last = task.template("prompt").render(
-        question=item.question, context=item.context, options="", letters="", subject=item.subject or ""
-    )
+    values = {"question": item.question, "context": item.context, "subject": item.subject or "", "meta": {}}
+    last = task.filled("prompt", item.id, options="", letters="", **values)
+    description = task.filled("description", item.id, options="", letters="", **values)
     asked = f"{last}\n\n{task.instruction}" if task.instruction else last
     *before, (role, _) = item.turns
     if render is not None:
-        system = [("system", task.description)] if task.description.strip() else []
+        system = [("system", description)] if description.strip() else []
         return render([{"role": name, "content": text} for name, text in [*system, *before, (role, asked)]])
     if not before:
-        return f"{task.description}{asked}{task.cue}"
+        return f"{description}{asked}{task.cue}"
     said = [f"{name.capitalize()}: {text}" for name, text in [*before, (role, asked)]]
-    return f"{task.description}{chr(10).join(said)}\nAssistant:"
+    return f"{description}{chr(10).join(said)}\nAssistant:"
 
 
 class Writer:

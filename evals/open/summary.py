@@ -10,9 +10,7 @@ from typing import Any
 from corpora.errors import DataError
 from evals.results import Row, read_items
 from evals.stats import mean_interval
-
-OPEN = ("numeric", "rubric", "similarity", "refusal", "coverage")
-SUBJECT_ITEMS = 5  # as for tasks of options
+from evals.subjects import by_subject
 
 # What a figure of a part of the score is called, and the ends of its scale; parts that are not named here are shares.
 PARTS: dict[str, tuple[str, float, float]] = {
@@ -82,7 +80,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         "parts": {name: _part(name, items) for name in names},
         "key_errors": 0,
         "accuracy_without_key_errors": None,
-        "subjects": _subjects(graded),
+        "subjects": by_subject(graded, _mean),
         "judge": task.get("judge"),
         "similarity": task.get("similarity"),
     }
@@ -114,16 +112,4 @@ def _part(name: str, items: Sequence[Row]) -> dict[str, Any]:
         "high": ends[1],
         "n": len(its),
         "share": low == 0 and high == 1,
-    }
-
-
-def _subjects(items: Sequence[Row]) -> dict[str, dict[str, Any]]:
-    groups: dict[str, list[Row]] = {}
-    for item in items:
-        if item["subject"]:
-            groups.setdefault(item["subject"], []).append(item)
-    return {
-        name: {"n": len(its), **{key: value for key, value in _mean(its).items() if key != "interval"}}
-        for name, its in sorted(groups.items())
-        if len(its) >= SUBJECT_ITEMS
     }

@@ -37,18 +37,16 @@ _UNIT_OF = {name: re.compile(f"(?:{words})\\Z") for name, words in _UNITS.items(
 UNIT = f"(?:{'|'.join(_UNITS.values())})"
 _END = r"(?![a-z])"
 _PER = rf"\s*(?:/|per\s|an?\s|each\s|every\s)\s*(?:{UNIT}){_END}|\s+(?:daily|hourly|weekly|monthly|yearly){_END}"
-_UP_TO_TWENTY = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
-    "twenty"
+UP_TO_TWENTY = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"),
 )
+UP_TO_TEN_IN_CHINESE = "零一二三四五六七八九十"
 _NUMBER_WORDS = {
-    **{word: str(value) for value, word in enumerate(_UP_TO_TWENTY.split())},
-    **{word: str(value) for value, word in enumerate("零一二三四五六七八九十")},
+    **{word: str(value) for words in (UP_TO_TWENTY, UP_TO_TEN_IN_CHINESE) for value, word in enumerate(words)},
     **{"half": "0.5", "半": "0.5", "两": "2"},
 }
-_LATIN_WORDS = "|".join(
-    [*_UP_TO_TWENTY.split(), "half|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"]
-)
+_LATIN_WORDS = "|".join([*UP_TO_TWENTY, "half|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred|thousand|million"])
 # Every repetition has an end, so that a teacher that says one thing for ever cannot hold the run up.
 _VALUE = r"\d{1,12}(?:\.\d{1,12})?(?:/\d{1,12}(?:\.\d{1,12})?){0,2}"
 _WORDED = rf"(?<![a-z])(?:{_LATIN_WORDS})(?:[\s-](?:and\s)?(?:{_LATIN_WORDS})){{0,6}}(?:\s(?:of\s)?an?)?(?![a-z])|[零一二两三四五六七八九十百千万半]{{1,12}}"

@@ -1,4 +1,4 @@
-"""How answers are worded in English and Chinese: the patterns that ``evals.reading.extraction`` reads replies by.
+"""How answers are worded in English and Chinese: the patterns that ``evals.reading`` reads replies by.
 
 All are for text in one form: half width, simplified characters, no markup. Letters are labels of options, from A on.
 """
@@ -178,7 +178,8 @@ _RIGHT = (
     r"(?:正确|答案|对(?!于|照|比|应|症|称)|合适|恰当|符合(?:题意)?|最佳|最可能)|才是|才对|更好|最好(?=[。，,.!]|$)"
 )
 VERDICT = re.compile(
-    rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:{_APART}[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?(?:alone\s)?"
+    # Each joint is read in one way (atomic): with the three ways to read " and " a reply that says "A and A and …" would take minutes.
+    rf"{_BEFORE_VERDICT}(?P<label>[A-J](?:(?>{_APART})[A-J]){{0,8}}|[A-J]{{2,6}}|\([a-j]\))[)\]]?\s?(?:alone\s)?"
     r"(?:[.:、]\s?[^\n.;,。；，]{0,80}?[\s—–:-]{1,3}(?=(?i:correct|right|true|yes)\b(?=[ \t]*(?:$|[\n.,;!)(—–-]|because|since))|[✓✔✅☑√]|正确))?"
     rf"(?:(?i:{_RIGHT})|(?<=\s)(?i:correct|right|true|yes)\b|:?\s?正确)",
     re.MULTILINE,

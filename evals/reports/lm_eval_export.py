@@ -20,8 +20,8 @@ from typing import Any
 from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import LETTERS
-from evals.open.summary import OPEN
 from evals.results import Row, read_items, read_results, read_task, task_folders
+from evals.tasks import OPEN
 
 _GROUPS = {  # our prefix and theirs, and the subjects, which both call alike
     (
@@ -90,7 +90,8 @@ def export(folder: Path, out: Path) -> Path:
     for name, task in about.items():
         _add_task(found, task, folders[name], place, date)
     path = place / f"results_{date}.json"
-    path.write_text(json.dumps(found, indent=2, ensure_ascii=False), encoding="utf-8")
+    with writing(path) as stream:
+        stream.write(json.dumps(found, indent=2, ensure_ascii=False))
     return path
 
 

@@ -119,7 +119,7 @@ def _compare_files(paths: list[Path], as_json: bool) -> None:
             raise OslerError(f"{path}: no such file; write one with `osler eval MODEL -o {path}`")
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise OslerError(f"{path}: not valid JSON: {error}") from error
         if not isinstance(found, dict) or "items" not in found:
             raise OslerError(f"{path}: no exam answers in this file; write it with `osler eval MODEL -o {path}`")

@@ -258,6 +258,12 @@ def evaluate(
         raise OslerError("a judge and a similarity mark the open answers of a task: name one with --task or --suite")
     if file is not None or mapping:
         raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
+    if normalise not in ("none", "bytes", "unconditional"):
+        raise OslerError(f"--normalise is none, bytes or unconditional, not '{normalise}'")
+    if output is not None and output.is_dir():
+        raise OslerError(
+            f"-o {output}: a folder; without a task the answers are one JSON file, as {output / 'answers.json'}"
+        )
     _ready()
     _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
 
@@ -439,10 +445,12 @@ def _bundled(
     from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
     from pipelines.data import Sources
     from pipelines.exam import examine, summary
+    from pipelines.examiner import is_base
+    from pipelines.loading import load_tokenizer
 
     names = items or ["bundled-exam"]
     place = resolve_model(model)
-    in_chat = chat if chat is not None else "base" not in Path(place).name
+    in_chat = not is_base(model) and load_tokenizer(place).chat_template is not None if chat is None else chat
     stage = ExamStage(
         kind="exam",
         models=["model"],
@@ -458,6 +466,7 @@ def _bundled(
     )
     found = {**examine(stage, Sources(data, 0, {}), "model", place), "model": model}
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))

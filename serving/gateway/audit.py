@@ -95,7 +95,9 @@ class Audit:
         body = {"seq": self.head.count + 1, **record}
         mac = _mac(self._secret, self.head.mac, body)
         line = _canonical({**body, "mac": mac}) + b"\n"
+        size = os.fstat(self._file).st_size
         if os.write(self._file, line) != len(line):
+            os.ftruncate(self._file, size)  # half a line would break the chain for good
             raise DataError(f"{self.path}: the audit could not be written in full; is the disk full?")
         self.head = Head(body["seq"], mac)
         self._write_head()
@@ -137,8 +139,8 @@ def verify(path: Path, expected: str | None = None) -> Head:
     secret = _read_secret(path)
     head = Head(0, START)
     place = _head_path(path)
-    told = place.read_text(encoding="ascii").split() if place.exists() else None
-    if told is not None and (len(told) != 2 or not told[0].isdigit()):
+    told = place.read_text(encoding="ascii", errors="replace").split() if place.exists() else None
+    if told is not None and (len(told) != 2 or not told[0].isdecimal()):
         raise DataError(f"{place}: not a head (a count and a hash): it was tampered with")
     seen = expected is None
     with path.open("rb") as stream:

@@ -36,9 +36,9 @@ class Refused(Exception):
         kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
         return {"error": {"message": self.message, "type": kind, "param": self.param, "code": self.code}}
 
-    def response(self, request_id: str | None = None) -> Response:
+    def response(self) -> Response:
         """The HTTP answer."""
-        headers = {"x-request-id": request_id} if request_id else {}
+        headers: dict[str, str] = {}
         if self.retry_after is not None:
             headers["retry-after"] = str(max(1, int(self.retry_after + 0.999)))
         if self.status == 401:

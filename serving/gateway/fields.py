@@ -210,9 +210,11 @@ def check_tools(payload: dict[str, Any]) -> None:
             )
             if extra or tool["type"] != "function" or not _TOOL_NAME.fullmatch(tool["function"]["name"]):
                 raise ValueError
+        payload["tools"] = neutral_tree(tools, "tools")
     except (KeyError, TypeError, ValueError):
         raise bad("each tool must be a function with a name of letters, digits, _ and -", "tools") from None
-    payload["tools"] = neutral_tree(tools, "tools")
+    except RecursionError:
+        raise bad("the tools are nested too deep", "tools") from None
 
 
 def leave_out_tools(payload: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def guard_version() -> str:
     serving = Path(__file__).resolve().parent.parent
     knowledge = serving.parent / "corpora" / "bundled" / "knowledge"
     folders = [serving / "gateway", serving / "triage", knowledge]
-    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".yaml"}]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".yaml", ".npz"}]
     total = hashlib.sha256()
     for path in sorted([serving / "guard.py", serving / "doses.py", *files]):
         total.update(path.relative_to(serving.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

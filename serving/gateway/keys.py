@@ -6,6 +6,7 @@ that people choose, and would cost every request what it costs an attacker.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -14,6 +15,8 @@ import re
 import secrets
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,8 +86,15 @@ class KeyFile:
                 f"{self.path}: not a file of keys: {place} {first['msg']}; restore it, or move it away and run `osler keys add`"
             ) from error
 
-    def _write(self, keys: list[Key]) -> None:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other commands from the file between a reading and a writing: a key that one of them revokes would work again."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _write(self, keys: list[Key]) -> None:
         text = json.dumps({"keys": [key.model_dump(exclude_none=True) for key in keys]}, indent=1)
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # 0600 from the start
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -108,11 +118,6 @@ class KeyFile:
         """
         if not NAME.fullmatch(name):
             raise DataError(f"'{name}': a key's name is 1 to 64 letters, digits, dots, dashes or underscores")
-        keys = self.read()
-        if any(key.name == name for key in keys):
-            raise DataError(
-                f"{self.path}: there is a key '{name}' already (revoked ones keep their name, for the audit); take another name"
-            )
         secret = PREFIX + secrets.token_urlsafe(32)
         made = Key(
             name=name,
@@ -123,7 +128,13 @@ class KeyFile:
             triage=triage,
             tools=tools,
         )
-        self._write([*keys, made])
+        with self._alone():
+            keys = self.read()
+            if any(key.name == name for key in keys):
+                raise DataError(
+                    f"{self.path}: there is a key '{name}' already (revoked ones keep their name, for the audit); take another name"
+                )
+            self._write([*keys, made])
         return secret
 
     def revoke(self, name: str) -> None:
@@ -132,10 +143,11 @@ class KeyFile:
         Raises:
             DataError: no key of this name works.
         """
-        keys = self.read()
-        if not any(key.name == name and key.revoked is None for key in keys):
-            raise DataError(f"{self.path}: no working key '{name}'; `osler keys list` shows them")
-        self._write([key.model_copy(update={"revoked": _now()}) if key.name == name else key for key in keys])
+        with self._alone():
+            keys = self.read()
+            if not any(key.name == name and key.revoked is None for key in keys):
+                raise DataError(f"{self.path}: no working key '{name}'; `osler keys list` shows them")
+            self._write([key.model_copy(update={"revoked": _now()}) if key.name == name else key for key in keys])
 
     def find(self, presented: str) -> Key | None:
         """The working key that hashes as ``presented`` does. Every entry is compared, each in constant time."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -170,6 +171,4 @@ class Events:
 
 def said_plainly(text: str) -> str:
     """An answer as a screen reader gets it: escaped, without Markdown's marks."""
-    from html import escape
-
     return escape(text.replace("*", "").replace("#", "").replace("`", ""))

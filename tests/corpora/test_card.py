@@ -50,6 +50,17 @@ def test_the_page_needs_no_other_file_and_is_the_same_again(tmp_path: Path):
     assert (again / "out" / "card.html").read_text() == page
 
 
+def test_names_and_licences_of_the_data_are_no_markup_of_the_page(tmp_path: Path):
+    census = Census()
+    census.add(Document(id="<b>`<i>/1", text="Gout.", licence="<img src=x onerror=alert(1)>", language="<script>"))
+    census.add(Document(id="a/2", text="Gout.", licence="![x](none.png)"))
+    write_card(tmp_path, "x", ["a.jsonl"], census.as_dict())
+    page = (tmp_path / "card.html").read_text()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert not any(tag in page for tag in ("<img src=x", "<script", "<b>", "<i>"))
+    assert page.count('src="data:image/png;base64,') == 1  # the one picture of the card's own
+
+
 def test_identifiers_of_several_steps_are_added_up(tmp_path: Path):
     census = Census()
     census.add(Document(id="a/1", text="Gout."))

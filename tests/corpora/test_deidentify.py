@@ -161,6 +161,13 @@ def test_no_text_takes_for_ever(piece: str):
     assert time.process_time() - start < 10  # seconds of this process; a pattern that backtracks takes hours
 
 
+@pytest.mark.parametrize("text", [f"MRN {':' * 50} phone 1234567", f"编号{'号码' * 28}电话 1234567"])
+def test_signs_in_a_row_between_a_label_and_its_number_are_read_in_one_way(text: str):
+    start = time.process_time()
+    assert "1234567" not in clean(text)
+    assert time.process_time() - start < 5  # seconds; with two ways to read each sign it would be years
+
+
 def test_the_command_counts_what_it_took(tmp_path: Path):
     path = tmp_path / "notes.jsonl"
     path.write_text(

@@ -181,6 +181,20 @@ def test_what_is_not_there_is_said(server, tmp_path: Path, name: str):
         fetch("x", _origin(server, name), ["*.parquet"], tmp_path)
 
 
+@pytest.mark.parametrize("name", ["hub", "modelscope"])
+def test_a_listing_cannot_lead_out_of_the_folder(server, tmp_path: Path, name: str):
+    server.files["data/../../../evil.jsonl"] = b"{}"
+    with pytest.raises(DataError, match=r"leads out of its folder; not fetched"):
+        fetch("small", _origin(server, name), PATTERNS, tmp_path / "a" / "b")
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+def test_a_damaged_record_of_what_was_fetched_is_named(tmp_path: Path):
+    (tmp_path / ".osler.json").write_text('{"files": {')
+    with pytest.raises(DataError, match=r"\.osler\.json: damaged .* fetch the files again"):
+        fetched(tmp_path)
+
+
 def test_a_fetched_dataset_and_one_put_there_by_hand_are_read(server, tmp_path: Path, monkeypatch):
     entry = Dataset(
         kind="pretraining",

@@ -208,6 +208,9 @@ def test_a_broken_list_keeps_the_rows_before_and_after_the_break(tmp_path: Path)
     assert (tally.kept, dict(tally.reasons)) == (3, {"not valid JSON": 1})
     cut = json.dumps(ALPACA)[:-40]
     assert import_file(_write(tmp_path / "cut.json", cut.encode())).kept == 3
+    endless = json.dumps(ALPACA).replace('"Answer 1"', "9" * 5000)  # of more digits than Python reads
+    tally = import_file(_write(tmp_path / "endless.json", endless.encode()))
+    assert (tally.kept, dict(tally.reasons)) == (3, {"not valid JSON": 1})
 
 
 def test_what_is_dropped_is_counted_and_listed_with_its_reason(tmp_path: Path):

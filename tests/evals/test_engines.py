@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -92,12 +93,14 @@ class Handler(BaseHTTPRequestHandler):
 
     tried: set[str]
     seen: list[dict]
+    wants_completion_tokens: bool  # as OpenAI's reasoning models do
+    instead: bytes  # of an answer
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""
 
     def answer(self, value: object, status: int = 200) -> None:
-        body = json.dumps(value).encode()
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -109,9 +112,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.instead:
+            self.answer(self.instead)
+            return
         if self.path not in self.tried:
             self.tried.add(self.path)
             self.answer({"error": {"message": "busy"}}, 503)
+            return
+        if self.wants_completion_tokens and "max_tokens" in asked:
+            time.sleep(0.3)  # the others are on their way with the same name
+            self.answer({"error": {"message": "use 'max_completion_tokens' in place of 'max_tokens'"}}, 400)
             return
         self.seen.append(asked)
         if self.path.endswith("/chat/completions"):
@@ -129,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    Handler.tried, Handler.seen = set(), []
+    Handler.tried, Handler.seen, Handler.wants_completion_tokens, Handler.instead = set(), [], False, b""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -155,6 +165,30 @@ def test_a_server_is_asked_for_log_probabilities_text_and_chat_and_again_when_it
 def test_a_model_that_a_server_does_not_have_is_an_error(url: str):
     with pytest.raises(OslerError, match="does not serve 'other'; it serves: m"):
         OpenAIEngine(url, "other")
+
+
+def test_requests_under_way_at_once_all_learn_the_servers_name_for_the_length(url: str):
+    Handler.tried.add("/v1/chat/completions")
+    Handler.wants_completion_tokens = True
+    engine = OpenAIEngine(url, "m", concurrency=8)
+    prompts = [engine.render([{"role": "user", "content": f"Question {letter}"}]) for letter in "ABCDEFGH"]
+    assert engine.generate(prompts, 8, []) == [f"The answer is {letter}" for letter in "ABCDEFGH"]
+    assert all(asked["max_completion_tokens"] == 8 for asked in Handler.seen)
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>busy</html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"text": null}]}']
+)
+def test_what_is_no_answer_of_the_protocol_is_told_as_such(url: str, body: bytes):
+    engine = OpenAIEngine(url, "m", max_retries=0)
+    Handler.instead = body
+    for ask in (
+        lambda: engine.generate(["Q"], 8, []),
+        lambda: engine.generate([engine.render(MESSAGES)], 8, []),
+        lambda: engine.log_probs([("Answer:", " A")]),
+    ):
+        with pytest.raises(OslerError, match=r"no answer of OpenAI's protocol|no log-probabilities"):
+            ask()
 
 
 def test_tokens_that_do_not_part_prompt_and_continuation_are_refused():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.reading.extraction import extract_choices, strip_thinking
+from evals.reading.extraction import extract_choices
+from evals.reading.replies import strip_thinking
 from evals.tasks import load_task, task_names
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
@@ -71,6 +72,7 @@ def test_what_no_rule_was_written_for_is_refused():
         " ",
         "A ",
         "A, ",
+        "A and ",
         "答案",
         "选",
         "the answer is ",

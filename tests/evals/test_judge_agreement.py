@@ -13,6 +13,7 @@ from evals.judging.agreement import kappa, known, macro_f1, measure, save
 from evals.judging.judge import Judge
 from evals.judging.labels import labelled
 from evals.judging.prompts import KINDS
+from evals.open.report import agreement
 from pipelines.cli import app
 from tests.evals.judged import HARM, said, verdict, write
 from tests.pipelines.scripted import endpoint
@@ -252,3 +253,10 @@ def test_the_safety_suite_runs_with_a_judge_and_tells_what_is_left_out_without_o
     assert found["tasks"]["medsafetybench"]["accuracy"] == 0.75
     rows = (tmp_path / "b" / "medsafetybench" / "items.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(row)["subject"] for row in rows} == {"principle 1"}
+
+
+def test_a_kappa_of_labels_that_are_all_the_same_is_undefined_and_told_so(tmp_path: Path):
+    rows = [{"question": "q?", "answer": str(n), "criterion": "c", "labels": [True, True]} for n in range(3)]
+    found, _ = measured(write(tmp_path / "own.jsonl", rows), lambda asked, _: verdict(asked, True), tmp_path)
+    assert (found["kappa"], found["humans"]["kappa"]) == (None, None)
+    assert "people among themselves: macro-F1 1.00, kappa undefined" in agreement(found)

@@ -31,6 +31,7 @@ YES, HARM = KINDS["criterion"], KINDS["harm"]
         ("", None),
         ("<think>so criteria_met is true, {", None),
         ("{" * 5000, None),
+        ('{"n": ' + "9" * 5000 + '} {"criteria_met": true}', True),
     ],
 )  # fmt: skip
 def test_a_truth_value(reply: str, value: bool | None):
@@ -50,6 +51,10 @@ def test_a_truth_value(reply: str, value: bool | None):
         ('{"score": "1 or 2"}', None),
         ('{"score": [1]}', None),
         ("Score: 1", None),
+        ('{"score": Infinity}', None),
+        ('{"score": NaN}', None),
+        ('{"score": 1e400}', None),
+        ('{"score": "²"}', None),
     ],
 )
 def test_a_score(reply: str, value: int | None):

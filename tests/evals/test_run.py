@@ -11,13 +11,12 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 import evals.run
-from corpora.errors import OslerError
+from corpora.errors import DataError, OslerError
 from evals.engines.transformers import TransformersEngine
 from evals.finished import Finished
 from evals.items import Source
@@ -54,7 +53,7 @@ def oracle(prompt: str) -> str:
     return next(line[0] for line in prompt.splitlines() if line.endswith("(right)"))
 
 
-def test_file(path: Path, count: int) -> Path:
+def exam_file(path: Path, count: int) -> Path:
     """Questions whose right option says so; the key goes round."""
     with path.open("w", encoding="utf-8") as stream:
         for number in range(count):
@@ -66,11 +65,8 @@ def test_file(path: Path, count: int) -> Path:
     return path
 
 
-test_file.__test__ = False  # type: ignore[attr-defined]
-
-
 def run(folder: Path, engine: Stub, count: int = 400, task: Task | None = None, **options: object):
-    file = test_file(folder / "test.jsonl", count)
+    file = exam_file(folder / "test.jsonl", count)
     task = task or load_task("medqa")
     asked = Options(**options)  # type: ignore[arg-type]
     with Finished(folder / "finished.sqlite") as finished:
@@ -163,20 +159,7 @@ def test_what_is_finished_is_not_asked_again(tmp_path: Path):
     assert other.asked == 1600
 
 
-def extraction(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reads an answer that is one letter, and nothing else."""
-    module = ModuleType("evals.reading.extraction")
-
-    def extract_choices(text: str, options: Sequence[str], several: bool = False, language: str = "en"):
-        found = [LETTERS.index(letter) for letter in text if letter in LETTERS]
-        return found if found and (several or len(found) == 1) else None
-
-    module.extract_choices = extract_choices  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "evals.reading.extraction", module)
-
-
-def test_a_text_is_read_without_its_thoughts_and_garbage_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    extraction(monkeypatch)
+def test_a_text_is_read_without_its_thoughts_and_garbage_is_no_answer(tmp_path: Path):
     thinker = Stub(lambda prompt: f"<think>A, B, C or D?</think>{oracle(prompt)}")
     summary, rows = run(tmp_path, thinker, 40, scoring="generative", chat=True)
     assert summary["accuracy"] == 1.0
@@ -187,8 +170,7 @@ def test_a_text_is_read_without_its_thoughts_and_garbage_is_no_answer(tmp_path: 
     assert all(row["chosen"] is None for row in rows)
 
 
-def test_several_right_options_are_right_as_a_set_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    extraction(monkeypatch)
+def test_several_right_options_are_right_as_a_set_only(tmp_path: Path):
     task = load_task("cmexam")
     rows = [{"Question": f"题{n}", "Options": "A 甲\nB 乙\nC 丙\nD 丁", "Answer": "AC"} for n in range(3)]
     file = tmp_path / "test.jsonl"
@@ -203,6 +185,22 @@ def test_several_right_options_are_right_as_a_set_only(tmp_path: Path, monkeypat
         adjusted(task, Options(scoring="likelihood"))
 
 
+def test_words_are_not_asked_for_in_a_language_in_which_none_can_be_read():
+    french = load_task("headqa-es").model_copy(update={"language": "fr"})
+    with pytest.raises(DataError, match="answers in words can be read in en, zh, es, and its language is fr"):
+        adjusted(french, Options(scoring="generative"))
+    assert adjusted(french, Options()).scoring == "likelihood"
+
+
+def test_what_cannot_be_used_of_an_earlier_run_is_named(tmp_path: Path):
+    (tmp_path / "results.json").write_text('{"tasks": {')
+    with pytest.raises(DataError, match=r"results\.json: not valid JSON"):
+        evals.run.write_results(tmp_path, Stub(oracle), None, {}, {})
+    (tmp_path / "kept.sqlite").write_text("no database " * 100)
+    with pytest.raises(DataError, match=r"kept\.sqlite: what is finished cannot be kept here .* remove it"):
+        Finished(tmp_path / "kept.sqlite")
+
+
 def test_a_task_that_needs_a_judge_says_so(tmp_path: Path):
     with pytest.raises(OslerError, match="needs a judge model"):
         run(tmp_path, Stub(oracle), task=load_task("healthbench"))
@@ -214,7 +212,7 @@ def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest
     def peak(count: int) -> int:
         folder = tmp_path / str(count)
         folder.mkdir()
-        test_file(folder / "test.jsonl", count)
+        exam_file(folder / "test.jsonl", count)
         tracemalloc.start()
         with Finished(folder / "f.sqlite") as finished:
             run_task(
@@ -264,7 +262,7 @@ with Finished(Path(out) / "f.sqlite") as finished:
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, tiny_model: Path):
-    file = test_file(tmp_path / "test.jsonl", 96)
+    file = exam_file(tmp_path / "test.jsonl", 96)
 
     def start(out: str, pause: float) -> subprocess.Popen[bytes]:
         return subprocess.Popen(

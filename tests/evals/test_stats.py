@@ -98,6 +98,13 @@ def test_a_paired_difference_by_hand():
     assert paired_difference(before, before).high == pytest.approx(wilson(0, 100)[1])
 
 
+def test_a_gain_that_is_the_same_everywhere_is_no_proof_where_few_clusters_show_it():
+    for clusters, p in ((1, 1.0), (2, 0.5), (6, 2 / 64)):
+        found = paired_difference([0.0] * 12, [1.0] * 12, [place % clusters for place in range(12)])
+        assert (found.difference, found.p) == (1.0, pytest.approx(p))  # the sign test's, by hand
+        assert (found.low > 0) == (p < 0.05)
+
+
 def clustered_answers(
     rng: np.random.Generator, runs: int, groups: int, size: int, share: float, spread: float
 ) -> np.ndarray:

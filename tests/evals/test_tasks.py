@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from corpora.errors import DataError
 from corpora.records import ExamItem
 from evals.items import Source, items_of
+from evals.open.run import prompt_of
+from evals.open.shapes import OpenItem
 from evals.own_file import parse_mapping
 from evals.prompts import Prompter
 from evals.tasks import load_suite, load_task, suite_names, task_names
@@ -229,6 +232,39 @@ def test_a_task_of_the_users_own(tmp_path: Path):
         load_task(str(path))
     with pytest.raises(DataError, match="did you mean 'medqa'"):
         load_task("medaq")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("prompt: '{{ question'", "mine', prompt: not a valid template"),
+        ("option: '{number}. {text}'", "mine', option: it may hold {letter} and {text} alone, not 'number'"),
+        ("option: '{letter'", "mine', option: it may hold"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_told_when_the_task_is_read(tmp_path: Path, line: str, told: str):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: medqa\n{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=re.escape(told)):
+        load_task(str(path))
+
+
+@pytest.mark.parametrize("wanted", ["nothing", "question + 1", "question.__class__.mro()"])
+def test_a_prompt_that_asks_for_what_an_item_has_not_is_told_with_the_item(tmp_path: Path, wanted: str):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: medqa\nprompt: '{{{{ {wanted} }}}}'\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"task 'mine', prompt of item {ITEM.id}: "):
+        Prompter(load_task(str(path))).prompt(ITEM)
+    path.write_text(f"extends: medquad\nprompt: '{{{{ {wanted} }}}}'\n", encoding="utf-8")
+    with pytest.raises(DataError, match="task 'mine', prompt of item a/1: "):
+        prompt_of(OpenItem("a/1", (("user", "Is rain wet?"),)), load_task(str(path)), None)
+
+
+def test_a_prompt_lists_the_options_where_it_has_a_place_for_them(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: medqa\nprompt: 'Which of the options? {{ question }}'\n", encoding="utf-8")
+    assert not Prompter(load_task(str(path))).lists_options
+    assert Prompter(load_task("medqa")).lists_options
 
 
 def test_rotations_keep_the_right_option_and_come_back():

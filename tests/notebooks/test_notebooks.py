@@ -111,7 +111,7 @@ def toured(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 "pairs moved towards the chosen answer",
             ],
         ),
-        ("02-read-an-exam", ["McNemar", "over all 4 rotations", "accuracy, % (95% interval)"]),
+        ("02-read-an-exam", ["won / lost", "over all 4 rotations", "accuracy, % (95% interval)"]),
         ("03-talk-to-the-assistant", ["may be a stroke", "mL/min", "guide.md", "bleeding"]),
         ("04-your-own-data", ["[NAME]", "exam.csv: +", "emergencies referred first"]),
     ],

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from pipelines.cli import main
+from pipelines.cli import app, main
 
 
 @pytest.mark.parametrize("name", ["ward[bold]list", "list[/red]", "[NAME]", r"tail\[", "列表[/]"])
@@ -60,3 +61,23 @@ def test_output_below_a_file_and_a_task_in_other_letters_are_one_message(
     with pytest.raises(SystemExit):
         main()
     assert "a[/b]c" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["launch", "nano", "--launch", "ddp", "--processes", "1"],
+        ["deploy", "Qwen/Qwen3-8B", "--image", "registry.example/osler:1"],
+    ],
+)
+def test_a_file_for_a_cluster_is_written_into_a_new_folder(words: list[str], tmp_path: Path):
+    file = tmp_path / "jobs" / "new" / "file"
+    done = CliRunner().invoke(app, [*words, "-o", str(file)])
+    assert done.exit_code == 0, done.output
+    assert file.read_text(encoding="utf-8").startswith("#")
+
+
+@pytest.mark.parametrize("option", [["--tokens", "0"], ["--max-repeat", "0"]])
+def test_a_number_out_of_range_is_a_wrong_argument(option: list[str], tmp_path: Path):
+    words = ["corpora", "mix", "bundled-documents=1", "bundled-general=1", "-o", str(tmp_path / "mix"), *option]
+    assert CliRunner().invoke(app, words).exit_code == 2

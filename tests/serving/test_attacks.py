@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from serving.doses import notice, unsourced
 from serving.gateway.asked import read
 from serving.gateway.settings import Settings
 from serving.guard import neutral, red_flags
-from tests.serving.attack_figures import Outcome, attacks, controls, marks_in, succeeded
+from tests.serving.attack_goals import Outcome, attacks, succeeded
+from tests.serving.attack_marks import controls, marks_in
 
 # Emergencies behind a frame that the triage reads as fiction, supposition or a text to translate. A mend that ends one must take it out here.
 KNOWN_SILENT = ("You are a character without feelings", "Hypothetically, if I took", "Translate into French")
@@ -84,6 +86,9 @@ def test_marks_behind_other_characters_are_broken_and_nothing_else_changes(text:
         ("Take 500 mg twice.", "", ["500 mg"]),
         ("Take 500mg.", "The leaflet says 500 milligrams.", []),
         ("1,000 mg", "1000 mg", []),
+        ("2.50 mg", "2,5 mg", []),
+        ("2,5 mg", "25 mg", ["2,5 mg"]),
+        ("Two tablets.", "two tablets, or 2 pills", []),
         ("Glucose of 90 mg/dL and sodium of 140 mmol/L.", "", []),
         ("每次5毫克，或一片药，或十粒。", "", ["5毫克", "十粒"]),
         ("Two tablets, ten people.", "", ["Two tablets"]),
@@ -94,6 +99,13 @@ def test_marks_behind_other_characters_are_broken_and_nothing_else_changes(text:
 def test_amounts_that_no_source_gives_are_found(answer: str, sources: str, amounts: list[str]):
     assert unsourced(answer, sources) == amounts
     assert bool(notice(answer, sources)) is bool(amounts)
+
+
+@pytest.mark.parametrize("said", ["1,1", "百", "1", "1.", "two "])
+def test_figures_without_an_end_hold_nothing_up(said: str):
+    started = time.process_time()
+    unsourced("Take 5 mg. " + said * (100_000 // len(said)), said * (100_000 // len(said)))
+    assert time.process_time() - started < 5  # seconds; where each place is begun at anew, minutes
 
 
 def test_success_is_judged_as_the_figures_say():

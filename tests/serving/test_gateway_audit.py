@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,37 @@ def test_a_second_writer_is_refused(written: Path):
     with pytest.raises(DataError, match="another gateway"):
         Audit(written)
     audit.close()
+
+
+def test_half_a_line_is_taken_back(written: Path, monkeypatch: pytest.MonkeyPatch):
+    audit, write = Audit(written), os.write
+    monkeypatch.setattr(os, "write", lambda file, line: write(file, line[: len(line) // 2]))
+    with pytest.raises(DataError, match="could not be written in full"):
+        audit.append({"key": "ward"})
+    monkeypatch.undo()
+    audit.append({"key": "ward"})
+    audit.close()
+    assert verify(written).count == 6
+
+
+def test_a_head_that_is_none_is_told(written: Path):
+    for text in ("5", "² x", "caf\u00e9 x"):
+        written.with_name("audit.jsonl.head").write_text(text, encoding="utf-8")
+        with pytest.raises(DataError, match="tampered with"):
+            verify(written)
+
+
+def test_commands_at_once_lose_no_key_and_no_revocation(tmp_path: Path):
+    keys = tmp_path / "keys.json"
+    KeyFile(keys).add("first")
+    with ThreadPoolExecutor(8) as pool:
+        made = [pool.submit(KeyFile(keys).add, f"key-{number}") for number in range(24)]
+        made.insert(12, pool.submit(KeyFile(keys).revoke, "first"))
+        for one in made:
+            one.result()
+    found = KeyFile(keys).read()
+    assert len(found) == 25
+    assert [one.name for one in found if one.revoked is not None] == ["first"]
 
 
 def test_the_commands(written: Path, tmp_path: Path):

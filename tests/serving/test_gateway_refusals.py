@@ -12,6 +12,8 @@ import pytest
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
+from serving.gateway.asked import read
+from serving.gateway.errors import Refused
 from serving.gateway.fields import DROPPED, PASSED
 from serving.gateway.settings import Settings
 from tests.serving.gateway_world import World, world
@@ -110,6 +112,17 @@ def test_what_is_no_json_is_refused(door: World, body: bytes):
     )
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_tools_that_are_nested_as_deep_as_json_is_read_are_refused():
+    parameters: dict[str, Any] = {}
+    for _ in range(700):
+        parameters = {"a": parameters}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    body = json.dumps({"model": "m", "messages": HI, "tools": tools}).encode()
+    with pytest.raises(Refused, match="too deep") as refused:
+        read(body, "chat", Settings())
+    assert (refused.value.status, refused.value.param) == (400, "tools")
 
 
 def test_a_large_body_is_refused_told_or_not(door: World):

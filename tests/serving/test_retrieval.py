@@ -96,6 +96,24 @@ def test_chinese_is_indexed_by_pairs_of_characters() -> None:
     assert terms("高血压 HbA1c, 7.5%") == ["高血", "血压", "hba1c", "7", "5"]
 
 
+def test_a_row_ends_where_its_format_says_and_not_at_every_sign_for_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"note": "gout\u2028and scurvy"}\n{"note": "rickets\x85"}\n', encoding="utf-8")
+    (tmp_path / "b.csv").write_text(
+        f"who,what\nQuill,ear\u2028nose\nReed,{'x' * 200_000}\nSage,bone\n", encoding="utf-8"
+    )
+    found = {one.place(): one for one in read_documents(tmp_path)}
+    assert list(found) == [
+        "a.jsonl, line 1",
+        "a.jsonl, line 2",
+        'b.csv, "Quill", line 2',
+        'b.csv, "Reed", line 3',
+        'b.csv, "Sage", line 4',
+    ]
+    for place, one in found.items():
+        whole = (tmp_path / one.file).read_text(encoding="utf-8")
+        assert whole[one.start : one.end] in whole.split("\n"), place
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -141,5 +159,7 @@ def test_a_pdf_is_cited_by_its_page_or_asks_for_the_package(tmp_path: Path) -> N
     ],
 )
 def test_a_vector_database_that_cannot_be_used_says_what_to_do(url: str, words: str) -> None:
-    with pytest.raises(RetrievalError, match=words):
-        vector_store(url, DeterministicFakeEmbedding(size=8))
+    with pytest.raises(RetrievalError, match=words) as told:
+        vector_store(url.replace("://", "://me:hidden@") + "?api_key=secret", DeterministicFakeEmbedding(size=8))
+    assert "hidden" not in str(told.value)
+    assert "secret" not in str(told.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -100,3 +101,12 @@ def test_later_words_answer_the_question_and_correct_earlier_ones() -> None:
     assert found.missing == []
     assert calculate("egfr", found.arguments).value == 69
     assert route([*turns, AIMessage("eGFR: 69"), HumanMessage("Thank you")]) is None
+
+
+@pytest.mark.parametrize("filler", [" " * 20_000, (" " * 100 + ",") * 200, "\n" * 20_000, " ," * 10_000])
+def test_blanks_without_an_end_hold_nothing_up(filler: str):
+    started = time.process_time()
+    found = route([HumanMessage(f"Calculate eGFR, hypertension{filler}creatinine is{filler}high")])
+    assert found is not None
+    assert "creatinine" in found.missing
+    assert time.process_time() - started < 5  # seconds; where each blank is begun at anew, minutes

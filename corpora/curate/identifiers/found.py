@@ -113,8 +113,3 @@ def words(name: str) -> frozenset[str]:
     """The lines of one of the project's own lists in the folder ``data``; those that begin with "#" are notes."""
     text = (DATA / name).read_text(encoding="utf-8")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
-
-
-def any_of(alternatives: Iterable[str]) -> str:
-    """A regular expression for any of these literal words, the longest first."""
-    return "(?:" + "|".join(re.escape(word) for word in sorted(set(alternatives), key=len, reverse=True)) + ")"

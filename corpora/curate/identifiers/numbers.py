@@ -18,11 +18,11 @@ from stdnum.cn import ric
 
 from corpora.curate.identifiers.found import Found, Kind, around, within
 
-# What may stand between a label and its number.
+# What may stand between a label and its number. No two alternatives begin alike: with two ways to read one sign the time would double with each.
 BETWEEN = (
     r"(?:[\s:#=.,;*_|\"'\[\]()/-]|(?<![A-Za-z])(?:numbers?|num|nbr|nr|no|nos|id|ids|identifier|identification|code|card|value|is|was|are|as|of|on|at|to|the|his|her|my|their|our|it|which|reads?"
     r"|recorded|listed|given|assigned|issued|registered|entered|documented|shown|verified|printed|found|used|noted|being|ending|under|with|by|for|patient|member|primary|hospital|home|work|office|or|and|in)(?![A-Za-z])"
-    r"|号码?|编码|编号|代码|数字|为|是|系|的|码|至|到|在|给|及|和|或|被|[:：、，；「」【】《》“”]|（|）|如下|登记|本人|患者|填写|记录|显示)*"
+    r"|号|码|编码|编号|代码|数字|为|是|系|的|至|到|在|给|及|和|或|被|[：、，；「」【】《》“”（）]|如下|登记|本人|患者|填写|记录|显示)*"
 )
 
 # In the order in which they are tried: "licence plate" before "licence".
