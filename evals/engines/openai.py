@@ -159,7 +159,9 @@ class OpenAIEngine:
         try:
             return _valid(reply.message.content)
         except AttributeError as error:
-            raise UnreadableError(f"a choice without a message: {str(reply)[:100]}") from error
+            raise UnreadableError(
+                f"its reply is no answer of OpenAI's protocol, a choice without a message: {str(reply)[:100]}"
+            ) from error
 
     def _choice(self, ask: Callable[..., Any], **given: Any) -> Any:
         """The first choice of the server's reply; one that is no answer is asked for again.
