@@ -33,5 +33,6 @@ class Interrupted(Stopped):
 def nearest(word: str, known: Iterable[str], otherwise: str = "") -> str:
     """A clause that offers the nearest of ``known``; where none is near, ``otherwise``, or all of them."""
     known = sorted(known)
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{near[0]}'?" if near else otherwise or f"known here: {', '.join(known)}"
+    folded = {one.casefold(): one for one in known}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.5)
+    return f"did you mean '{folded[near[0]]}'?" if near else otherwise or f"known here: {', '.join(known)}"

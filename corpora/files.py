@@ -25,6 +25,7 @@ from xml.etree import ElementTree
 from corpora.errors import DataError
 
 Row = dict[str, Any]
+OF_A_ROW = ("options", "option", "choices", "answers", "answer_options", "endings", "选项")  # lists that are no rows
 LONGEST_LINE = 64 * 2**20  # bytes; a longer line of a JSON Lines file is refused rather than read into memory
 
 
@@ -243,7 +244,9 @@ def _rows_of_object(whole: Row) -> list[Any]:
         whole.get("Definition"), list
     ):  # MedS-Ins: a task and its rows
         return [_instance(whole["Definition"], one) for one in whole["Instances"]]
-    lists = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    # The options of an exam question are parts of one row.
+    named = {name: value for name, value in whole.items() if name.lower() not in OF_A_ROW}
+    lists = [value for value in named.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     if len(lists) == 1 and len(lists[0]) > 1 and not _is_turn(lists[0][0]):
         return list(lists[0])
     return [whole]
@@ -271,9 +274,12 @@ def _salvaged(text: str) -> Iterator[RawRow]:
     while True:
         while place < len(text) and text[place] in " \t\r\n,":
             place += 1
-        if place >= len(text) or text[place] == "]":
+        if place < len(text) and text[place] == "]":
             return
         number += 1
+        if place >= len(text):
+            yield RawRow(f"row {number}", {}, "the list has no end: the file is cut off")
+            return
         try:
             value, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):  # no JSON, a number of more digits than Python reads, or nested too deep

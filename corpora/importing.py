@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from corpora.adapters import ADAPTERS, SHAPES, detect
+from corpora.adapters.keys import KEYS, keys_of
 from corpora.errors import DataError, nearest
 from corpora.files import RawRow, raw_rows
 from corpora.records import Record
@@ -130,6 +131,8 @@ def import_rows(
             if len(readable) == LOOKED_AT:
                 break
         found = shape or detect(readable)
+        # Letters, texts or numbers from 0 or 1: a row alone does not tell, and where the rows do not either, numbers are from 0.
+        keys = keys_of(readable) if shape is None and found == "multiple-choice" else None
         if found is not None and found not in tally.shapes:
             tally.shapes.append(found)
         for row in itertools.chain(first, part):
@@ -137,6 +140,8 @@ def import_rows(
                 drop(row, row.fault)
                 continue
             row.value["__row__"] = row.place.rpartition("row ")[2]
+            if keys is not None:
+                row.value[KEYS] = keys
             if found is None:
                 tally.fields = tally.fields or [str(name) for name in row.value if name not in ("__row__", "__key__")]
                 drop(row, "no known shape")
@@ -202,7 +207,7 @@ def import_file(path: Path, shape: str | None = None, out: Path | None = None, d
 
         def list_drop(row: RawRow, reason: str) -> None:
             if faults is not None:
-                value = {name: content for name, content in row.value.items() if name != "__row__"}
+                value = {name: content for name, content in row.value.items() if name not in ("__row__", KEYS)}
                 shown = json.dumps(value, ensure_ascii=True, default=str)[:2000]
                 faults.write(json.dumps({"place": row.place, "reason": reason, "row": shown}) + "\n")
 

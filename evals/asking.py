@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from corpora.errors import OslerError
 from corpora.records import ExamItem
 from evals.engines import Engine
 from evals.finished import Finished, key_of
@@ -14,6 +16,7 @@ from evals.prompts import Prompter
 from evals.reading.extraction import extract_choices
 from evals.score import normalised
 from evals.tasks import Task
+from evals.writing import written
 
 
 @dataclass(frozen=True)
@@ -38,34 +41,31 @@ class Asked:
             yield from zip(chunk, self._chunk(chunk), strict=True)
 
     def _chunk(self, items: Sequence[ExamItem]) -> list[Given]:
-        task, free = self.prompter.task, self.prompter.free
-        prompts = [self.prompter.prompt(item) for item in items]
-        wanted = [[] if free else self.prompter.continuations(item) for item in items]
-        how = (
-            [task.scoring, task.normalise, str(task.max_tokens), *task.stop] if free else [task.scoring, task.normalise]
-        )
-        key = key_of(
-            [
-                self.engine.name,
-                self.engine.fingerprint,
-                self.engine.settings,
-                task.name,
-                str(task.version),
-                json.dumps(how),
-                *prompts,
-                json.dumps(wanted),
-            ]
-        )
-        found, seconds = self.finished.once(
-            key, lambda: self._written(prompts) if free else self._scored(prompts, wanted)
-        )
-        self.seconds += seconds
-        return [Given(text=one) if free else Given(scores=one) for one in found]
-
-    def _written(self, prompts: list[str]) -> list[str]:
         task = self.prompter.task
-        stop = task.stop if self.prompter.render is None else []
-        return self.engine.generate(prompts, task.max_tokens, stop)
+        prompts = [self.prompter.prompt(item) for item in items]
+        if self.prompter.free:
+            how = [task.scoring, task.normalise, str(task.max_tokens), *task.stop]
+            stop = task.stop if self.prompter.render is None else []
+            texts, seconds = written(
+                self.engine,
+                prompts,
+                task.max_tokens,
+                stop,
+                lambda asked: self._key(how, asked, [[] for _ in asked]),
+                self.finished,
+            )
+            self.seconds += seconds
+            return [Given(text=text) for text in texts]
+        wanted = [self.prompter.continuations(item) for item in items]
+        key = self._key([task.scoring, task.normalise], prompts, wanted)
+        found, seconds = self.finished.once(key, lambda: self._scored(prompts, wanted))
+        self.seconds += seconds
+        return [Given(scores=one) for one in found]
+
+    def _key(self, how: Sequence[str], prompts: Sequence[str], wanted: Sequence[Sequence[str]]) -> str:
+        task, engine = self.prompter.task, self.engine
+        about = (engine.name, engine.fingerprint, engine.settings, task.name, str(task.version))
+        return key_of([*about, json.dumps(how), *prompts, json.dumps(wanted)])
 
     def _scored(self, prompts: list[str], wanted: list[list[str]]) -> list[list[float]]:
         pairs = [(prompt, one) for prompt, options in zip(prompts, wanted, strict=True) for one in options]
@@ -78,7 +78,14 @@ class Asked:
                 self.engine.log_probs,
             )
         )
-        return [[next(values) for _ in options] for options in wanted]
+        found = [[next(values) for _ in options] for options in wanted]
+        for prompt, scores in zip(prompts, found, strict=True):
+            if not all(map(math.isfinite, scores)):
+                raise OslerError(
+                    f"{self.engine.id}: the log-probabilities of the options are no numbers ({', '.join(map(str, scores))}), so that none is the "
+                    f"likeliest: the model's weights, or its number format, are broken. The prompt ends in: …{prompt[-200:]!r}"
+                )
+        return found
 
 
 def choice_of(given: Given, item: ExamItem, task: Task) -> list[int] | None:

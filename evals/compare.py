@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import OslerError
-from evals.results import Row, model_name, read_items, read_json, read_task, task_folders
+from evals.results import Row, model_name, read_items, read_results, read_task, strangers, task_folders
 from evals.stats import discordant, holm, mcnemar, minimal_difference, paired_difference
 from evals.summary import clusters_of
 
@@ -26,7 +26,7 @@ def labels_of(folders: Sequence[Path]) -> list[str]:
     for folder in folders:
         results = folder / "results.json"
         model = (
-            read_json(results)["model"]
+            read_results(folder)["model"]
             if results.is_file()
             else read_task(next(iter(task_folders(folder).values())))["model"]
         )
@@ -60,7 +60,11 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
     labels = labels_of(folders)
     tasks = [task_folders(folder) for folder in folders]
     found: list[Row] = []
-    left_out: list[str] = []
+    left_out = [
+        f"{name}: another model than {label} answered it into {folder}"
+        for label, folder in zip(labels, folders, strict=True)
+        for name in strangers(folder)
+    ]
     for label, others in zip(labels[1:], tasks[1:], strict=True):
         for name in sorted(tasks[0].keys() | others.keys()):
             if name not in tasks[0] or name not in others:

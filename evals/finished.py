@@ -7,16 +7,18 @@ differ in the last bits, and the resumed run would not end with the same bytes.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
-from corpora.errors import DataError
+from corpora.errors import DataError, OslerError
 
 
 def key_of(parts: Iterable[str]) -> str:
@@ -29,27 +31,38 @@ def key_of(parts: Iterable[str]) -> str:
 
 
 class Finished:
-    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``.
-
-    Raises:
-        DataError: the file is another one, or damaged.
-    """
+    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``."""
 
     def __init__(self, path: Path) -> None:
+        """Opens the file, or begins it.
+
+        Raises:
+            DataError: it cannot be written, is damaged, or another run writes to it.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(path)
-        try:
+        self.path = path
+        self._lock = _alone(path)
+        self.found = 0  # chunks that were asked for and were there
+        with self._told():
+            self._database = sqlite3.connect(path)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
-        except sqlite3.DatabaseError as error:
-            self._database.close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
             raise DataError(
-                f"{path}: cannot be used ({error}); remove it, and what it kept is computed again"
+                f"{self.path}: what is finished cannot be kept here ({error}): is the folder writable, and the disk not full? If the file is "
+                "damaged, remove it: the run then begins anew"
             ) from error
 
     def get(self, key: str) -> tuple[Any, float] | None:
         """What was found for the chunk and the seconds it took, if it is there."""
-        row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
+        with self._told():
+            row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
+        self.found += row is not None
         return (json.loads(row[0]), float(row[1])) if row is not None else None
 
     def once(self, key: str, compute: Callable[[], Any]) -> tuple[Any, float]:
@@ -63,7 +76,7 @@ class Finished:
 
     def put(self, key: str, found: Any, seconds: float) -> None:
         """Keeps what was found for a chunk."""
-        with self._database:
+        with self._told(), self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (key, seconds, json.dumps(found, ensure_ascii=False))
             )
@@ -75,3 +88,23 @@ class Finished:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
+        self._lock.close()
+
+
+def _alone(path: Path) -> IO[str]:
+    """A lock beside the file, held until it is closed or the process ends: two runs would write the same results.
+
+    Raises:
+        OslerError: another run holds it.
+    """
+    stream = path.with_name(f"{path.name}.lock").open("w", encoding="utf-8")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        stream.close()
+        raise OslerError(
+            f"{path.parent}: another run writes to this folder; wait for it, or name another folder with --output"
+        ) from error
+    except OSError:
+        pass  # a file system that knows no locks
+    return stream

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from corpora.adapters import detect
-from corpora.adapters.items import first_place
+from corpora.adapters.keys import KEYS, Keys, keys_of
 from corpora.catalog import find_dataset, load_catalog, locate, stream_records
 from corpora.errors import DataError
 from corpora.fetch import file_sha256
@@ -30,6 +30,7 @@ from evals.variants import varied
 T = TypeVar("T")
 BUNDLED = "bundled-exam"
 BUNDLED_FACTS = "bundled-prompts"
+NUMBERED = ("multiple-choice", "medmcqa", "medmcqa-1-based", "options-1-based")  # shapes whose keys may be numbers
 SHOWN = 10  # bad rows that an error names
 
 
@@ -66,10 +67,9 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     empty = True
     for item in itertools.islice(items, source.limit):
         empty = False
-        key = hashlib.sha256(item.id.encode()).digest()[:12]
-        seen[key] += 1
-        if seen[key] > 1:
-            item = item.model_copy(update={"id": f"{item.id}#{seen[key]}"})
+        own = _unlike(item.id, seen)
+        if own != item.id:
+            item = item.model_copy(update={"id": own})
         wrong = "its task lists it" if item.id in task.key_errors else known.of(item)
         if wrong:
             item = item.model_copy(update={"meta": {**item.meta, "key_error": wrong}})
@@ -79,6 +79,20 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
             raise DataError(f"task '{task.name}', {item.id}: {error}") from error
     if empty:
         raise DataError(f"task '{task.name}': no row of its data is one of its items{_wanted(task.data.where)}")
+
+
+def _unlike(name: str, seen: collections.Counter[bytes]) -> str:
+    """``name``, or with a number behind it where an item before has the name; ``seen`` counts the names by their hashes."""
+
+    def key(one: str) -> bytes:
+        return hashlib.sha256(one.encode()).digest()[:12]
+
+    found = name
+    while key(found) in seen:
+        seen[key(name)] += 1
+        found = f"{name}#{seen[key(name)]}"
+    seen[key(found)] = 1
+    return found
 
 
 def examples_of(task: Task, source: Source, count: int) -> list[ExamItem]:
@@ -235,19 +249,23 @@ def _read(
     shape = task.data.shape if path is None else None
     shape = shape or detect(readable, "exam_item")
     if path is not None and shape is None:
+        refuse([f"{place}: {row.fault}" for place, row in first] if not readable else [], path, task)
         raise unfit(path, readable, task)
-    if shape == "multiple-choice" and again is not None:
-        if counted_from is None:
-            counted_from = first_place(row.value for _, row in again() if not row.fault)
-        if counted_from is None:
+    keys: Keys | None = None
+    if shape in NUMBERED and again is not None:
+        keys = keys_of((row.value for _, row in again() if not row.fault), counted_from)
+        if keys is None:
             raise DataError(
                 f"{path}: the right options are given by number, never 0 and never the last: say whether they are counted from 0 or from "
                 "1, with --map first=0 or --map first=1"
             )
-        shape = "multiple-choice-1-based" if counted_from == 1 else shape
+        if shape == "medmcqa-1-based":
+            shape = "medmcqa"  # which differ in nothing else
     faults: list[str] = []
     for number, (place, row) in enumerate(itertools.chain(first, rows), start=1):
         row.value.setdefault("__row__", str(number))
+        if keys is not None:
+            row.value[KEYS] = keys
         if not row.fault and any(str(row.value.get(name)) not in values for name, values in where.items()):
             continue
         try:

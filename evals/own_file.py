@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from corpora.adapters.items import ANSWERS, OPTION_LISTS, QUESTIONS, has_options
+from corpora.adapters.choices import OPTION_LISTS, has_options, why_unread
+from corpora.adapters.items import QUESTIONS
+from corpora.adapters.keys import ANSWERS
 from corpora.errors import DataError
 from evals.tasks import Task
 
@@ -100,7 +102,7 @@ def unfit(path: Path, rows: list[dict[str, Any]], task: Task) -> DataError:
         maps.append("--map question=FIELD")
     if not task.choices and not has_options(row):
         unread = next((name for name in OPTION_LISTS if name in row), None)
-        missing.append("the options" + (f" ('{unread}' is no list of two or more)" if unread else ""))
+        missing.append("the options" + (f" ('{unread}': {why_unread(row)})" if unread else ""))
         maps.append("--map options=FIELD (one list or object) or --map options=FIELD,FIELD,… (a column each)")
     if not any(name in row for name in ANSWERS):
         missing.append("the answer")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,15 @@ def model_name(identifier: str) -> str:
     if len(parts) > 1 and parts[-1] == "model":
         return "-".join(part for part in parts[-3:-1] if part not in ("/", ".."))
     return (parts[-1] if parts else identifier).replace(":", "-")
+
+
+def check_writable(folder: Path) -> None:
+    """Raises DataError where a folder cannot be made or written to."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise DataError(f"{folder}: {there} is a file, and results need a folder; name another with --output")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{folder}: {there} may not be written to; name another folder with --output")
 
 
 def write_json(path: Path, found: Row) -> None:
@@ -59,7 +70,24 @@ def read_task(folder: Path) -> Row:
     missing = [key for key in _TASK_KEYS if key not in task]
     if missing:
         raise DataError(f"{folder / 'task.json'}: no {', '.join(missing)}; run the task again with `osler eval`")
+    if not isinstance(task["model"], dict) or "id" not in task["model"] or not isinstance(task["chance"], int | float):
+        raise DataError(
+            f"{folder / 'task.json'}: its model or its chance is broken; run the task again with `osler eval`"
+        )
     return task
+
+
+def read_results(out: Path) -> Row:
+    """The summary of a results folder: its ``results.json``.
+
+    Raises:
+        DataError: the file is not there, or does not say which model sat which tasks.
+    """
+    found = read_json(out / "results.json")
+    model = found.get("model")
+    if not isinstance(model, dict) or "id" not in model or not isinstance(found.get("tasks"), dict):
+        raise DataError(f"{out / 'results.json'}: no model or no tasks in it; run the tasks again with `osler eval`")
+    return found
 
 
 def read_items(folder: Path) -> Iterator[Row]:
@@ -71,27 +99,68 @@ def read_items(folder: Path) -> Iterator[Row]:
     path = folder / "items.jsonl"
     if not path.is_file():
         raise DataError(f"{path}: no such file; run the task again with `osler eval`")
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 item = json.loads(line)
-            except json.JSONDecodeError as error:
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
                 raise DataError(
                     f"{path}, line {number}: not valid JSON: {error}; run the task again, which goes on"
                 ) from error
             missing = [key for key in _ITEM_KEYS if key not in item] if isinstance(item, dict) else list(_ITEM_KEYS)
             if missing:
                 raise DataError(f"{path}, line {number}: no {', '.join(missing)} in this item")
+            if fault := _fault(item):
+                raise DataError(f"{path}, line {number}: {fault}; run the task again with `osler eval`")
             yield item
 
 
+def _fault(item: Row) -> str:
+    """What in an item is no answer that an exam writes; empty where nothing is."""
+    score, chosen, gold, options = item["score"], item["chosen"], item["gold"], item["options"]
+    scores = item.get("scores")
+    if not isinstance(item["id"], str) or not isinstance(item.get("cluster"), str | None):
+        return "its id or its cluster is no text"
+    if not isinstance(options, list) or not all(
+        isinstance(places, list) and all(place in range(len(options)) for place in places)
+        for places in (gold, chosen or [])
+    ):
+        return "its options, its gold or what was chosen is broken"
+    if score is not None and not (isinstance(score, int | float) and math.isfinite(score)):
+        return "its score is no number"
+    if scores is not None and (len(scores) != len(options) or not all(map(math.isfinite, scores))):
+        return "the scores of its options are no numbers, or not as many as options"
+    return ""
+
+
 def task_folders(out: Path) -> dict[str, Path]:
-    """The tasks of a results folder, by name.
+    """The tasks of a results folder, by name: those of the model of ``results.json``, not what another left there before.
 
     Raises:
-        DataError: the folder has none.
+        DataError: the folder has none, or a file is broken.
     """
-    found = {path.parent.name: path.parent for path in sorted(out.glob("*/items.jsonl"))}
+    found = _by_name(out)
     if not found:
         raise DataError(f"{out}: no task was found here; write one with `osler eval MODEL --task NAME --output {out}`")
-    return found
+    strange = strangers(out)
+    return {name: folder for name, folder in found.items() if name not in strange} or found
+
+
+def strangers(out: Path) -> list[str]:
+    """Tasks of a results folder that another model answered than that of its ``results.json``.
+
+    Raises:
+        DataError: a file is broken.
+    """
+    if not (out / "results.json").is_file():
+        return []
+    model = read_results(out)["model"]
+    return [
+        name
+        for name, folder in _by_name(out).items()
+        if (folder / "task.json").is_file() and read_task(folder)["model"] != model
+    ]
+
+
+def _by_name(out: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in sorted(out.glob("*/items.jsonl"))}

@@ -36,6 +36,7 @@ from evals.tasks import Task
 
 Row = dict[str, Any]
 NO_MEANS = Means()
+MANY = 0.01  # share of the items from which equally likely options, or empty replies, are worth a note
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def adjusted(task: Task, options: Options) -> Task:
     found = task.model_copy(update=changed)
     if found.scoring == "generative" and found.language not in LANGUAGES:
         raise DataError(
-            f"task '{task.name}': answers in words can be read in {' and '.join(LANGUAGES)}, and its language is {found.language}; score it by "
+            f"task '{task.name}': answers in words can be read in {', '.join(LANGUAGES)}, and its language is {found.language}; score it by "
             "likelihood"
         )
     return found
@@ -104,20 +105,22 @@ def run_task(
     prompter = Prompter(task, engine.render if options.chat else None, examples, free)
     asked = Asked(engine, prompter, finished)
     folder.mkdir(parents=True, exist_ok=True)
-    chance, first, wrong = 0.0, "", 0
+    chance, first, wrong, ties, empty = 0.0, "", 0, 0, 0
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
             prompt = prompter.prompt(item)
             first = first or prompt
             chance += _chance(item, task)
             wrong += bool(item.meta.get("key_error"))
+            ties += answer.scores is not None and answer.scores.count(max(answer.scores)) > 1
+            empty += answer.text is not None and not answer.text.strip()
             stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
             bar.update()
     about = {
         **described_run(task, engine, source, options.chat, first, count),
         "general": task.general,
         "num_fewshot": task.num_fewshot,
-        "notes": _notes(task, source, widths) + _unmatched(source, wrong),
+        "notes": _notes(task, source, widths) + _unmatched(source, wrong) + _unanswered(count, ties, empty),
         "key_errors": [
             {"title": one.title, "source": one.source, "about": one.about}
             for one in known_errors(task.name, source.key_errors).lists
@@ -165,6 +168,20 @@ def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
 
 def _unmatched(source: Source, wrong: int) -> list[str]:
     return [f"none of the items is in {source.key_errors}"] if source.key_errors is not None and not wrong else []
+
+
+def _unanswered(count: int, ties: int, empty: int) -> list[str]:
+    """What makes a score say less than it seems: options that are equally likely, and replies in which nothing stands."""
+    notes = []
+    if ties and ties >= MANY * count:
+        notes.append(
+            f"of {ties:,} of the {count:,} items the likeliest options are equally likely, and the first of these counts as chosen"
+        )
+    if empty and empty >= MANY * count:
+        notes.append(
+            f"{empty:,} of the {count:,} replies are empty; a model that thinks first may need more room (--max-tokens)"
+        )
+    return notes
 
 
 def summary_of(folder: Path) -> Row:

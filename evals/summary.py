@@ -41,6 +41,11 @@ def summarise(folder: Path) -> dict[str, Any]:
     ]
     if not items:
         raise DataError(f"{folder / 'items.jsonl'}: no items in this file; run the task again with `osler eval`")
+    unscored = next((item["id"] for item in items if item["score"] is None or not item["gold"]), None)
+    if unscored is not None:
+        raise DataError(
+            f"{folder / 'items.jsonl'}: item {unscored} has no key or no score; run the task again with `osler eval`"
+        )
     graded = task["metric"] == "graded"
     whole = _share(items)
     sound = [item for item in items if not item.get("key_error")]

@@ -81,11 +81,17 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """The commit that the code is at, or "unknown" outside a checkout."""
-    result = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
-    )
-    return result.stdout.strip() or "unknown"
+    """The commit that the code is at, or "unknown" outside a checkout of it or without git."""
+    own = Path(__file__)
+
+    def said(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, cwd=own.parent, check=False)
+        return done.stdout.strip()
+
+    try:  # an environment may lie in another project's checkout, whose commit says nothing of this code
+        return (said("rev-parse", "HEAD") if said("ls-files", own.name) else "") or "unknown"
+    except OSError:
+        return "unknown"
 
 
 def restart_peak_memory() -> None:

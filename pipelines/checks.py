@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,8 @@ def check_launch(recipe: Recipe, node: Node) -> None:
             f"launch.nodes: {launch.nodes} machines need a place to meet: start the same command on each with --node-rank 0, 1, … and "
             "--rendezvous HOST:PORT of the first, or let `osler launch` write a task file that does"
         )
+    if node.rendezvous is not None and not re.fullmatch(r"\S+:\d{1,5}", node.rendezvous):
+        raise RecipeError(f"--rendezvous {node.rendezvous}: HOST:PORT of the first machine, as node1:29500")
     if launch.strategy.startswith("zero") and not deepspeed_is_there():
         raise RecipeError(f"launch.strategy: {launch.strategy} needs DeepSpeed: pip install 'osler[deepspeed]'")
 

@@ -29,12 +29,14 @@ def source_records(names: list[str], data_dir: Path | None) -> Iterator[tuple[st
     Raises:
         DataError: one of them is missing or cannot be read.
     """
+    stems = collections.Counter(Path(name).stem for name in names)
     for name in names:
+        label = Path(name).stem if stems[Path(name).stem] == 1 else name
         if name.startswith("bundled-"):
             records: Iterable[Record] = bundled(name)
         else:
             records = named_records(name, data_dir)
-        yield from ((Path(name).stem, record) for record in records)
+        yield from ((label, record) for record in records)
 
 
 def histogram(lengths: Iterable[int]) -> dict[str, int]:

@@ -1,10 +1,11 @@
 """Continued pretraining: next-token prediction on running text.
 
 Supports full training of any causal language model of transformers, from random weights (recipe ``nano-base``) or going on
-from a model, and adapters (``lora``, with ``quantization`` QLoRA; merged at the end) where memory is short. Documents are shuffled by seed, joined by the end-of-text token and cut into blocks of
-``sequence_length`` tokens, so that no position is padding. A share of the documents can be held out; bits per byte on it
-is reported. An ``anchor`` keeps the model near an older one on other text. Documents of ``corpora`` must fit in memory as tokens; those of a
-tokenize stage (``tokens``) are read from disk as they are needed. Raises DataError and TrainingError.
+from a model, and adapters (``lora``, with ``quantization`` QLoRA; merged at the end) where memory is short. Documents are shuffled by
+seed, joined by the end-of-text token and cut into blocks of ``sequence_length`` tokens, so that no position is padding. A share of the
+documents can be held out; bits per byte on it is reported. An ``anchor`` keeps the model near an older one on other text. Documents of
+``corpora`` must fit in memory as tokens; those of a tokenize stage (``tokens``) are read from disk as they are needed. Raises DataError
+and TrainingError.
 """
 
 from __future__ import annotations
@@ -64,15 +65,16 @@ def cpt(
         if args.gradient_checkpointing:  # else no gradient passes the frozen embedding
             model.enable_input_require_grads()
     loss = anchor_loss(stage.anchor, anchor_path, sources)
-    trainer = anchored(trainer_class, loss)(
-        model=model,
-        args=args,
-        train_dataset=train_dataset,
-        data_collator=default_data_collator,
-        processing_class=tokenizer,
-        optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
-    )
-    draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
+    with training.explained("cpt"):
+        trainer = anchored(trainer_class, loss)(
+            model=model,
+            args=args,
+            train_dataset=train_dataset,
+            data_collator=default_data_collator,
+            processing_class=tokenizer,
+            optimizers=training.optimizers(stage.optimizer, model, args, stage.muon_steps),
+        )
+        draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
 
     model, merge = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
     saved = training.save_model(model, tokenizer, draft.folder / "model")

@@ -24,6 +24,8 @@ from pipelines import training
 from pipelines.artifact import Draft, write_whole
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
+from pipelines.loading import on_gpu
+from pipelines.report import file_name
 
 
 def share(right: int, total: int) -> dict[str, Any]:
@@ -49,9 +51,10 @@ def parts(items: list[ExamItem]) -> dict[str, list[int]]:
 
 def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) -> dict[str, Any]:
     """Everything that the exam finds about one model."""
-    tokenizer = training.load_tokenizer(place)
-    model = training.load_model(place, training=False).eval()
-    asker = chat_asker(tokenizer, stage.instruction) if name in stage.chat else plain_asker()
+    in_chat = name in stage.chat
+    tokenizer = training.load_chat_tokenizer(place, "the exam") if in_chat else training.load_tokenizer(place)
+    model = on_gpu(training.load_model(place, training=False)).eval()
+    asker = chat_asker(tokenizer, stage.instruction) if in_chat else plain_asker()
     found: dict[str, Any] = {"model": name, "items": {}, "bits_per_byte": {}}
     for corpus in stage.items:
         items = records([corpus], sources, ExamItem)
@@ -71,9 +74,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             texts = [document.text for document in records(list(corpora), sources, Document)]
             found["bits_per_byte"][kind] = bits_per_byte(model, tokenizer, texts, label=f"{name}: {kind} text")
     if stage.emergencies:
-        found["emergencies"] = _emergencies(
-            stage, sources, model, tokenizer, _whole_answer(asker, name in stage.chat, tokenizer)
-        )
+        found["emergencies"] = _emergencies(stage, sources, model, tokenizer, _whole_answer(asker, in_chat, tokenizer))
     if stage.tool_use is not None and name in stage.tool_use.models:
         from pipelines.tool_use.examine import examine_tool_use, in_process
 
@@ -82,7 +83,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             tool_cases(dialogues), in_process(model, tokenizer, f"{name}: tools and passages")
         )
     if stage.questions:
-        ask = _whole_answer(asker, name in stage.chat, tokenizer)
+        ask = _whole_answer(asker, in_chat, tokenizer)
         prompts = [ask.prompt(question, "") for question in stage.questions]
         answers_text = greedy_answers(model, tokenizer, prompts, label=f"{name}: samples")
         found["samples"] = [
@@ -154,7 +155,7 @@ def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draf
     """
     before: dict[str, Any] | None = None
     for name in stage.models:
-        done = draft.checkpoints / f"{name}.json"
+        done = draft.checkpoints / f"{file_name(name)}.json"
         if done.is_file():
             found: dict[str, Any] = json.loads(done.read_text(encoding="utf-8"))
         else:
@@ -163,7 +164,7 @@ def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draf
         if before is not None:
             found["against"] = {"model": before["model"], **compare(before, found)}
         before = found
-        with (draft.folder / f"{name}.json").open("w", encoding="utf-8") as stream:
+        with (draft.folder / done.name).open("w", encoding="utf-8") as stream:
             json.dump(found, stream, ensure_ascii=False)
         draft.metrics[name] = summary(found)
 

@@ -50,7 +50,7 @@ def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto"
 
         return OpenAIEngine(url, model)
     from pipelines.config import resolve_model
-    from pipelines.loading import load_model, load_tokenizer
+    from pipelines.loading import load_model, load_tokenizer, on_gpu
 
     folder = Path(resolve_model(model))
     fingerprint = weights_fingerprint(folder)
@@ -63,12 +63,17 @@ def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto"
 
     tokenizer = load_tokenizer(folder)
     loaded = load_model(folder, training=False, **({"dtype": DTYPES[dtype]} if dtype != "auto" else {}))
-    return TransformersEngine(loaded.to("cuda") if has_gpu() else loaded, tokenizer, model, fingerprint)
+    return TransformersEngine(on_gpu(loaded), tokenizer, model, fingerprint)
+
+
+def is_base(model: str) -> bool:
+    """Whether a model is called a base model."""
+    return "base" in Path(model).name.lower()
 
 
 def asked_in_chat(model: str, engine: Engine) -> bool:
     """Whether a model is asked in its chat format when nothing is said: it has one, and is not called a base model."""
-    if "base" in Path(model).name.lower():
+    if is_base(model):
         return False
     try:
         engine.render([{"role": "user", "content": "?"}])
@@ -115,6 +120,12 @@ def examine_tasks(
                 )
                 for note in summaries[task.name]["notes"]:
                     told(f"{task.name}: {note}")
+                if finished.found and engine.name == "openai":  # whose weights are out of sight
+                    told(
+                        f"{task.name}: answers were kept in {out} by an earlier run, and this server was not asked for them again; "
+                        "if its model has changed since, name another folder with --output"
+                    )
+                finished.found = 0
             except DataError as error:
                 if len(tasks) == 1:
                     raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from corpora.errors import OslerError
 from pipelines import model_sources
-from serving.hardware import inference_dtype
+from serving.hardware import has_gpu, inference_dtype
+
+log = logging.getLogger(__name__)
+ROOM = 0.8  # of a GPU's free memory that a model's weights may take; the rest is for what it computes
 
 
 class TrainingError(OslerError):
@@ -44,6 +48,24 @@ def load_model(
         raise TrainingError(f"no model could be read from {source}: {error}") from error
     model.config.use_cache = not training
     return model
+
+
+def on_gpu(model: PreTrainedModel) -> PreTrainedModel:
+    """The model on the GPU, where there is one with room for it; else as it is, on the processor."""
+    if not has_gpu():
+        return model
+    torch.cuda.empty_cache()  # what torch keeps of models that are gone counts as taken
+    free, size = torch.cuda.mem_get_info()[0], model.get_memory_footprint()
+    if size > ROOM * free:
+        log.warning(
+            "%s: %.0f GiB of weights have no room on the GPU (%.0f GiB are free) and stay on the processor, which is slow",
+            model.name_or_path,
+            size / 2**30,
+            free / 2**30,
+        )
+        return model
+    placed: PreTrainedModel = model.to("cuda")  # type: ignore[arg-type]
+    return placed
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:

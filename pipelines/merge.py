@@ -125,7 +125,8 @@ def merge(stage: MergeStage, seed: int, places: dict[str, str], draft: Draft, sh
         def merged(key: str) -> torch.Tensor:
             parts = [model.read(key).float() for model in models]
             old = base.read(key).float() if base is not None else None
-            number = int.from_bytes(hashlib.sha256(f"{stage.seed or seed}/{key}".encode()).digest()[:7], "big")
+            own = seed if stage.seed is None else stage.seed
+            number = int.from_bytes(hashlib.sha256(f"{own}/{key}".encode()).digest()[:7], "big")
             if old is None or old.shape == parts[0].shape:
                 return joined(stage, parts, old, number)
             known = min(len(old), len(parts[0]))

@@ -12,6 +12,7 @@ import itertools
 import random
 from array import array
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
     tokenizer = training.load_tokenizer(model_path)
     whole = sum(source.share for source in stage.sources.values())
     found = [
-        Source(name, block.share / whole, draft.checkpoints / f"{name}.jsonl") for name, block in stage.sources.items()
+        Source(name, block.share / whole, draft.checkpoints / f"{number}.jsonl")
+        for number, (name, block) in enumerate(stage.sources.items())
     ]
     for source, block in zip(found, stage.sources.values(), strict=True):
         streams = [one_by_one(one, sources) for one in block.corpora]
@@ -79,10 +81,11 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
     total = stage.tokens or int(min(source.tokens / source.share for source in found))
     limits = {source.name: min(source.share * total, stage.max_repeat * source.tokens) for source in found}
     orders = {source.name: source.order(seed) for source in found}
-    files = {source.name: source.path.open("rb") for source in found}
     open_sources = list(found)
     census = Census()
-    with (draft.folder / "records.jsonl").open("wb") as out:
+    with ExitStack() as stack:
+        files = {source.name: stack.enter_context(source.path.open("rb")) for source in found}
+        out = stack.enter_context((draft.folder / "records.jsonl").open("wb"))
         while open_sources:
             source = min(open_sources, key=lambda one: one.taken / one.share)
             place = next(orders[source.name])
@@ -95,8 +98,6 @@ def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, dr
             census.add(record_of(line))
             source.taken += source.lengths[place]
             source.records += 1
-    for stream in files.values():
-        stream.close()
     taken = sum(source.taken for source in found)
     draft.metrics = {
         **census.as_dict(),

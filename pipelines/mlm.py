@@ -78,18 +78,20 @@ def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, dr
 
     rows = masked(learnt, seed)
     examined = masked(sorted(held_out, key=lambda document: document.id), FIXED) if held_out else None
-    before = masked_loss(model.eval(), examined) if examined else None
-    trainer = Trainer(
-        model=model,
-        args=training.arguments("mlm", draft, seed, stage.training),
-        train_dataset=rows,
-        data_collator=default_data_collator,
-        processing_class=tokenizer,
-        callbacks=[NewMasks(rows)],
-    )
-    # BERT takes the number of masked tokens of a step and does not divide by it: the trainer has to average the micro-batches.
-    trainer.model_accepts_loss_kwargs = False
-    draft.metrics = training.run(trainer, draft, "mlm", stage.spikes)
+    args = training.arguments("mlm", draft, seed, stage.training)
+    before = masked_loss(model.to(args.device).eval(), examined) if examined else None
+    with training.explained("mlm"):
+        trainer = Trainer(
+            model=model,
+            args=args,
+            train_dataset=rows,
+            data_collator=default_data_collator,
+            processing_class=tokenizer,
+            callbacks=[NewMasks(rows)],
+        )
+        # BERT takes the number of masked tokens of a step and does not divide by it: the trainer has to average the micro-batches.
+        trainer.model_accepts_loss_kwargs = False
+        draft.metrics = training.run(trainer, draft, "mlm", stage.spikes)
     trained = sharding.whole(trainer.model)
     if examined is not None and trained is not None:
         draft.metrics |= {"held_out_before": before, "held_out": masked_loss(trained.eval(), examined)}

@@ -10,20 +10,36 @@ from typing import Any
 from corpora.catalog import find_dataset, load_catalog
 from corpora.licences import consequence
 from corpora.page import percent, table, write_page
-from pipelines.artifact import Artifact, fingerprint, versions
+from pipelines.artifact import Artifact, fingerprint, versions, write_whole
 from pipelines.config import Recipe, training_data
 
 # The unit of the loss curve of a kind of stage, where it is not nats per token.
 LOSS = {"dpo": "DPO loss", "kto": "KTO loss", "orpo": "ORPO loss", "reward": "reward loss, nats per pair"}
 
 
+def file_name(name: str) -> str:
+    """A name as a part of a file's: items of one's own are called by their path, and a model of a hub by its id."""
+    return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _kind(artifact: Artifact) -> str:
+    return str(artifact.manifest["given"]["config"].get("kind", ""))
+
+
 def exams(artifacts: dict[str, Artifact]) -> dict[str, dict[str, Any]]:
-    """What each exam stage found about each model, by model, later stages last."""
+    """What the exam stages found about each model, by model; of what two of them found of one, the later counts."""
     found: dict[str, dict[str, Any]] = {}
     for artifact in artifacts.values():
-        if artifact.manifest["given"]["config"].get("kind") == "exam":
-            found.update(artifact.metrics)
+        if _kind(artifact) == "exam":
+            for model, result in artifact.metrics.items():
+                found[model] = _both(found.get(model, {}), result)
     return found
+
+
+def _both(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """What two exams found about one model."""
+    parts = {key for key in ("items", "bits_per_byte", "against") if key in before and key in after}
+    return {**before, **after, **{key: {**before[key], **after[key]} for key in parts}}
 
 
 def _interval(result: dict[str, Any]) -> str:
@@ -41,7 +57,7 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
     for name in sets:
         sat = {model: result for model, result in results.items() if name in result["items"]}
         first = next(iter(sat.values()))["items"][name]
-        several = "documents_only" in first
+        several = {"dialogues", "documents_only"} <= first.keys()
         head = ["model", "accuracy, % (95% interval)"]
         head += ["taught in dialogues", "taught in documents only"] if several else []
         head += ["items won / lost", "exact McNemar p"]
@@ -62,15 +78,19 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
             table(head, rows),
             "",
         ]
-    base = next(iter(results.values()))["bits_per_byte"] if results else {}
+    base: dict[str, float] = {}  # of each kind of text, the first model's
+    for result in results.values():
+        for kind, value in result["bits_per_byte"].items():
+            base.setdefault(kind, value)
     if base:
         rows = []
         for model, result in results.items():
-            row = [model]
-            for kind in base:
-                value = result["bits_per_byte"][kind]
-                row.append(f"{value:.3f} ({100 * (value / base[kind] - 1):+.1f}%)")
-            rows.append(row)
+            bits = result["bits_per_byte"]
+            told = [
+                f"{bits[kind]:.3f} ({100 * (bits[kind] / base[kind] - 1):+.1f}%)" if kind in bits else ""
+                for kind in base
+            ]
+            rows.append([model, *told])
         lines += [
             "### Bits per byte on held-out text",
             "",
@@ -128,7 +148,7 @@ def stages_section(artifacts: dict[str, Artifact]) -> list[str]:
         rows.append(
             [
                 name,
-                artifact.manifest["given"]["config"].get("kind", ""),
+                _kind(artifact),
                 f"{artifact.manifest['wall_seconds']:.0f}",
                 f"{memory:.2f}",
                 f"{metrics['tokens']:,}" if metrics.get("tokens") else "",
@@ -159,7 +179,7 @@ def teachers_section(artifacts: dict[str, Artifact]) -> list[str]:
     """Records that teachers wrote: by whom, how many were kept, why others were not, and what they took."""
     rows = []
     for name, artifact in artifacts.items():
-        if artifact.manifest["given"]["config"].get("kind") != "synthesise":
+        if _kind(artifact) != "synthesise":
             continue
         metrics = artifact.metrics
         spent, cost = metrics["spent"], f"{metrics['cost']:.4g}" if "cost" in metrics else ""
@@ -177,10 +197,6 @@ def teachers_section(artifacts: dict[str, Artifact]) -> list[str]:
         return []
     head = ["records", "teacher", "kept", "dropped", "requests of the stage", "its tokens", "its cost"]
     return ["## Written by a teacher", "", table(head, rows), ""]
-
-
-def _kind(artifact: Artifact) -> str:
-    return str(artifact.manifest["given"]["config"].get("kind", ""))
 
 
 def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
@@ -213,7 +229,7 @@ def draw_losses(artifacts: dict[str, Artifact], path: Path) -> bool:
         axis.set(
             title=name,
             xlabel="step",
-            ylabel=LOSS.get(artifacts[name].manifest["given"]["config"]["kind"], "loss, nats per token"),
+            ylabel=LOSS.get(_kind(artifacts[name]), "loss, nats per token"),
         )
         axis.set_ylim(0, 1.05 * max(point["loss"] for point in losses))
         axis.grid(alpha=0.3)
@@ -252,10 +268,9 @@ def draw_exam(results: dict[str, dict[str, Any]], name: str, path: Path) -> None
 
 def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) -> Path:
     """Writes ``report.md``, ``report.html``, ``report.json`` and the pictures to ``run_dir``, unless they are up to date."""
-    key = fingerprint(
-        {name: artifact.output for name, artifact in artifacts.items()}
-        | {"code": fingerprint(Path(__file__).read_text())}
-    )
+    code = fingerprint(Path(__file__).read_text(encoding="utf-8"))
+    outputs = {name: artifact.output for name, artifact in artifacts.items()}
+    key = fingerprint({"recipe": recipe.model_dump(), "stages": outputs, "code": code})
     target = run_dir / "report.json"
     if target.is_file() and json.loads(target.read_text(encoding="utf-8")).get("key") == key:
         return run_dir / "report.md"
@@ -289,8 +304,7 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
     if results:
         lines += ["## The exam", ""]
         for name in dict.fromkeys(name for result in results.values() for name in result["items"]):
-            file = re.sub(r"[^\w.-]+", "-", name)  # an exam of one's own is called by its path
-            picture = f"exam-{file}.png"
+            picture = f"exam-{file_name(name)}.png"
             draw_exam(results, name, run_dir / picture)
             lines += [f"![accuracy on {name}]({picture})", ""]
         lines += [*exam_section(results), *tool_use_section(results)]
@@ -304,7 +318,7 @@ def write_report(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path) 
         lines += ["![loss of each stage](losses.png)", ""]
     lines += ["## The manifest", "", *_manifest_lines(recipe, artifacts)]
     page = write_page(run_dir, "report", recipe.name, lines)
-    target.write_text(json.dumps(figures, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
+    write_whole(target, json.dumps(figures, indent=1, ensure_ascii=False, default=str))
     return page
 
 

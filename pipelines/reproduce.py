@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from corpora.licences import consequence
@@ -37,6 +40,7 @@ from pipelines.config import (
 from pipelines.data import Sources, identity
 from pipelines.inputs import Inputs
 from pipelines.launching.launch import ALONE, Node, join, train_in_processes
+from pipelines.locking import alone_in
 from pipelines.model_sources import allowing
 from pipelines.report import write_report
 from pipelines.serve import serve
@@ -184,10 +188,18 @@ def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: C
         )
     with drafting(folder, name, what) as draft:
         work(draft)
+    _give_back()
     done = matches(folder, key)
     assert done is not None
     console.print(f"{heading}: {done.manifest['wall_seconds']:.0f} s")
     return done
+
+
+def _give_back() -> None:
+    """Gives back what torch keeps of a GPU's memory: the next stage may start vLLM, a process of its own, which takes what is free."""
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        gc.collect()  # a trainer and its callbacks hold each other
+        torch.cuda.empty_cache()
 
 
 def reproduce(
@@ -219,6 +231,13 @@ def reproduce(
         console.print(f"the result: {sentence}", markup=False)
     training.quiet()
     use_processor_well()
+    with alone_in(run_dir) if node.leads else nullcontext():
+        return _stage_by_stage(recipe, run_dir, data_dir, last, node)
+
+
+def _stage_by_stage(
+    recipe: Recipe, run_dir: Path, data_dir: Path | None, last: str | None, node: Node
+) -> dict[str, Artifact]:
     artifacts: dict[str, Artifact] = {}
     inputs = Inputs(recipe, Sources(data_dir, recipe.seed, artifacts))
     count = len(recipe.stages) + (recipe.serve is not None)

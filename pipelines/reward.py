@@ -62,7 +62,7 @@ def score_answers(place: str | Path, conversations: Sequence[Sequence[Message]],
     """The reward of each conversation's last answer, by the reward model at ``place``; differences count, not their zero.
 
     Args:
-        place: folder or hub id of a model that a reward stage saved, or of any sequence classifier of one output.
+        place: folder of a model that a reward stage saved, or of any sequence classifier of one output.
         conversations: each ends with the assistant's message.
         batch: conversations scored at once.
 

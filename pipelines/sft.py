@@ -1,7 +1,7 @@
 """Supervised fine-tuning on dialogues, with loss on the assistant's tokens only.
 
-Supports full training and adapters (``lora``, with ``quantization`` QLoRA; merged at the end) of any model whose chat template marks the assistant's turns, or is one
-that TRL knows how to mark. Rows are one dialogue each, grouped by length, so that no dialogue sees another and little is
+Supports full training and adapters (``lora``, with ``quantization`` QLoRA; merged at the end) of any model whose chat template marks the
+assistant's turns, or is one that TRL knows how to mark. Rows are one dialogue each, grouped by length, so that no dialogue sees another and little is
 padding. Raises DataError and TrainingError.
 """
 

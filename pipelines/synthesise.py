@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import collections
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,19 @@ def synthesise(
         TeacherError: see ``Teacher.ask`` and ``ask_all``.
         ServerError: our own vLLM does not start, or has stopped.
     """
-    journal = Journal(draft.checkpoints / "journal.jsonl")
+    with closing(Journal(draft.checkpoints / "journal.jsonl")) as journal:
+        _run(stage, seed, model, fingerprint, sources, draft, journal)
+
+
+def _run(
+    stage: SynthesiseStage,
+    seed: int,
+    model: str | None,
+    fingerprint: str | None,
+    sources: Sources,
+    draft: Draft,
+    journal: Journal,
+) -> None:
     journal.forget_failed()
     before = journal.spent.requests
     expected = estimate(stage, sources, model, journal)
@@ -117,7 +130,6 @@ def synthesise(
     finally:
         bar.bar.close()
     _write(stage, expected.keys, journal, draft)
-    journal.close()
     draft.metrics |= {
         **who,
         "endpoint": block.url or "our own vLLM",

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from corpora.errors import DataError, OslerError
 from evals.contamination import Reader, TrainingText
 from pipelines.artifact import MANIFEST, load_artifact
-from pipelines.config import MODELS, Corpus, CurateStage, ExamStage, Recipe, named_corpora, resolve_model
+from pipelines.config import MODELS, Corpus, Recipe, learnt_corpora, resolve_model
 from pipelines.data import Sources, identity, one_by_one
 from pipelines.model_sources import identity as model_identity
 
@@ -127,12 +127,9 @@ class _Search:
         """A published model: of the stages that generated text only the recipe is left."""
         sources = Sources(self.data_dir, recipe.seed, {})
         for stage_name, stage in recipe.stages.items():
-            if isinstance(stage, ExamStage):
-                continue
             if stage.kind in GENERATED:
                 self.unknown.append(f"{name}/{stage_name}: text that a model wrote, which is not published")
-            corpora = stage.corpora if isinstance(stage, CurateStage) else named_corpora(stage)
-            for corpus in corpora:
+            for corpus in learnt_corpora(stage):
                 if corpus.name not in recipe.stages:
                     self._corpus(corpus, sources, name, None)
         if recipe.base_model is not None:

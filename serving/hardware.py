@@ -74,7 +74,7 @@ def machine() -> Machine:
         gpus=_described_gpus() if count else (),
         cores=cores,
         quota=min(cores, _cpu_quota() or cores),
-        free_gib=_free_memory() / 2**30,
+        free_gib=free_memory() / 2**30,
         matrix_units=fast_bfloat16(),
     )
 
@@ -121,16 +121,30 @@ def _cpu_quota(root: str = "/sys/fs/cgroup") -> int | None:
         return max(1, quota_us // period_us) if quota_us and period_us and quota_us > 0 else None
 
 
-def _free_memory(root: str = "/sys/fs/cgroup") -> int:
+def _file_cache(path: str, name: str) -> int:
+    """Bytes of a control group's use that are files read or written a while ago, which the system gives up when memory is wanted."""
+    try:
+        lines = (line.split() for line in Path(path).read_text().splitlines())
+        return next((int(value) for key, value in lines if key == name), 0)
+    except (OSError, ValueError):
+        return 0
+
+
+def free_memory(root: str = "/sys/fs/cgroup") -> int:
     """Bytes that a program may still take: the machine's, or the control group's where that is less."""
     free = int(psutil.virtual_memory().available)
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, used, stat, cache in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
     ):
         most, now = _number(f"{root}/{limit}"), _number(f"{root}/{used}")
         if most is not None and now is not None:
-            free = min(free, max(0, most - now))
+            free = min(free, max(0, most - now + _file_cache(f"{root}/{stat}", cache)))
     return free
 
 

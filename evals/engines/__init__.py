@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from corpora.errors import OslerError
 from corpora.fetch import file_sha256
@@ -30,6 +30,14 @@ class Engine(Protocol):
 
     def render(self, messages: list[dict[str, str]]) -> str:
         """The messages in the model's own chat template, up to where the assistant begins."""
+
+
+@runtime_checkable
+class OneByOne(Protocol):
+    """An engine whose answers do not depend on what is asked beside them, so that each is kept as it comes."""
+
+    def answered(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Place of each prompt with its continuation, as ``Engine.generate`` gives it, in the order in which they come."""
 
 
 SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".gguf"}

@@ -5,25 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import openai
 
 from corpora.errors import OslerError
 from evals.engines import cut
+from evals.engines.at_once import at_once
 
 T = TypeVar("T")
 R = TypeVar("R")
 CHAT = '[{"role": '  # how a rendered chat begins: the server lays it out by the model's template
 KEY = "OPENAI_API_KEY"  # environment variable of the key, as OpenAI's own client has it
 MAX_RETRIES = 5  # of a request, with growing pauses or the server's Retry-After, by OpenAI's client
+UNREADABLE_RETRIES = (
+    2  # of a request whose reply came with code 200 and was no answer, as of a router whose model is busy
+)
+_MALFORMED = (AttributeError, IndexError, TypeError, ValueError)  # what the client raises on a body of another form
+_LASTING = (openai.BadRequestError, openai.PermissionDeniedError, openai.NotFoundError, openai.UnprocessableEntityError)
 
 
-class NoAnswer(OslerError):
-    """A body that is no answer of the protocol, as a proxy's page in its place."""
+class UnreadableError(openai.OpenAIError):
+    """A reply that is no answer of OpenAI's protocol."""
 
 
 class OpenAIEngine:
@@ -54,6 +60,10 @@ class OpenAIEngine:
         Raises:
             OslerError: the server does not answer, or does not have the model.
         """
+        if not url.startswith(("http://", "https://")):
+            raise OslerError(
+                f"{url}: the address of a server begins with http:// or https://, as http://127.0.0.1:8000/v1"
+            )
         key = os.environ.get(key_env) or "none"
         self.client = openai.OpenAI(base_url=url, api_key=key, max_retries=max_retries, timeout=timeout)
         self.url, self.id, self.concurrency, self.key_env = url, model, concurrency, key_env
@@ -68,12 +78,19 @@ class OpenAIEngine:
 
     def _models(self) -> dict[str, Any]:
         try:
-            with self._read():
-                return {model.id: getattr(model, "root", None) for model in self.client.models.list()}
+            return {model.id: getattr(model, "root", None) for model in self.client.models.list()}
         except openai.NotFoundError:
             return {}  # a server that lists none
+        except openai.APIConnectionError as error:
+            raise OslerError(
+                f"{self.url}: no server answers there ({error}): is it running, and is this its address?"
+            ) from error
         except openai.OpenAIError as error:
             raise self._unusable(error) from error
+        except _MALFORMED as error:
+            raise OslerError(
+                f"{self.url}/models gives no list of models: is this the address of an OpenAI-compatible server, with /v1 at its end?"
+            ) from error
 
     def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """As ``Engine.log_probs``, from the echo of completions.
@@ -89,73 +106,124 @@ class OpenAIEngine:
 
     def _log_prob(self, pair: tuple[str, str]) -> float:
         before, after = pair
-        with self._read():
-            answer = self.client.completions.create(
-                model=self.id, prompt=before + after, max_tokens=1, echo=True, logprobs=1, temperature=0.0
-            )
-            found = answer.choices[0].logprobs
+        found = self._choice(
+            self.client.completions.create,
+            model=self.id,
+            prompt=before + after,
+            max_tokens=1,
+            echo=True,
+            logprobs=1,
+            temperature=0.0,
+        ).logprobs
         if found is None or not found.token_logprobs or found.tokens is None or len(found.tokens) < 2:
             raise OslerError(f"{self.url} gives no log-probabilities of a prompt (echo); ask with --scoring generative")
         return tail_log_prob(found.tokens[:-1], found.token_logprobs[:-1], after)
 
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
-        return self._each(lambda prompt: cut(self.written(prompt, max_tokens, stop), stop).strip(), prompts)
+        found = dict(self.answered(prompts, max_tokens, stop))
+        return [found[place] for place in range(len(prompts))]
+
+    def answered(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """As ``OneByOne.answered``."""
+        return self._as_done(lambda prompt: cut(self.written(prompt, max_tokens, stop), stop).strip(), prompts)
 
     def written(self, prompt: str, max_tokens: int, stop: Sequence[str]) -> str:
         """What the server writes on one prompt, or in one conversation as ``render`` gives it.
 
         Raises:
             openai.OpenAIError: the server refused, or did not answer after all retries.
-            NoAnswer: what it sent is none.
         """
         if not prompt.startswith(CHAT):
-            stops = list(stop)[:4] or None  # as many as OpenAI's protocol takes
-            with self._read():
-                completion = self.client.completions.create(
-                    model=self.id, prompt=prompt, max_tokens=max_tokens, temperature=0.0, stop=stops
-                )
-                return completion.choices[0].text + ""
+            # Four sequences are as many as OpenAI's protocol takes.
+            completion = self._choice(
+                self.client.completions.create,
+                model=self.id,
+                prompt=prompt,
+                max_tokens=max_tokens,
+                temperature=0.0,
+                stop=list(stop)[:4] or None,
+            )
+            if not isinstance(completion.text, str):
+                raise UnreadableError(f"its reply is no answer of OpenAI's protocol: {str(completion)[:100]}")
+            return _valid(completion.text)
         length = self._length  # of this request: others are under way, and may learn the server's name for it meanwhile
         given = {"model": self.id, "messages": json.loads(prompt), "temperature": 0.0, length: max_tokens}
         try:
-            with self._read():
-                reply: Any = self.client.chat.completions.create(**given)
-                return str(reply.choices[0].message.content or "")
+            reply = self._choice(self.client.chat.completions.create, **given)
         except openai.BadRequestError as error:
             if length == "max_tokens" and "max_completion_tokens" in str(error):
                 self._length = "max_completion_tokens"  # as OpenAI's reasoning models want it
                 return self.written(prompt, max_tokens, stop)
             raise
+        try:
+            return _valid(reply.message.content)
+        except AttributeError as error:
+            raise UnreadableError(
+                f"its reply is no answer of OpenAI's protocol, a choice without a message: {str(reply)[:100]}"
+            ) from error
+
+    def _choice(self, ask: Callable[..., Any], **given: Any) -> Any:
+        """The first choice of the server's reply; one that is no answer is asked for again.
+
+        Raises:
+            openai.OpenAIError: the server refused, did not answer, or answers in another form.
+        """
+        for tried in range(min(UNREADABLE_RETRIES, self.client.max_retries) + 1):
+            if tried:
+                time.sleep(0.5 * tried)
+            reply: Any = None
+            try:
+                reply = ask(**given)
+                return reply.choices[0]
+            except _MALFORMED as error:
+                told = getattr(reply, "error", None) or reply or error
+        raise UnreadableError(f"its reply is no answer of OpenAI's protocol: {str(told)[:200]}")
 
     def render(self, messages: list[dict[str, str]]) -> str:
         """The messages as JSON: the server lays them out."""
         return json.dumps(messages, ensure_ascii=False)
 
     def _each(self, ask: Callable[[T], R], given: Sequence[T]) -> list[R]:
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            try:
-                return list(pool.map(ask, given))
-            except BaseException as error:
-                pool.shutdown(wait=False, cancel_futures=True)
-                if isinstance(error, openai.OpenAIError):
-                    raise self._unusable(error) from error
-                raise
+        found = dict(self._as_done(ask, given))
+        return [found[place] for place in range(len(given))]
 
-    @contextmanager
-    def _read(self) -> Iterator[None]:
-        """Says of a body without the protocol's fields that it is no answer: the client checks none of them."""
-        try:
-            yield
-        except (AttributeError, IndexError, TypeError, json.JSONDecodeError) as error:
-            raise NoAnswer(
-                f"{self.url}: what came is no answer of OpenAI's protocol; is this the address, with /v1?"
-            ) from error
+    def _as_done(self, ask: Callable[[T], R], given: Sequence[T]) -> Iterator[tuple[int, R]]:
+        """What ``ask`` gives for each of ``given``, with its place, as it comes; after a fault those that were asked already still come.
 
-    def _unusable(self, error: openai.OpenAIError) -> OslerError:
+        Raises:
+            OslerError: one of them failed.
+        """
+        failed: Exception | None = None
+        first: T | None = None
+        stop = threading.Event()
+        with at_once(ask, given, self.concurrency, stop) as answers:
+            for place, found in answers:
+                if not isinstance(found, Exception):
+                    yield place, found
+                elif failed is None:
+                    failed, first = found, given[place]
+                    stop.set()
+        if isinstance(failed, openai.OpenAIError):
+            raise self._unusable(failed, first) from failed
+        if failed is not None:
+            raise failed
+
+    def _unusable(self, error: openai.OpenAIError, asked: object = None) -> OslerError:
+        key = os.environ.get(self.key_env)
+        said = str(error).replace(key, "[key]") if key else str(error)
         if isinstance(error, openai.AuthenticationError):
-            return OslerError(f"{self.url} refuses the key in {self.key_env}: {error}")
-        return OslerError(f"{self.url}: {error}; what was finished is kept: run the same command to go on")
+            return OslerError(f"{self.url} refuses the key in {self.key_env}: {said}")
+        if isinstance(error, _LASTING):
+            prompt = asked[0] if isinstance(asked, tuple) else asked
+            told = f" The request it refuses ends in: …{str(prompt)[-200:]!r}" if prompt is not None else ""
+            return OslerError(f"{self.url} refuses a request: {said}; what was finished is kept.{told}")
+        return OslerError(f"{self.url}: {said}; what was finished is kept: run the same command to go on")
+
+
+def _valid(text: str | None) -> str:
+    """What a server wrote, with halves of surrogate pairs, which no file can hold, replaced."""
+    return (text or "").encode("utf-8", "replace").decode("utf-8")
 
 
 def tail_log_prob(tokens: Sequence[str], log_probs: Sequence[float | None], after: str) -> float:

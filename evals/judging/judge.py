@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import os
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +18,8 @@ import openai
 from tqdm import tqdm
 
 from corpora.errors import OslerError
-from evals.engines.openai import MAX_RETRIES, NoAnswer, OpenAIEngine
+from evals.engines.at_once import at_once
+from evals.engines.openai import MAX_RETRIES, OpenAIEngine, UnreadableError
 from evals.finished import Finished, key_of
 from evals.judging.prompts import KINDS, REMINDER, Kind
 from evals.judging.verdicts import Request, Verdict
@@ -80,32 +80,25 @@ class Judge:
     def _asked(self, missing: dict[str, Request], finished: Finished, label: str) -> dict[str, Verdict]:
         found: dict[str, Verdict] = {}
         faults: list[str] = []  # since the last answer
-        with ThreadPoolExecutor(self.concurrency) as pool:
-            futures: dict[Future[list[str]], str] = {
-                pool.submit(self._replies, one): key for key, one in missing.items()
-            }
-            try:
-                for future in tqdm(as_completed(futures), total=len(futures), desc=label, leave=False, disable=None):
-                    key = futures[future]
-                    try:
-                        replies = future.result()
-                    except _REFUSED as error:
-                        found[key] = Verdict(None, self._said(error), "refused")
-                        continue
-                    except _FAILED as error:
-                        found[key] = Verdict(None, self._said(error), "failed")
-                        faults.append(self._said(error))
-                        if len(faults) >= STOP_AFTER:
-                            raise self._stopped(faults) from error
-                        continue
+        keys, requests = list(missing), list(missing.values())
+        with at_once(self._replies, requests, self.concurrency) as asked:
+            for place, replies in tqdm(asked, total=len(requests), desc=label, leave=False, disable=None):
+                key = keys[place]
+                if isinstance(replies, _REFUSED):
+                    found[key] = Verdict(None, self._said(replies), "refused")
+                elif isinstance(replies, _FAILED):
+                    found[key] = Verdict(None, self._said(replies), "failed")
+                    faults.append(self._said(replies))
+                    if len(faults) >= STOP_AFTER:
+                        raise self._stopped(faults) from replies
+                elif isinstance(replies, openai.OpenAIError):
+                    raise self._unusable(replies) from replies
+                elif isinstance(replies, Exception):
+                    raise replies
+                else:
                     faults.clear()
                     finished.put(key, replies, 0.0)
-                    found[key] = read(missing[key].kind, replies)
-            except BaseException as error:
-                pool.shutdown(wait=False, cancel_futures=True)
-                if isinstance(error, openai.OpenAIError):
-                    raise self._unusable(error) from error
-                raise
+                    found[key] = read(requests[place].kind, replies)
         return found
 
     def _replies(self, request: Request) -> list[str]:
@@ -164,7 +157,7 @@ _FAILED = (
     openai.ConflictError,
     openai.APIConnectionError,
     openai.APIResponseValidationError,
-    NoAnswer,
+    UnreadableError,
 )
 
 

@@ -26,6 +26,7 @@ from evals.prompts import Render
 from evals.reading.replies import strip_thinking
 from evals.results import write_json
 from evals.tasks import Task
+from evals.writing import written
 
 Row = dict[str, Any]
 CHUNK = 128  # answers at most that are written and judged before the next are begun
@@ -65,10 +66,16 @@ class Writer:
             self.task.name,
             str(self.task.version),
         )
-        key = key_of(["open", *about, how, *prompts])
-        found, seconds = self.finished.once(key, lambda: self.engine.generate(prompts, self.task.max_tokens, self.stop))
+        texts, seconds = written(
+            self.engine,
+            prompts,
+            self.task.max_tokens,
+            self.stop,
+            lambda asked: key_of(["open", *about, how, *asked]),
+            self.finished,
+        )
         self.seconds += seconds
-        return list(found)
+        return texts
 
 
 def run_open(

@@ -1,4 +1,4 @@
-"""Which options a reply names as its answer: by letter or by an option's own words, in English and Chinese.
+"""Which options a reply names as its answer: by letter or by an option's own words, in English, Chinese and Spanish.
 
 Nothing is guessed: a reply that states no answer gives None, never a default letter. How a reply is read:
 
@@ -20,9 +20,10 @@ from collections.abc import Sequence
 from evals.reading import wording
 from evals.reading.named import LETTERS, Reader
 from evals.reading.replies import after_thinking, one_form
+from evals.reading.spanish import in_english_words
 from evals.reading.statements import Statement, after_cues, bare, verdicts
 
-LANGUAGES = ("en", "zh")  # for which rules are written
+LANGUAGES = ("en", "zh", "es")  # for which rules are written
 _SPOKEN_UP_TO = 4000  # characters at the reply's end that are read: a final answer stands there, or at the start
 
 
@@ -67,7 +68,7 @@ def extract_choices(text: str, options: Sequence[str], several: bool = False, la
         text: what the model said, its thoughts included.
         options: the options' texts in the order of their letters; 2 to 26.
         several: whether several options may be right; else a reply that names more than one is unparsed.
-        language: of the question, "en" or "zh". Replies mix both, so the rules of both are always tried.
+        language: of the question, "en", "zh" or "es". Replies mix English and Chinese, so the rules of both are always tried.
 
     Returns:
         None where the reply states no answer, states one that no option has, or contradicts itself.
@@ -76,13 +77,15 @@ def extract_choices(text: str, options: Sequence[str], several: bool = False, la
         ValueError: no rules were written for the language, or there are more options than letters.
     """
     if language not in LANGUAGES:
-        raise ValueError(f"answers can be read in en and zh, not in {language!r}")
+        raise ValueError(f"answers can be read in en, zh and es, not in {language!r}")
     if not 2 <= len(options) <= len(LETTERS):
         raise ValueError(f"there must be 2 to {len(LETTERS)} options, not {len(options)}")
     said = after_thinking(text)
     if not said:
         return None
     said = one_form(said)
+    if language == "es":
+        said = in_english_words(said)
     if len(said) > 2 * _SPOKEN_UP_TO:
         said = said[:_SPOKEN_UP_TO] + "\n" + said[-_SPOKEN_UP_TO:]
     # A base model goes on to questions of its own: what it says to the first one counts.

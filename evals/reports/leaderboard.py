@@ -2,47 +2,87 @@
 
 from __future__ import annotations
 
+import html
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from corpora.errors import OslerError
+from corpora.errors import DataError, OslerError
 from corpora.page import percent, table
-from evals.results import Row, read_json
+from evals.reports.columns import plain
+from evals.results import Row, read_json, read_task
 
 
-def gather(folder: Path) -> list[Row]:
+def gather(folder: Path, told: Callable[[str], None] = lambda _: None) -> list[Row]:
     """Every ``results.json`` below ``folder``: its model, suite, place and tasks, the best mean over the tasks that all sat first.
 
-    A model's ``mean`` is that over the tasks that every model has, so that none gains by leaving the hard ones out; None where they have
-    no task in common.
+    A model's ``mean`` is that over the tasks that every model has, with the same items, so that none gains by leaving the hard ones out; None
+    where they have no such task in common.
+
+    Args:
+        folder: below which results are looked for.
+        told: takes notes for the user: which results cannot be read, and which tasks were not asked of the same items.
 
     Raises:
-        OslerError: there are no results.
-        DataError: a file is broken.
+        OslerError: there are no results that can be read.
     """
     found: list[Row] = []
+    broken: list[str] = []
     for path in sorted(folder.rglob("results.json")):
-        results = read_json(path)
-        if isinstance(results.get("tasks"), dict) and isinstance(results.get("model"), dict):  # not another program's
-            found.append(
-                {
-                    "model": results["model"],
-                    "suite": results.get("suite"),
-                    "path": str(path.parent),
-                    "tasks": results["tasks"],
-                }
-            )
+        try:
+            results = read_json(path)
+            if not isinstance(results.get("tasks"), dict) or not isinstance(results.get("model"), dict):
+                continue  # another program's
+            _check(path, results)
+        except (DataError, OSError) as error:
+            broken.append(f"left out: {error}")
+            continue
+        one = {"model": results["model"], "suite": results.get("suite"), "path": str(path.parent)}
+        found.append({**one, "tasks": results["tasks"]})
+    for reason in broken:
+        told(reason)
     if not found:
         raise OslerError(
-            f"{folder}: no results.json below this folder; `osler eval MODEL --suite quick --output {folder}/NAME` writes one"
+            f"{folder}: no results.json below this folder{' that can be read' if broken else ''}; "
+            f"`osler eval MODEL --suite quick --output {folder}/NAME` writes one"
         )
-    shared = set.intersection(
-        *({name for name, its in one["tasks"].items() if its["accuracy"] is not None} for one in found)
-    )
+    names = columns(found)
+    scored = [{name for name, its in one["tasks"].items() if its["accuracy"] is not None} for one in found]
+    shared = set.intersection(*scored)
+    for name in names:
+        if len(kinds := {_asked(Path(one["path"]) / name) for one in found if name in one["tasks"]} - {None}) > 1:
+            told(f"{name}: the models were asked {len(kinds)} different sets of items, so that it is in no mean")
+            shared.discard(name)
     for one in found:
         scores = [one["tasks"][name]["accuracy"] for name in shared]
         one["mean"] = sum(scores) / len(scores) if scores else None
     return sorted(found, key=lambda one: (one["mean"] is None, -(one["mean"] or 0), str(one["model"]["id"])))
+
+
+def _check(path: Path, results: Row) -> None:
+    """Raises DataError where results lack what a table shows of them, or hold no task."""
+    again = "run the tasks again with `osler eval`"
+    if "id" not in results["model"]:
+        raise DataError(f"{path}: no id of the model; {again}")
+    if not results["tasks"]:
+        raise DataError(f"{path}: no task was finished; {again}")
+    for name, its in results["tasks"].items():
+        numbers = [its.get(key) for key in ("n", "accuracy", "low", "high")] if isinstance(its, dict) else [None]
+        unscored = isinstance(its, dict) and "accuracy" in its and numbers[1:] == [None] * 3
+        if not all(
+            isinstance(one, int | float) and math.isfinite(one) for one in (numbers[:1] if unscored else numbers)
+        ):
+            raise DataError(f"{path}: task '{name}' has no n, accuracy, low and high; {again}")
+
+
+def _asked(folder: Path) -> tuple[str, int] | None:
+    """Of which file, and how many items of it, a task was; None where that cannot be told."""
+    try:
+        task = read_task(folder)
+        return str(task["data"]["sha256"]), int(task["n"])
+    except (DataError, KeyError, TypeError, ValueError):
+        return None
 
 
 def columns(found: list[Row]) -> list[str]:
@@ -82,6 +122,6 @@ def lines(found: list[Row]) -> list[str]:
         "Accuracy in % with its 95% interval. Intervals that overlap do not settle which of two models is better: "
         "`osler compare A B` does, on the same items.",
         "",
-        table(head, rows),
+        table([html.escape(cell) for cell in head], [[plain(row[0]), *row[1:]] for row in rows]),
         "",
     ]

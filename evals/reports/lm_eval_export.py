@@ -20,7 +20,7 @@ from typing import Any
 from corpora.errors import DataError
 from corpora.importing import writing
 from corpora.records import LETTERS
-from evals.results import Row, read_items, read_json, read_task, task_folders
+from evals.results import Row, read_items, read_results, read_task, task_folders
 from evals.tasks import OPEN
 
 _GROUPS = {  # our prefix and theirs, and the subjects, which both call alike
@@ -63,7 +63,7 @@ def export(folder: Path, out: Path) -> Path:
     """
     folders = task_folders(folder)
     about = {name: read_task(place) for name, place in folders.items()}
-    model = read_json(folder / "results.json")["model"]
+    model = read_results(folder)["model"]
     finished = max((place / "items.jsonl").stat().st_mtime for place in folders.values())
     date = datetime.fromtimestamp(finished, UTC).replace(tzinfo=None).isoformat().replace(":", "-")
     sanitized = re.sub(r'["<>:/|\\?*\[\]]+', "__", str(model["id"]))

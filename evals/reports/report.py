@@ -15,7 +15,7 @@ from evals.forgetting import beside_base
 from evals.open import report as open_report
 from evals.reports.columns import contamination, error_lists, interval, known_error, plain, touched
 from evals.reports.plots import Dot, dots, reliability
-from evals.results import Row, read_items, read_json, read_task, task_folders
+from evals.results import Row, read_items, read_results, read_task, strangers, task_folders
 from evals.summary import summarise
 
 MISTAKES = 5  # shown of each task
@@ -33,7 +33,7 @@ def write_report(out: Path, base: Path | None = None) -> Path:
         DataError: there are no results, or a file is broken.
     """
     folders = task_folders(out)
-    results = read_json(out / "results.json") if (out / "results.json").is_file() else {"tasks": {}, "suite": None}
+    results = read_results(out) if (out / "results.json").is_file() else {"tasks": {}, "suite": None}
     tasks = {name: read_task(folder) for name, folder in folders.items()}
     # What an interrupted run has finished, but not yet put in its results, is summarised anew.
     known = {name: found for name, found in results["tasks"].items() if "subjects" in found}
@@ -48,6 +48,8 @@ def write_report(out: Path, base: Path | None = None) -> Path:
         lines += beside_base(compare([base, out], own_prompts=True))
     for reason in [f"{name}: {why}" for name, why in (results.get("skipped") or {}).items()]:
         lines += [f"Not asked: {plain(reason)}", ""]
+    if others := strangers(out):
+        lines += [f"Not shown, for another model answered them into this folder: {plain(', '.join(others))}.", ""]
     for name, folder in folders.items():
         lines += _task(out, name, folder, tasks[name], summaries[name])
     return write_page(out, "report", f"Exam of {model['id']}", lines)

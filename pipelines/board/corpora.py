@@ -116,7 +116,8 @@ def bring(path: Path, places: Places) -> Look:
     except DataError as error:  # where the browser's file was put is of no use to a reader
         raise DataError(str(error).replace(str(path), path.name)) from error
     _mark(target).write_text(file_sha256(path), encoding="utf-8")
-    faults = [json.loads(line) for line in itertools.islice(dropped.open(encoding="utf-8"), MOST_FAULTS)]
+    with dropped.open(encoding="utf-8") as lines:
+        faults = [json.loads(line) for line in itertools.islice(lines, MOST_FAULTS)]
     warnings = []
     if tally.dropped:
         share = tally.dropped / (tally.kept + tally.dropped)

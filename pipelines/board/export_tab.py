@@ -63,7 +63,7 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
                 for path in sorted(target.parent.rglob("*"))
                 if path.is_file()
             ]
-            now += views.table([say("written"), say("gib")], rows, numbers=(1,))
+            now += views.table([say("written"), say("mib")], rows, numbers=(1,))
         return [gr.skip(), gr.skip()] if now == before else [now, now]
 
     gr.Markdown(say("export_intro"))

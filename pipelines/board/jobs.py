@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import psutil
 
-from corpora.errors import STOPPED, OslerError
+from corpora.errors import INTERRUPTED, STOPPED, OslerError
 from pipelines.board.supervise import EXIT, JOB, OSLER
 
 JOBS = ".board"  # below a run's folder: no stage is called so
@@ -86,7 +86,7 @@ class Job:
             return "interrupted"
         if self.code == 0:
             return "finished"
-        return "stopped" if self.code in (STOPPED, 130) or (self.folder / ASKED).is_file() else "failed"
+        return "stopped" if self.code in (STOPPED, INTERRUPTED) or (self.folder / ASKED).is_file() else "failed"
 
     @property
     def runs(self) -> bool:

@@ -66,10 +66,6 @@ class Places:
             raise OslerError(f"'{what}' is no name of a job")
         return Job(self.run(name) / JOBS / what)
 
-    def jobs(self, name: object) -> dict[str, Job]:
-        """All jobs of a run."""
-        return {path.name: Job(path) for path in sorted((self.run(name) / JOBS).glob("*")) if path.is_dir()}
-
     def files(self) -> list[str]:
         """Names of the corpora that were brought, as a recipe names them."""
         return sorted(

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from corpora.curate.shards import record_of
-from corpora.errors import DataError
+from corpora.errors import DataError, OslerError
 from corpora.page import percent
 from pipelines.artifact import MANIFEST, Artifact
 from pipelines.board import charts, views
 from pipelines.board.curves import curves, trained_stages
 from pipelines.board.places import finished
 from pipelines.board.texts import Say
-from pipelines.report import exams
+from pipelines.report import exams, file_name
 
 SAMPLES = 3  # of each stage
 
@@ -70,7 +70,9 @@ def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:
     for name, run in runs.items():
         for stage, artifact in artifacts(run).items():
             if artifact.manifest["given"]["config"].get("kind") == "exam":
-                found += [(f"{name} · {model}", str(run / stage / f"{model}.json")) for model in artifact.metrics]
+                found += [
+                    (f"{name} · {model}", str(run / stage / f"{file_name(model)}.json")) for model in artifact.metrics
+                ]
     return found
 
 
@@ -145,6 +147,13 @@ def report(run: Path) -> str:
 
 
 def answers(text: str) -> dict[str, Any]:
-    """The JSON object that a command printed, whatever stood before it."""
-    found: dict[str, Any] = json.loads(text[text.index("{") :])
+    """The JSON object that a command printed, whatever stood before it.
+
+    Raises:
+        OslerError: it printed none.
+    """
+    try:
+        found: dict[str, Any] = json.loads(text[text.index("{") :])
+    except ValueError as error:
+        raise OslerError(f"the command printed no JSON: {text.strip()[-300:] or 'nothing at all'}") from error
     return found

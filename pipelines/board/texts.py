@@ -214,5 +214,5 @@ WORDS: Table = {
     "form_of_export": ("Form", "格式"),
     "export": ("Export", "导出"),
     "written": ("Written", "已写出"),
-    "gib": ("MiB", "MiB"),
+    "mib": ("MiB", "MiB"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import logging
 import os
@@ -43,6 +44,20 @@ for _heading, _modules in _HEADINGS.items():
         _group.rich_help_panel = _heading
 
 
+# Of files that the user named: not ours to mend, and not ours to explain by a traceback.
+_MENDABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+}
+
+
 def main() -> None:
     """Entry point: an error that the user can mend is one message and exit code 1, without a traceback.
 
@@ -57,6 +72,12 @@ def main() -> None:
     except OslerError as error:
         err.print("error:", style="bold red", end=" ")
         err.print(str(error), markup=False, soft_wrap=True)  # square brackets in what a message quotes are no markup
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _MENDABLE or error.filename is None:
+            raise
+        err.print("error:", style="bold red", end=" ")
+        err.print(f"{error.filename}: {str(error.strerror).lower()}", markup=False, soft_wrap=True)
         sys.exit(1)
     except SystemExit as end:  # which is what Typer makes of Ctrl-C
         if end.code == INTERRUPTED:

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from corpora.errors import OslerError
-from pipelines.cli.options import JsonOption, app, out, table
+from pipelines.cli.options import JsonOption, app, err, out, table
 
 
 @app.command()
@@ -54,7 +54,8 @@ def compare(
     for one in found["comparisons"]:
         if one["ungraded"]:
             out.print(
-                f"{one['task']}, {one['model']}: {one['ungraded']:,} answers have no score in one of the two and are left out"
+                f"{one['task']}, {one['model']}: {one['ungraded']:,} answers have no score in one of the two and are left out",
+                markup=False,
             )
     for line in forgetting(found):
         out.print(line, markup=False, soft_wrap=True)
@@ -71,7 +72,7 @@ def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
         *("task", "model", "n", "base, %", "model, %", "difference, points (95%)"),
         *("won / lost", "p", "Holm p", "smallest", ""),
     )
-    shown = table(f"against {base}", *heads, names=2)
+    shown = table(f"against {escape(base)}", *heads, names=2)
     if out.width < WIDE:
         out.print(f"[bold]against {escape(base)}[/bold]; smallest: the least difference that so many items could show")
     for one in comparisons:
@@ -88,7 +89,7 @@ def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
             one["verdict"],
         )
-        shown.add_row(task, model, n, before, after, difference, won, p, adjusted, smallest, verdict)
+        shown.add_row(escape(task), escape(model), n, before, after, difference, won, p, adjusted, smallest, verdict)
         if out.width < WIDE:
             out.print(
                 f"{task}, {model}: {verdict}\n"
@@ -118,7 +119,7 @@ def _compare_files(paths: list[Path], as_json: bool) -> None:
             raise OslerError(f"{path}: no such file; write one with `osler eval MODEL -o {path}`")
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise OslerError(f"{path}: not valid JSON: {error}") from error
         if not isinstance(found, dict) or "items" not in found:
             raise OslerError(f"{path}: no exam answers in this file; write it with `osler eval MODEL -o {path}`")
@@ -154,7 +155,7 @@ def leaderboard(
     from corpora.page import write_page
     from evals.reports import leaderboard as board
 
-    found = board.gather(folder)
+    found = board.gather(folder, lambda text: err.print(text, markup=False, soft_wrap=True))
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_page(output, "leaderboard", "Leaderboard", board.lines(found))
@@ -162,9 +163,9 @@ def leaderboard(
         print(json.dumps(found, ensure_ascii=False))
         return
     head, rows = board.head_and_rows(found)
-    shown = table("accuracy, % (95% interval)", *head)
+    shown = table("accuracy, % (95% interval)", *map(escape, head))
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(*map(escape, row))
     out.print(shown)
     if output is not None:
         out.print(f"written: {output / 'leaderboard.md'}, {output / 'leaderboard.html'}", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ def stats(
     data: DataOption = None,
     tokenizer: Annotated[str, typer.Option(help="The model whose tokenizer counts.")] = "bundled:osler-nano-base",
     extend: Annotated[
-        int, typer.Option(help="New tokens for which the saving of an extension is estimated; 0 for none.")
+        int, typer.Option(min=0, help="New tokens for which the saving of an extension is estimated; 0 for none.")
     ] = 2000,
     as_json: JsonOption = False,
 ) -> None:
@@ -65,9 +65,12 @@ def mix_(
     ],
     to: Annotated[Path, typer.Option("--out", "-o", help="Folder for the mix, its counts and its data card.")],
     tokens: Annotated[
-        int | None, typer.Option(help="Tokens of the mix. Default: as many as the shares allow without repeating.")
+        int | None,
+        typer.Option(min=1, help="Tokens of the mix. Default: as many as the shares allow without repeating."),
     ] = None,
-    max_repeat: Annotated[float, typer.Option(help="Passes over a source at most, where it is too small.")] = 4.0,
+    max_repeat: Annotated[
+        float, typer.Option(min=0.01, help="Passes over a source at most, where it is too small.")
+    ] = 4.0,
     seed: Annotated[int, typer.Option(help="Of the order of the records.")] = 0,
     tokenizer: Annotated[str, typer.Option(help="The model whose tokenizer counts.")] = "bundled:osler-nano-base",
     data: DataOption = None,

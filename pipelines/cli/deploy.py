@@ -39,7 +39,9 @@ def deploy(
 
     file = output or Path(f"{name}-{to}.yaml")
     wanted = Deployment(model, name, image, gpus, gpu, replicas, cpu, memory, storage, context.args)
-    file.write_text(deployment_file(wanted, to, file), encoding="utf-8")
+    text = deployment_file(wanted, to, file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
     out.print(
         f"{file} is written; its first lines say what to do before: {START[to]} {file}", markup=False, soft_wrap=True
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from corpora.errors import OslerError
 from pipelines.cli.judge import (
@@ -257,6 +258,12 @@ def evaluate(
         raise OslerError("a judge and a similarity mark the open answers of a task: name one with --task or --suite")
     if file is not None or mapping:
         raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
+    if normalise not in ("none", "bytes", "unconditional"):
+        raise OslerError(f"--normalise is none, bytes or unconditional, not '{normalise}'")
+    if output is not None and output.is_dir():
+        raise OslerError(
+            f"-o {output}: a folder; without a task the answers are one JSON file, as {output / 'answers.json'}"
+        )
     _ready()
     _bundled(model, items, letters, normalise, chat, limit, data, output, as_json)
 
@@ -294,7 +301,7 @@ def _asked(
     if read["mapping"] and read["file"] is None:
         raise OslerError("--map says what the fields of --file are; name the file too")
     if read["file"] is not None and not read["file"].is_file():
-        raise OslerError(f"{read['file']}: no such file")
+        raise OslerError(f"{read['file']}: {'not a file' if read['file'].exists() else 'no such file'}")
     if base is not None and not base.is_dir():
         raise OslerError(f"{base}: no such folder; --base is a results folder of `osler eval`")
     source = Source(read["data"], read["file"], parse_mapping(read["mapping"]), read["limit"], read["key_errors"])
@@ -322,11 +329,14 @@ def _by_tasks(
     from evals.compare import compare
     from evals.forgetting import forgetting
     from evals.reports.report import write_report
-    from evals.results import model_name
+    from evals.results import check_writable, model_name
     from evals.run import Options
     from pipelines.config.models import own_folder
     from pipelines.examiner import asked_in_chat, engine_of, examine_tasks
 
+    own = None if engine_name == "openai" or model.startswith("bundled:") else own_folder(model)
+    folder = output or Path("runs/exam") / model_name(str(own or model))
+    check_writable(folder)  # before a model is loaded, which may take minutes
     marked = means()
     engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
@@ -343,24 +353,30 @@ def _by_tasks(
             if engine.name != "openai"
             else partial(TrainingText, {}, ["a server does not say what its model was trained on"])
         )
-    own = None if engine.name == "openai" or model.startswith("bundled:") else own_folder(model)
-    folder = output or Path("runs/exam") / model_name(str(own or model))
     found = examine_tasks(
-        engine, tasks, source, options, folder, suite, lambda text: err.print(text, markup=False), marked, trained_on
+        engine,
+        tasks,
+        source,
+        options,
+        folder,
+        suite,
+        lambda text: err.print(text, markup=False, soft_wrap=True),
+        marked,
+        trained_on,
     )
     page = write_report(folder, base) if found["tasks"] else None
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
     heads = ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %")
-    shown = table(f"{model}, {'its chat format' if options.chat else 'plain text'}", *heads)
+    shown = table(f"{escape(model)}, {'its chat format' if options.chat else 'plain text'}", *heads)
     results = {task.name: found["tasks"][task.name] for task in tasks if task.name not in found["skipped"]}
     opened = {name: result for name, result in results.items() if "open" in result}
     chosen = {name: result for name, result in results.items() if "open" not in result}
     for name, result in chosen.items():
         interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
         shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority", "unparsed")]
-        shown.add_row(name, f"{result['n']:,}", shares[0], interval, *shares[1:])
+        shown.add_row(escape(name), f"{result['n']:,}", shares[0], interval, *shares[1:])
     if chosen:
         out.print(shown)
     for name, result in chosen.items():
@@ -429,10 +445,12 @@ def _bundled(
     from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
     from pipelines.data import Sources
     from pipelines.exam import examine, summary
+    from pipelines.examiner import is_base
+    from pipelines.loading import load_tokenizer
 
     names = items or ["bundled-exam"]
     place = resolve_model(model)
-    in_chat = chat if chat is not None else "base" not in Path(place).name
+    in_chat = not is_base(model) and load_tokenizer(place).chat_template is not None if chat is None else chat
     stage = ExamStage(
         kind="exam",
         models=["model"],
@@ -448,6 +466,7 @@ def _bundled(
     )
     found = {**examine(stage, Sources(data, 0, {}), "model", place), "model": model}
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))

@@ -43,5 +43,6 @@ def launch(
 
     file = output or Path(f"osler-{loaded.name}.{'yaml' if to == 'skypilot' else 'sh'}")
     text = task_file(loaded, recipe, to, file, run or Path("runs") / loaded.name, data)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     out.print(f"{file} is written; start it with: {SUBMIT[to]} {file}", markup=False, soft_wrap=True)

@@ -261,15 +261,16 @@ def export(
 
     training.quiet()
     source = model_folder(model)
+    if gguf is not None:
+        from pipelines.release.gguf import TYPES, write_gguf
+
+        if gguf not in TYPES:
+            raise OslerError(f"--gguf {gguf}: the types are {', '.join(TYPES)}")
     if shards is not None or gguf is None:
         for path in export_shards(source, to, shards or "5GB"):
             out.print(str(path))
     if gguf is None:
         return
-    from pipelines.release.gguf import TYPES, write_gguf
-
-    if gguf not in TYPES:
-        raise OslerError(f"--gguf {gguf}: the types are {', '.join(TYPES)}")
     to.mkdir(parents=True, exist_ok=True)
     name = model.parent.name if model.name == "model" else model.name
     file = to / f"{name}-{gguf}.gguf"

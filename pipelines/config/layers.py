@@ -9,6 +9,7 @@ folders whose names begin with "_" hold what several recipes share, and are no r
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ import yaml
 from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config.parts import RecipeError, nearest
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there, is ten times as fast
+# libyaml's, where it is there, is ten times as fast.
+LOADER: Any = type("RecipeLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+# PyYAML reads YAML 1.1, to which 1e-4 is a word, as it has no point; YAML 1.2 and whoever writes a learning rate take it for a number.
+LOADER.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d{1,2}$"), list("-+0123456789"))
 
 
 def recipe_path(name: str, beside: Path = Path()) -> Path:
@@ -104,7 +108,10 @@ def _tree(value: Any, node: yaml.Node, path: Path) -> Any:
 
 
 def _read(path: Path) -> Tree:
-    loader: Any = LOADER(path.read_text(encoding="utf-8"))
+    try:
+        loader = LOADER(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.reader.ReaderError) as error:
+        raise RecipeError(f"{path}: no text in UTF-8 can be read: {error}") from error
     try:
         node = loader.get_single_node()
         values = None if node is None else loader.construct_document(node)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from corpora.errors import OslerError
 from corpora.errors import nearest as nearest
@@ -13,6 +14,17 @@ from corpora.errors import nearest as nearest
 
 class RecipeError(OslerError):
     """A recipe that cannot be run as it stands."""
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(_compiles)]  # a regular expression
 
 
 class Block(BaseModel):
@@ -34,7 +46,7 @@ class Corpus(Block):
     part: Literal["all", "train", "held_out"] = "all"  # which side of a split by subject, fixed for ever by a hash
     held_out_share: float = Field(default=0.05, gt=0, lt=1)  # of that split
     max_characters: int | None = Field(default=None, ge=1)  # longer records are left out
-    exclude: str | None = None  # records whose text matches this regular expression are left out
+    exclude: Pattern | None = None  # records whose text matches this regular expression are left out
 
     @property
     def is_file(self) -> bool:

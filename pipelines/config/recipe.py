@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -33,7 +34,9 @@ from pipelines.config.training import (
     SftStage,
     TrainingStage,
     training_keys,
+    wanted_number,
 )
+from pipelines.curves import TENSORBOARD, TRACKIO
 
 Stage = Annotated[
     InitStage
@@ -94,12 +97,16 @@ def named_corpora(block: Any) -> list[Corpus]:
     return [corpus for part in parts for corpus in named_corpora(part)]
 
 
+def learnt_corpora(stage: Any) -> list[Corpus]:
+    """Those of ``named_corpora`` whose text goes on from the stage: not what an exam asks, nor the benchmarks that a curate stage takes out."""
+    if isinstance(stage, ExamStage):
+        return []
+    return stage.corpora if isinstance(stage, CurateStage) else named_corpora(stage)
+
+
 def training_data(stages: dict[str, Any]) -> list[str]:
-    """Names of the corpora that the weights of a run are made from; those of exams are not among them."""
-    names = [
-        corpus.name for stage in stages.values() if not isinstance(stage, ExamStage) for corpus in named_corpora(stage)
-    ]
-    return list(dict.fromkeys(names))
+    """Names of the corpora that the weights of a run are made from."""
+    return list(dict.fromkeys(corpus.name for stage in stages.values() for corpus in learnt_corpora(stage)))
 
 
 class Recipe(Block):
@@ -113,7 +120,6 @@ class Recipe(Block):
     # What is refused otherwise, for models of the recipe only: Python files that come with a model run on this machine
     # (remote_code); weights in pickle files, which can run any program when they are loaded (pickled_weights).
     allow: list[Literal["remote_code", "pickled_weights"]] = []
-    system_prompt: str | None = None
     stages: dict[str, Stage] = Field(min_length=1)
     launch: Launch | None = None
     repeat: Repeat | None = None  # written out into ordinary stages when the recipe is read
@@ -213,9 +219,35 @@ def _check_answers(file: Path, where: str, models: list[Any], recipe: Recipe) ->
             )
 
 
+# A stage's name is that of a folder of the run, in which these have other meanings.
+STAGE_NAME = re.compile(r"\w[\w-]*")
+NO_STAGES = ("base", "serve", TENSORBOARD, TRACKIO)
+
+
+def _check_training(layers: Layers, name: str, stage: Any) -> None:
+    """Raises RecipeError for the first value of a training block that its trainer does not know or cannot take."""
+    for key, value in stage.training.items():
+        file, place = layers.file("stages", name, "training", key), f"stages.{name}.training"
+        if key not in training_keys(stage.kind):
+            raise RecipeError(f"{file}: {place}: unknown key '{key}'; {nearest(key, training_keys(stage.kind))}")
+        wanted = wanted_number(stage.kind, key, value)
+        if wanted is not None:
+            raise RecipeError(f"{file}: {place}.{key}: {wanted}, not {value!r}")
+        if key == "chat_template_path" and value:
+            try:
+                resolve_chat_template(value)
+            except RecipeError as error:
+                raise RecipeError(f"{file}: {place}.{error}") from error
+
+
 def _check_stages(layers: Layers, recipe: Recipe) -> None:
     earlier = ["base"] if recipe.base_model else []
     for name, stage in recipe.stages.items():
+        if not STAGE_NAME.fullmatch(name) or name in NO_STAGES:
+            raise RecipeError(
+                f"{layers.file('stages', name)}: stages.{name}: a stage's name is that of its folder: letters, digits, - and _, and none of "
+                f"{', '.join(NO_STAGES)}"
+            )
         _check_not_examined(layers, name, recipe)
         for word in named_models(stage):
             if word not in earlier and not {"/", ":"} & set(word):
@@ -232,17 +264,7 @@ def _check_stages(layers: Layers, recipe: Recipe) -> None:
         models = [getattr(stage, "model", None), *getattr(stage, "models", [])]
         _check_answers(layers.file("stages", name), f"stages.{name}", models, recipe)
         if isinstance(stage, TrainingStage):
-            unknown = sorted(set(stage.training) - training_keys(stage.kind))
-            if unknown:
-                hint = nearest(unknown[0], list(training_keys(stage.kind)))
-                file = layers.file("stages", name, "training", unknown[0])
-                raise RecipeError(f"{file}: stages.{name}.training: unknown key '{unknown[0]}'; {hint}")
-            if template := stage.training.get("chat_template_path"):
-                try:
-                    resolve_chat_template(template)
-                except RecipeError as error:
-                    file = layers.file("stages", name, "training", "chat_template_path")
-                    raise RecipeError(f"{file}: stages.{name}.training.{error}") from error
+            _check_training(layers, name, stage)
         earlier.append(name)
     if recipe.serve and recipe.serve.model not in earlier:
         raise RecipeError(

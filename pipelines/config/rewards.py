@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from evals.verifiers import THOUGHT_THEN_ANSWER
-from pipelines.config.parts import Block
+from pipelines.config.parts import Block, Pattern
 
 Verifier = Literal["right_option", "right_number", "format", "emergency"]
 
@@ -24,18 +23,11 @@ class Rewards(Block):
     """Verifiers by weight. Each gives 0 or 1 to an answer, or nothing where it does not apply."""
 
     rewards: dict[Verifier, float] = Field(min_length=1)  # to their weights
-    format: str = THOUGHT_THEN_ANSWER  # regular expression that the whole answer must match for the reward ``format``
+    format: Pattern = (
+        THOUGHT_THEN_ANSWER  # regular expression that the whole answer must match for the reward ``format``
+    )
     tolerance: Tolerance = Tolerance()  # of right_number
     options: Literal["letters", "text", "none"] = (
         "letters"  # listed beneath an item's question: with letters, bare, not at all
     )
     instruction: str = ""  # follows the question
-
-    @field_validator("format")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return pattern

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import types
+import typing
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from pipelines.config.models import ModelName
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes, nearest
 from pipelines.config.rewards import Rewards
 
 
@@ -21,7 +23,7 @@ class InitStage(Block):
 
     kind: Literal["init"]
     corpora: list[Corpus] = Field(min_length=1)
-    vocab_size: int
+    vocab_size: int = Field(ge=264)  # 256 bytes and eight marks at least
     # Fields of transformers.Qwen3Config, or with ``model_type: bert`` those of transformers.BertConfig.
     architecture: dict[str, Any]
     tokenizer: Literal["bpe", "wordpiece"] = "bpe"  # on bytes, or BERT's
@@ -40,7 +42,18 @@ class InitStage(Block):
             raise ValueError("tokenizer: wordpiece belongs to a model with architecture.model_type: bert")
         if self.lowercase and self.tokenizer != "wordpiece":
             raise ValueError("lowercase belongs to tokenizer: wordpiece; one on bytes keeps every letter")
+        for key in self.architecture:  # of which transformers would keep any, and heed those that it knows
+            if key not in self._known():
+                raise ValueError(f"architecture: unknown key '{key}'; {nearest(key, self._known())}")
         return self
+
+    def _known(self) -> set[str]:
+        """What an architecture may say: the config's fields but those that the stage sets itself, and two that are read under other names."""
+        import transformers
+
+        config = transformers.BertConfig if self.model_type == "bert" else transformers.Qwen3Config
+        fields = {field.name for field in dataclasses.fields(config)} | {"model_type", "rope_theta", "rope_scaling"}
+        return fields - {"vocab_size", "pad_token_id", "bos_token_id", "eos_token_id"}
 
 
 class ExtendStage(Block):
@@ -252,3 +265,22 @@ def training_class(kind: str) -> Any:
 def training_keys(kind: str) -> set[str]:
     """Names of the fields that the ``training`` block of a stage of this kind may set."""
     return {field.name for field in dataclasses.fields(training_class(kind)) if field.init}
+
+
+NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
+AT_LEAST_ONE = ("per_device_train_batch_size", "gradient_accumulation_steps")
+
+
+def wanted_number(kind: str, key: str, value: Any) -> str | None:
+    """What a field of the trainer's config takes, where that is numbers alone and ``value`` is none of them; None where it may be right.
+
+    The config classes take anything, and a word in the place of a number is an error of whatever reckons with it first.
+    """
+    (annotation,) = (field.type for field in dataclasses.fields(training_class(kind)) if field.name == key)
+    kinds = set(typing.get_args(annotation) or [annotation]) - {types.NoneType}
+    if value is None or not kinds <= NUMBERS.keys():
+        return None
+    right = type(value) in kinds or (type(value) is int and float in kinds)
+    if right and key in AT_LEAST_ONE and value < 1:
+        return "1 or more"
+    return None if right else " or ".join(words for number, words in NUMBERS.items() if number in kinds)

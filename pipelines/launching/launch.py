@@ -22,10 +22,10 @@ from typing import Any
 
 from rich.console import Console
 
-from corpora.errors import STOPPED, OslerError, Stopped
+from corpora.errors import INTERRUPTED, STOPPED, Interrupted, OslerError, Stopped
 from pipelines.artifact import Artifact, Draft, fingerprint, matches, write_whole
 from pipelines.config import Launch, Recipe, RecipeError, nearest
-from pipelines.training.guards import RolledBack
+from pipelines.training.guards import RolledBack, handling
 from pipelines.training.sharding import LaunchError
 from serving.hardware import has_gpu
 
@@ -36,6 +36,8 @@ METRICS = "metrics.json"
 ERRORS = "errors"
 LOG = "launch.log"
 POLL_SECONDS = 2.0
+# Exit codes of processes that were asked to stop and said nothing themselves, with the error and the signal's name.
+ASKED: dict[int, tuple[type[Stopped], str]] = {STOPPED: (Stopped, "SIGTERM"), INTERRUPTED: (Interrupted, "Ctrl-C")}
 GRACE_SECONDS = 20  # for the processes to end by themselves before they are killed
 # Of accelerate's options those that this page sets itself.
 FIXED = {"fsdp2": {"version", "state_dict_type"}, "zero2": {"zero_stage"}, "zero3": {"zero_stage"}}
@@ -173,7 +175,8 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
 
     Raises:
         LaunchError: one of them failed; the message is its own, told once.
-        Stopped: SIGTERM came, and a checkpoint was written.
+        Stopped: SIGTERM or Ctrl-C came, and a checkpoint was written.
+        KeyboardInterrupt: Ctrl-C came in the last step, or once more before a checkpoint was written.
     """
     on_gpu = has_gpu()
     command = [
@@ -195,21 +198,25 @@ def start(launch: Launch, notes: Path, node: Node) -> None:
             return
         first = _first_error(notes)
         if first is None:
-            if code == STOPPED:
-                raise Stopped("stopped by SIGTERM before training had begun; run the same command to go on")
+            if code in ASKED:
+                kind, what = ASKED[code]
+                raise kind(f"stopped by {what}, not while training; run the same command to go on")
             raise LaunchError(
                 f"the processes ended with code {code} and none said why, as when the system kills one for want of memory; "
                 f"see {notes / LOG}"
             )
-        if first["kind"] == Stopped.__name__:
-            raise Stopped(first["message"])
+        if first["kind"] == KeyboardInterrupt.__name__:
+            raise KeyboardInterrupt
+        for kind, _ in ASKED.values():
+            if first["kind"] == kind.__name__:
+                raise kind(first["message"])
         if first["kind"] != RolledBack.__name__:
             raise LaunchError(first["message"])
         console.print(first["message"], style="yellow", markup=False)
 
 
 def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
-    """The exit code of the launcher, whose processes end with this one and hear of its SIGTERM; STOPPED if that ended them."""
+    """The exit code of the launcher, whose processes end with this one and hear of its signals; one of ``ASKED`` if these ended them."""
     with (notes / LOG).open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -217,28 +224,30 @@ def _run(command: list[str], environment: dict[str, str], notes: Path) -> int:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=environment,
-            start_new_session=True,  # Ctrl-C reaches this process only, which ends the others in order
+            start_new_session=True,  # Ctrl-C reaches this process only, which tells the others
         )
         assert process.stdin is not None
         pipe = process.stdin.fileno()
-        # Passed on by the pipe: the launcher would kill the processes half a minute after SIGTERM, which is too short for a
+        # Passed on by the pipe: the launcher would kill the processes half a minute after a signal, which is too short for a
         # large model's checkpoint.
         asked: list[int] = []
 
         def tell(number: int, _: Any) -> None:
+            if number == signal.SIGINT and asked:
+                raise KeyboardInterrupt
             asked.append(number)
             with contextlib.suppress(OSError):  # they have ended by themselves
-                os.write(pipe, b"\n")
+                os.write(pipe, bytes([number]))
 
-        before = signal.signal(signal.SIGTERM, tell)
-        try:
-            _relay(process, log, notes / ERRORS)
-        except BaseException:
-            _end(process)
-            raise
-        finally:
-            signal.signal(signal.SIGTERM, before)
-    return STOPPED if asked and process.returncode else process.returncode
+        with handling(tell):
+            try:
+                _relay(process, log, notes / ERRORS)
+            except BaseException:
+                _end(process)
+                raise
+    if not asked or not process.returncode:
+        return process.returncode
+    return INTERRUPTED if asked[-1] == signal.SIGINT else STOPPED
 
 
 def _relay(process: subprocess.Popen[bytes], log: Any, errors: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from pipelines.config import RecipeError, nearest
-from serving.hardware import fast_bfloat16, has_gpu
+from serving.hardware import fast_bfloat16, free_memory, has_gpu
 
 TABLE = Path(__file__).parent / "hardware_table.yaml"
 GIB = 2**30
@@ -85,15 +85,6 @@ def devices(text: str, mfu: float | None = None, price: float | None = None) -> 
     )
 
 
-def available_memory() -> int:
-    """Bytes that this process may still use: the machine's, or less where a container limits it (cgroup v2)."""
-    free = psutil.virtual_memory().available
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and limit.read_text().strip().isdigit():
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
-    return int(free)
-
-
 @functools.cache
 def _product_rate() -> float:
     """Operations a second of large products, on the threads that torch uses now."""
@@ -124,7 +115,7 @@ def _seconds(work: Any) -> float:
 
 def here() -> Devices:
     """This machine's processor by its free memory alone, for a check that asks for no speed."""
-    return Devices("cpu", 1, "cpu", available_memory() + resident(), 1.0, 1.0, CPU_MFU, 0.0, "the memory that is free")
+    return Devices("cpu", 1, "cpu", free_memory() + resident(), 1.0, 1.0, CPU_MFU, 0.0, "the memory that is free")
 
 
 def processor(mfu: float | None = None, price: float | None = None) -> Devices:

@@ -13,7 +13,7 @@ tests/pipelines/test_memory.py compares them, byte for byte, with what autograd 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from pipelines.config import Strategy
@@ -139,7 +139,7 @@ def layer_bytes(load: Load) -> int:
         kept += narrow * load.adapter_rank * sum(linear.count for linear in shape.linears) // shape.layers
         if copies:
             kept += narrow * q
-    norms = 2 + (2 * (shape.queries + shape.keys) // (shape.queries // shape.heads) // 2 if shape.head_norms else 0)
+    norms = 2 + ((q + k) // (q // shape.heads) if shape.head_norms else 0)  # one for each head of queries and of keys
     return kept + 4 * shape.heads + 4 * norms
 
 
@@ -279,8 +279,3 @@ def memory(load: Load) -> Memory:
 def kv_cache_bytes(shape: Shape, tokens: int, width: int = 2) -> int:
     """Keys and values of so many tokens in all layers (Kwon et al. 2023, https://arxiv.org/abs/2309.06180, section 1), in bytes."""
     return 2 * shape.layers * shape.keys * width * tokens
-
-
-def with_rows(load: Load, rows: int) -> Load:
-    """The load with another number of rows, of which as large a share is labelled."""
-    return replace(load, rows=rows, labelled=round(load.labelled * rows / load.rows))

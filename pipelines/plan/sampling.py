@@ -17,26 +17,19 @@ from pipelines.plan.reading import shape_named
 from pipelines.plan.result import StagePlan
 from pipelines.plan.workload import Workload, sources_of
 from serving.hardware import fast_bfloat16
+from serving.vllm_defaults import AT_ONCE as ON_A_PROCESSOR
+from serving.vllm_defaults import GPU_MEMORY_SHARE, LEAST_MEMORY_GIB
 
-VLLM_SHARE = 0.9  # of a GPU's memory, which vLLM takes whole (its gpu-memory-utilization)
-
-
-VLLM_CPU_BYTES = 2 * GIB  # vLLM itself on a processor, beside weights and cache (serving/server.py: LEAST_MEMORY_GIB)
-
-
-VLLM_CPU_CACHE = GIB  # VLLM_CPU_KVCACHE_SPACE of serving/server.py
-
-
-AT_ONCE = {"cpu": 128, "gpu": 256}  # sequences that vLLM generates at once
-
-
+VLLM_CPU_BYTES = int(LEAST_MEMORY_GIB * GIB)
+VLLM_CPU_CACHE = GIB  # what a stage's vLLM is given
+AT_ONCE = {"cpu": ON_A_PROCESSOR, "gpu": 256}  # sequences that vLLM generates at once
 # Bytes of a weight in vLLM's memory under its own `quantization` flag: 8 bits, and 4 bits with the scales of blocks of 64.
 QUANTIZED = {"fp8": 1.0, "bitsandbytes": 0.5625}
 
 
 def _for_vllm(where: Devices) -> int:
     """Bytes of a device that vLLM may take."""
-    return int(where.usable * VLLM_SHARE) if where.kind == "gpu" else where.usable
+    return int(where.usable * GPU_MEMORY_SHARE) if where.kind == "gpu" else where.usable
 
 
 def _serving(shape: Shape, tokens: int, where: Devices, flags: dict[str, Any]) -> tuple[Memory, int]:

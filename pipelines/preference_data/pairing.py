@@ -12,7 +12,6 @@ ALIKE = "all answers score alike"
 NEAR = "scores differ by less than min_margin"
 TOO_LONG = "the chosen would be too long (max_length_ratio)"
 EMPTY = "an empty answer"
-REASONS = (NO_SCORE, ALIKE, NEAR, TOO_LONG, EMPTY)
 
 
 def paired(

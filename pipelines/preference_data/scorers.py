@@ -6,6 +6,7 @@ import collections
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,7 +134,13 @@ def _works(scorer: JudgeScorer, asked: Sequence[Asked], drawn: Drawn) -> list[li
 def _by_judge(
     scorer: JudgeScorer, asked: Sequence[Asked], drawn: Drawn, seed: int, model: str | None, draft: Draft
 ) -> Scored:
-    journal = Journal(draft.checkpoints / "judge.jsonl")
+    with closing(Journal(draft.checkpoints / "judge.jsonl")) as journal:
+        return _judged(scorer, asked, drawn, seed, model, journal)
+
+
+def _judged(
+    scorer: JudgeScorer, asked: Sequence[Asked], drawn: Drawn, seed: int, model: str | None, journal: Journal
+) -> Scored:
     journal.forget_failed()
     before = journal.spent.requests
     works = _works(scorer, asked, drawn)
@@ -175,7 +182,6 @@ def _by_judge(
         lines: list[dict[str, Any]] = [journal.read(work.key) if work else {"reason": "empty answer"} for work in row]
         found.scores.append([line.get("score") for line in lines])
         found.unscored.update(line["reason"] for line in lines if "score" not in line)
-    journal.close()
     found.figures |= {
         "judge": scorer.teacher.name or scorer.teacher.model,
         "spent": spent.as_dict(),

@@ -31,6 +31,8 @@ HUB_LICENCES = {
     "ODC-By": "odc-by",
 }
 OWN_LICENCE = "apache-2.0"  # of this project, its bundled corpora and its bundled base
+WRITES, FILLS, SCORES = "text-generation", "fill-mask", "text-classification"
+TASKS = {"ForMaskedLM": FILLS, "ForSequenceClassification": SCORES}
 LICENCE_NAMES = {"no": "non-commercial", "share": "share-alike"}
 
 EMERGENCY = (
@@ -54,10 +56,14 @@ LIMITS = (
 )
 
 
-def is_encoder(folder: Path) -> bool:
-    """Whether the model in ``folder`` fills masks and does not write."""
+def task_of(folder: Path) -> str:
+    """What the model in ``folder`` does, as the hub calls it: it writes, fills masks (an encoder) or scores (a reward model)."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return any(name.endswith("ForMaskedLM") for name in config.get("architectures") or [])
+    for name in config.get("architectures") or []:
+        for end, task in TASKS.items():
+            if name.endswith(end):
+                return task
+    return WRITES
 
 
 def lineage(recipe: Recipe, stage: str) -> dict[str, Any]:
@@ -141,9 +147,7 @@ def _results(found: dict[str, Any]) -> list[EvalResult]:
     return results
 
 
-def front_matter(
-    recipe: Recipe, stage: str, name: str, encoder: bool, found: dict[str, dict[str, Any]]
-) -> ModelCardData:
+def front_matter(recipe: Recipe, stage: str, name: str, task: str, found: dict[str, dict[str, Any]]) -> ModelCardData:
     """The card's YAML, checked by huggingface_hub."""
     blocks = lineage(recipe, stage)
     names = training_data(blocks)
@@ -159,7 +163,7 @@ def front_matter(
         datasets=sorted({entry.hub for entry in entries if entry.hub != UNKNOWN}) or None,
         language=sorted(languages) or None,
         library_name="transformers",
-        pipeline_tag="fill-mask" if encoder else "text-generation",
+        pipeline_tag=task,
         tags=["medical", "osler", *dict.fromkeys(block.kind for block in blocks.values())],
         metrics=["accuracy"] if results else None,
         eval_results=results or None,
@@ -177,7 +181,7 @@ def _choices(blocks: dict[str, Any]) -> list[str]:
 
 
 def _scores(found: dict[str, dict[str, Any]], stage: str, artifacts: dict[str, Artifact]) -> list[str]:
-    """The model's scores beside those of the first model that was examined, with intervals; the held-out loss of an encoder."""
+    """The model's scores beside those of the first model that was examined, with intervals; what a stage measured itself on what it held out."""
     lines: list[str] = []
     if stage in found:
         first = next(iter(found))
@@ -187,7 +191,14 @@ def _scores(found: dict[str, dict[str, Any]], stage: str, artifacts: dict[str, A
                 result.pop("against", None)
         lines += exam_section(shown)
     held_out = artifacts[stage].metrics.get("held_out") if stage in artifacts else None
-    if isinstance(held_out, dict):
+    if isinstance(held_out, dict) and "pairs" in held_out:  # a reward model's
+        low, high = (100 * held_out[end] for end in ("low", "high"))
+        lines += [
+            f"Of {held_out['pairs']:,} held-out pairs of answers it prefers the chosen one in {100 * held_out['accuracy']:.1f}% "
+            f"(95% interval {low:.1f} to {high:.1f}), by {held_out['mean_margin']:.3f} on average.",
+            "",
+        ]
+    elif isinstance(held_out, dict):  # an encoder's
         before = artifacts[stage].metrics["held_out_before"]
         lines += [
             f"On {held_out['masked_tokens']:,} masked tokens of held-out documents, always the same ones: loss {held_out['loss']} "
@@ -197,8 +208,23 @@ def _scores(found: dict[str, dict[str, Any]], stage: str, artifacts: dict[str, A
     return lines or ["No exam of this model is in the run.", ""]
 
 
-def _use(name: str, encoder: bool) -> list[str]:
-    if encoder:
+def _use(name: str, task: str) -> list[str]:
+    if task == SCORES:
+        return [
+            "```python",
+            "from transformers import AutoModelForSequenceClassification, AutoTokenizer",
+            "",
+            f'tokenizer = AutoTokenizer.from_pretrained("{name}")',
+            f'model = AutoModelForSequenceClassification.from_pretrained("{name}")',
+            'talk = [{"role": "user", "content": "What is asthma?"}, {"role": "assistant", "content": "A disease of the airways."}]',
+            "text = tokenizer.apply_chat_template(talk, tokenize=False)",
+            'reward = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, 0]',
+            "```",
+            "",
+            "It is a reward model: it gives an answer a number and writes none. Numbers of two answers to one question can be compared.",
+            "",
+        ]
+    if task == FILLS:
         return [
             "```python",
             "from transformers import pipeline",
@@ -232,12 +258,12 @@ def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     if stage not in artifacts or not artifacts[stage].model.is_dir():
         known = ", ".join(name for name, artifact in artifacts.items() if artifact.model.is_dir()) or "none yet"
         raise OslerError(f"{run_dir / stage}: no finished model; those of this run: {known}")
-    encoder = is_encoder(artifacts[stage].model)
+    task = task_of(artifacts[stage].model)
     blocks = lineage(recipe, stage)
     made_by = {name: artifacts[name] for name in blocks if name in artifacts}
     found = exams(artifacts)
     name = target.resolve().name
-    data = front_matter(recipe, stage, name, encoder, found)
+    data = front_matter(recipe, stage, name, task, found)
 
     hours = sum(artifact.manifest["wall_seconds"] for artifact in made_by.values()) / 3600
     memory = max(artifact.manifest["peak_memory_gib"] for artifact in made_by.values())
@@ -264,7 +290,7 @@ def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
         "",
         "## How to load it",
         "",
-        *_use(name, encoder),
+        *_use(name, task),
         "## How good it is",
         "",
         *_scores(found, stage, artifacts),

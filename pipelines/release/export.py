@@ -34,9 +34,6 @@ def export_shards(source: Path, target: Path, shard_size: str) -> list[Path]:
         if target.resolve() == weights.folder.resolve():
             raise OslerError(f"{target}: the model is read from this folder; name another with --to")
         sizes = {key: weights.read(key).nbytes for key in weights.files}
-        target.mkdir(parents=True, exist_ok=True)
-        for old in [*target.glob("model*.safetensors"), target / INDEX]:
-            old.unlink(missing_ok=True)
         files = write_shards(target, sizes, weights.read, shard_size)
     for path in source.iterdir():
         if path.is_file() and path.suffix != ".safetensors" and path.name != INDEX:

@@ -13,8 +13,8 @@ from corpora.catalog import find_dataset, load_catalog
 from corpora.errors import OslerError
 from pipelines import training
 from pipelines.artifact import folder_hashes, load_artifact
-from pipelines.config import Recipe, named_corpora
-from pipelines.release.card import is_encoder, write_card
+from pipelines.config import Recipe, TrainingStage, named_corpora
+from pipelines.release.card import WRITES, task_of, write_card
 
 OPENINGS = (
     "The old house stood",
@@ -63,6 +63,8 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     last = artifacts.get(stage)
     if last is None or not last.model.is_dir():
         raise OslerError(f"{run_dir / stage}: no finished model; run `osler reproduce {recipe.name}` first")
+    if target.resolve() == last.model.resolve():
+        raise OslerError(f"{target}: the model is read from this folder; name another")
     target.mkdir(parents=True, exist_ok=True)
     for path in last.model.iterdir():
         shutil.copyfile(path, target / path.name)
@@ -86,8 +88,12 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
             for name, artifact in artifacts.items()
             if artifact is not None
         },
-        "tokens": sum(artifact.metrics.get("tokens", 0) for artifact in artifacts.values() if artifact is not None),
-        "samples": [] if is_encoder(target) else samples(target, recipe.seed),
+        "tokens": sum(  # that were trained on; a stage that makes a corpus tells those of the corpus
+            artifact.metrics.get("tokens", 0)
+            for name, artifact in artifacts.items()
+            if artifact is not None and isinstance(recipe.stages[name], TrainingStage)
+        ),
+        "samples": samples(target, recipe.seed) if task_of(target) == WRITES else [],
         "files": folder_hashes(target),
     }
     (target / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from rich.console import Console
 from transformers import (
     PreTrainedTokenizerBase,
@@ -19,12 +18,13 @@ from transformers import (
     TrainingArguments,
 )
 
+from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.loading import TrainingError as TrainingError
 from pipelines.loading import load_model as load_model
 from pipelines.loading import load_tokenizer as load_tokenizer
-from pipelines.training import attention, sharding
+from pipelines.training import attention, sharding, short_rows
 from pipelines.training.checkpoint import newest_whole, save_whole
 from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.guards import guard
@@ -94,7 +94,9 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
         values["chat_template_path"] = resolve_chat_template(values["chat_template_path"])
     values.setdefault("include_num_input_tokens_seen", "non_padding")
     layers = taken(values) if has_gpu() else None
-    if not has_gpu():
+    if has_gpu():
+        attention.for_stage(kind)
+    else:
         values |= sharding.on_processors()
     if values.get("torch_compile") and not can_compile():
         console.print(
@@ -161,9 +163,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     sharding.keep_losses_fine(trainer)
-    # A setting of TRL's trainers, whose rows are padded to the longest of a batch.
-    if has_gpu() and hasattr(trainer.args, "max_length"):
-        attention.for_any_length()
+    if not has_gpu() and trainer.args.bf16:
+        short_rows.use(trainer.model)
     if getattr(trainer.args, "compiled_layers", None):
         compile_layers(trainer.model, **trainer.args.compiled_layers)
     checkpoint = sharding.told_by_first(newest_whole(draft.checkpoints) if sharding.rank() == 0 else None)
@@ -220,6 +221,5 @@ def quiet() -> None:
     """Keeps the libraries' chatter out of the progress bars; warnings that matter still show."""
     import datasets
 
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    loading.quiet()
     datasets.disable_progress_bars()

@@ -12,7 +12,7 @@ import signal
 import statistics
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from pipelines.config import Spikes
 from pipelines.loading import TrainingError as TrainingError
 
 SEARCHED = 1_000_000  # rows of the training data at most that are looked through for those of a bad batch
+STOPPING = (signal.SIGTERM, signal.SIGINT)  # of which the first goes before the second
 SKIPPED = "skipped.json"  # beside the checkpoints: the steps whose batches are left out
 
 
@@ -147,12 +148,31 @@ class _Guard(TrainerCallback):  # type: ignore[misc]
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Saves and stops when the process was asked to."""
-        asked = self.asked_to_stop is not None
+        asked = self.asked_to_stop
         if args.world_size > 1:  # one process may have had the signal and the others not
-            flag = torch.tensor(int(asked), device=args.device)
-            asked = bool(self.trainer.accelerator.reduce(flag, reduction="sum"))
-        if asked and state.global_step < state.max_steps:
+            own = torch.tensor([int(asked is each) for each in STOPPING], device=args.device)
+            told = self.trainer.accelerator.reduce(own, reduction="sum").tolist()
+            asked = next((each for each, count in zip(STOPPING, told, strict=True) if count), None)
+            self.asked_to_stop = asked or self.asked_to_stop  # which may have come since
+        if asked is not None and state.global_step < state.max_steps:
             control.should_save = control.should_training_stop = self.stopped = True
+
+
+@contextmanager
+def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Gives the signals that ask a run to stop to ``handler`` while the block lasts, but for one that is ignored, as Ctrl-C in a shell's background."""
+    before: dict[signal.Signals, Any] = {}
+    try:
+        for each in STOPPING:
+            if signal.getsignal(each) is not signal.SIG_IGN:
+                before[each] = signal.signal(each, handler)
+    except ValueError:  # not the main thread, which alone may take signals
+        pass
+    try:
+        yield
+    finally:
+        for each, old in before.items():
+            signal.signal(each, old)
 
 
 @contextmanager
@@ -184,18 +204,8 @@ def guard(trainer: Trainer, label: str, folder: Path, spikes: Spikes | None) -> 
             tqdm.write(f"{label}: stopping after this step, with a checkpoint; Ctrl-C again stops at once", sys.stderr)
         watch.asked_to_stop = signal.Signals(number)
 
-    before: dict[signal.Signals, Any] = {}
-    try:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            if signal.getsignal(each) is not signal.SIG_IGN:  # as of Ctrl-C in a shell's background
-                before[each] = signal.signal(each, stop)
-    except ValueError:  # not the main thread, which alone may take signals
-        pass
-    try:
+    with handling(stop):
         yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
     if watch.asked_to_stop is signal.SIGINT and not watch.stopped:
         raise KeyboardInterrupt  # in the last step, whose checkpoint is there anyhow
     if watch.stopped:

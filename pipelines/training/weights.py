@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import split_state_dict_into_shards_factory
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from corpora.errors import OslerError
@@ -35,17 +35,25 @@ class Weights:
         """
         self.folder = Path(folder)
         model_sources.loading(self.folder)
+        names = [WEIGHTS]
         if (self.folder / INDEX).is_file():
-            index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
-            names = sorted(set(index["weight_map"].values()))
-        else:
-            names = [WEIGHTS]
+            try:
+                names = sorted(
+                    set(json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+                )
+            except (ValueError, KeyError) as error:
+                raise WeightsError(f"{self.folder / INDEX}: damaged ({error}); fetch or save the model anew") from error
         absent = [name for name in names if not (self.folder / name).is_file()]
         if absent:
             raise WeightsError(f"{folder}: no file {absent[0]}; save the model as safetensors first (save_pretrained)")
         if "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8")):
             raise WeightsError(f"{folder}: the weights are quantised; take the model that it was quantised from")
-        files = [stack.enter_context(safe_open(self.folder / name, framework="pt")) for name in names]
+        try:
+            files = [stack.enter_context(safe_open(self.folder / name, framework="pt")) for name in names]
+        except SafetensorError as error:
+            raise WeightsError(
+                f"{folder}: weights that cannot be read ({error}); fetch or save the model anew"
+            ) from error
         self.files = {key: file for file in files for key in file.keys()}  # noqa: SIM118
 
     def shape(self, key: str) -> tuple[int, ...]:
@@ -61,21 +69,31 @@ class Weights:
 def write_shards(
     folder: Path, sizes: dict[str, int], tensor: Callable[[str], torch.Tensor], shard_size: str
 ) -> list[Path]:
-    """Writes safetensors files of ``shard_size`` at most, with their index where there are several; one is in memory at a time.
+    """Writes safetensors files of ``shard_size`` at most, with their index where there are several, in the place of those that are there.
+
+    One of them is in memory at a time.
 
     Args:
         folder: where to.
         sizes: bytes of each tensor, in the order of writing.
         tensor: makes the tensor of a name when its turn comes.
         shard_size: as transformers' ``max_shard_size``, such as "5GB". A tensor that is larger has a file of its own.
+
+    Raises:
+        WeightsError: ``shard_size`` is no size.
     """
-    plan = split_state_dict_into_shards_factory(
-        sizes,
-        get_storage_size=lambda size: size,
-        filename_pattern="model{suffix}.safetensors",
-        max_shard_size=shard_size,
-    )
+    try:
+        plan = split_state_dict_into_shards_factory(
+            sizes,
+            get_storage_size=lambda size: size,
+            filename_pattern="model{suffix}.safetensors",
+            max_shard_size=shard_size,
+        )
+    except ValueError as error:
+        raise WeightsError(f"'{shard_size}' is no size of a file, as 5GB or 500MB: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("model*.safetensors"), folder / INDEX]:
+        old.unlink(missing_ok=True)
     for name, keys in plan.filename_to_tensors.items():
         save_file({key: tensor(key) for key in keys}, folder / name, metadata={"format": "pt"})
     if plan.is_sharded:

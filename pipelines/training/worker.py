@@ -23,12 +23,14 @@ from pipelines.launching.launch import METRICS, write_error
 def end_with_the_parent() -> None:
     """Ends this process when the pipe at its standard input is closed: its parent is gone, or has closed it.
 
-    A byte in the pipe is the parent's SIGTERM. One process reads it, and tells the others at the end of a step.
+    A byte in the pipe is the number of a signal that the parent had. One process reads it, and tells the others at the end of a step.
     """
 
     def watch() -> None:
-        while os.read(0, 1):
-            os.kill(os.getpid(), signal.SIGTERM)
+        while byte := os.read(0, 1):
+            # Where nothing is saved, Ctrl-C would be an error of whatever is under way; SIGTERM ends the process.
+            unheard = signal.getsignal(byte[0]) is signal.default_int_handler
+            os.kill(os.getpid(), signal.SIGTERM if unheard else byte[0])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -279,3 +279,9 @@ def test_reasons_are_counted_under_their_general_form():
 def test_rows_come_one_by_one(tmp_path: Path):
     path = _write(tmp_path / "rows.jsonl", LINES)
     assert next(raw_rows(path)).place == "row 1"
+
+
+def test_a_file_is_read_for_training_as_for_an_exam(tmp_path: Path):
+    rows = [{"question": "Q", "options": ["a", "b", "c", "d"], "answer": number} for number in (1, 4, 2)]
+    path = _write(tmp_path / "own.jsonl", "\n".join(json.dumps(row) for row in rows).encode())
+    assert [record.answers for record in stream_file(path)] == [[0], [3], [1]]

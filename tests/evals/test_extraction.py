@@ -8,6 +8,7 @@ import pytest
 
 from evals.reading.extraction import extract_choices
 from evals.reading.replies import strip_thinking
+from evals.tasks import load_task, task_names
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
 
@@ -91,3 +92,25 @@ def test_a_model_that_says_one_thing_for_ever_holds_nothing_up(said: str):
     started = time.monotonic()
     extract_choices(reply, DRUGS, several=True)
     assert time.monotonic() - started < 2
+
+
+SPANISH = [
+    ("La respuesta es C", 2), ("Razonando: es un déficit de vitamina C.\n\nLa respuesta es C.", 2), ("La respuesta correcta es la C.", 2),
+    ("La respuesta correcta es la opción B: Vitamina B1", 1), ("La opción correcta es la D", 3), ("Respuesta: C", 2),
+    ("**Respuesta final: (C)**", 2), ("La opción C es correcta.", 2), ("La correcta es la C", 2), ("Elijo la opción A", 0),
+    ("La respuesta es Vitamina C.", 2), ("C", 2), ("La A es incorrecta y la B es incorrecta. La respuesta es D", 3),
+    ("La respuesta no es A, sino que la respuesta es C", 2), ("La respuesta es A o C", None), ("La respuesta es A y C", None),
+    ("No lo sé", None), ("La respuesta es E", None), ("A un paciente se le da hierro", None), ("Por lo tanto, la respuesta es C", 2),
+    ("La respuesta a esta pregunta es C", 2), ("Para dar respuesta a la pregunta hay que pensar en el escorbuto.", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "wanted"), SPANISH)
+def test_a_spanish_reply_is_read_as_its_tasks_ask_for_it(text: str, wanted: int | None):
+    options = ["Vitamina A", "Vitamina B1", "Vitamina C", "Vitamina D"]
+    assert extract_choices(text, options, language="es") == (None if wanted is None else [wanted])
+
+
+def test_every_language_of_a_task_is_read():
+    for name in task_names():
+        extract_choices("A", ["x", "y"], language=load_task(name).language)

@@ -131,5 +131,5 @@ def test_a_wrong_key_is_told_by_the_variables_name_and_never_shown(tmp_path: Pat
 
 
 def test_a_judge_that_does_not_answer_is_told_at_once():
-    with pytest.raises(OslerError, match="Connection error"):
+    with pytest.raises(OslerError, match="no server answers there"):
         judge("http://127.0.0.1:9/v1", max_retries=0).connect()

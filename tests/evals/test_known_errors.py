@@ -13,7 +13,7 @@ from evals.known_errors import LISTS, content_hash, known_errors, load_list
 from evals.reports.report import write_report
 from evals.run import Options, run_task
 from evals.tasks import load_task, task_names
-from tests.evals.test_run import Stub, oracle, test_file
+from tests.evals.test_run import Stub, exam_file, oracle
 
 ITEM = ExamItem(id="1", question="Which vitamin prevents scurvy?", options=["A1", "C"], answers=[1])
 
@@ -50,7 +50,7 @@ def run(folder: Path, *errors: str, key_errors: Path | None = None) -> dict:
         return run_task(
             load_task("medqa"),
             Stub(lambda prompt: oracle(prompt) if "Question 3?" not in prompt else "A"),
-            Source(file=test_file(folder / "test.jsonl", 8), key_errors=own),
+            Source(file=exam_file(folder / "test.jsonl", 8), key_errors=own),
             folder / "out" / "medqa",
             Options(),
             finished,

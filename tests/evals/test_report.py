@@ -31,7 +31,7 @@ def exam(tmp_path: Path) -> Path:
             }
         )
     )
-    second = write_task(out, "pubmedqa", n=90, options=3, cluster_of=3, generative=True, unparsed=0.2)
+    second = write_task(out, "pubmedqa", n=90, options=3, cluster_of=3, generative=True, unparsed=0.2, model="hub/base")
     return write_results(out, {folder.name: summarise(folder) for folder in (first, second)}, model="hub/base")
 
 

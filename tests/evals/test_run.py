@@ -186,9 +186,10 @@ def test_several_right_options_are_right_as_a_set_only(tmp_path: Path):
 
 
 def test_words_are_not_asked_for_in_a_language_in_which_none_can_be_read():
-    with pytest.raises(DataError, match="answers in words can be read in en and zh, and its language is es"):
-        adjusted(load_task("headqa-es"), Options(scoring="generative"))
-    assert adjusted(load_task("headqa-es"), Options()).scoring == "likelihood"
+    french = load_task("headqa-es").model_copy(update={"language": "fr"})
+    with pytest.raises(DataError, match="answers in words can be read in en, zh, es, and its language is fr"):
+        adjusted(french, Options(scoring="generative"))
+    assert adjusted(french, Options()).scoring == "likelihood"
 
 
 def test_what_cannot_be_used_of_an_earlier_run_is_named(tmp_path: Path):
@@ -196,7 +197,7 @@ def test_what_cannot_be_used_of_an_earlier_run_is_named(tmp_path: Path):
     with pytest.raises(DataError, match=r"results\.json: not valid JSON"):
         evals.run.write_results(tmp_path, Stub(oracle), None, {}, {})
     (tmp_path / "kept.sqlite").write_text("no database " * 100)
-    with pytest.raises(DataError, match=r"kept\.sqlite: cannot be used .* remove it"):
+    with pytest.raises(DataError, match=r"kept\.sqlite: what is finished cannot be kept here .* remove it"):
         Finished(tmp_path / "kept.sqlite")
 
 

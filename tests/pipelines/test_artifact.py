@@ -1,10 +1,14 @@
 """A folder with a manifest is a finished stage; nothing half-written is taken for one."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from corpora.errors import OslerError
+from pipelines import artifact
 from pipelines.artifact import changes, drafting, fingerprint, load_artifact, matches
 
 GIVEN = {"config": {"kind": "x"}, "seed": 1}
@@ -85,3 +89,17 @@ def test_the_output_hash_follows_the_bytes(tmp_path: Path):
     finish(tmp_path / "c", text="two")
     outputs = [load_artifact(tmp_path / name).output for name in "abc"]  # type: ignore[union-attr]
     assert outputs[0] == outputs[1] != outputs[2]
+
+
+def test_the_commit_is_that_of_the_code_and_of_no_checkout_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-C", str(tmp_path)]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "another project"]):
+        subprocess.run([*git, *words], check=True)
+    installed = tmp_path / ".venv" / "pipelines"
+    installed.mkdir(parents=True)
+    shutil.copy(artifact.__file__, installed / "artifact.py")
+    assert re.fullmatch("[0-9a-f]{40}", artifact.git_commit())
+    monkeypatch.setattr(artifact, "__file__", str(installed / "artifact.py"))
+    assert artifact.git_commit() == "unknown"
+    monkeypatch.setenv("PATH", str(tmp_path))  # a container has no git
+    assert artifact.git_commit() == "unknown"

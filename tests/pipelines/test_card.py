@@ -1,5 +1,6 @@
 """The card says what the run's manifests say, and huggingface_hub reads it back."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -8,11 +9,13 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from corpora.errors import OslerError
+from pipelines import training
 from pipelines.artifact import drafting
 from pipelines.cli import app
-from pipelines.config import Recipe, load_recipe
+from pipelines.config import Recipe, load_recipe, training_data
 from pipelines.release.card import licence, lineage, write_card
 from pipelines.release.publish import publish
+from pipelines.reward import read_model
 
 RECIPE = """
 name: mine
@@ -113,6 +116,14 @@ def test_only_the_stages_and_data_that_the_model_is_made_from_are_named(run, tmp
     assert list(lineage(nano, "dpo")) == ["replay", "extended", "cpt", "sft", "preferences", "dpo"]
 
 
+def test_benchmarks_that_were_taken_out_of_the_data_are_no_data(run):
+    stages = load_recipe("qwen3-8b/1x80gb-lora").stages
+    asked = {item.name for stage in stages.values() if stage.kind == "exam" for item in stage.items}
+    assert {"medqa-usmle", "pubmedqa-test"} <= asked
+    assert not asked & set(training_data(stages))
+    assert {"clinical-guidelines", "medical-textbooks", "fineweb-edu"} <= set(training_data(stages))
+
+
 def test_the_licence_is_the_strictest():
     assert licence(["bundled-documents"], "apache-2.0") == {"license": "apache-2.0"}
     assert licence(["bundled-documents", "openstax-economics"], "mit") == {"license": "mit"}
@@ -139,6 +150,30 @@ def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path, 
     target = publish(recipe, folder, "sft", tmp_path / "given")
     assert ModelCard.load(target / "README.md").data.license == "apache-2.0"
     assert '"README.md"' in (target / "manifest.json").read_text()
+
+
+def test_a_reward_model_is_given_away_as_one_that_scores(run, tmp_path: Path, tiny_model: Path):
+    recipe, folder = run
+    block = {"kind": "reward", "model": "sft", "preferences": {"name": "pairs.jsonl"}}
+    recipe = Recipe.model_validate(
+        {**recipe.model_dump(), "stages": {**recipe.model_dump()["stages"], "scorer": block}}
+    )
+    with drafting(folder / "scorer", "scorer", {"config": recipe.stages["scorer"].model_dump()}) as draft:
+        held_out = {"pairs": 40, "accuracy": 0.8, "low": 0.65, "high": 0.9, "mean_margin": 1.25}
+        draft.metrics = {"tokens": 90, "held_out": held_out}
+        training.save_model(read_model(tiny_model), training.load_tokenizer(tiny_model), draft.folder / "model")
+    target = publish(recipe, folder, "scorer", tmp_path / "given")
+    card = ModelCard.load(target / "README.md")
+    assert card.data.pipeline_tag == "text-classification"
+    assert "Of 40 held-out pairs of answers it prefers the chosen one in 80.0% (95% interval 65.0 to 90.0)" in card.text
+    assert "AutoModelForCausalLM" not in card.text
+    code = card.text.split("```python\n")[1].split("```")[0].replace('"given"', repr(str(target)))
+    told: dict = {}
+    exec(code, told)  # what the card tells people to do
+    assert told["reward"].ndim == 0
+    manifest = json.loads((target / "manifest.json").read_text())
+    assert manifest["samples"] == []
+    assert manifest["tokens"] == 5000 + 700 + 90
 
 
 def test_a_stage_without_a_model_is_named(run, tmp_path: Path):

@@ -53,6 +53,18 @@ def test_every_bundled_recipe_loads():
         ),
         ("serve: {model: sft}", "serve: {model: dpo}", "no stage is called 'dpo'"),
         ("max_steps: 1", "max_steps: [", "not valid YAML"),
+        ("max_steps: 1", "max_steps: five", r"stages\.cpt\.training\.max_steps: a whole number, not 'five'"),
+        ("max_steps: 1", "max_steps: 1.5", r"training\.max_steps: a whole number, not 1\.5"),
+        ("max_steps: 1", "bf16: maybe", r"training\.bf16: true or false, not 'maybe'"),
+        ("max_steps: 1", "warmup_steps: 'many'", r"training\.warmup_steps: a number, not 'many'"),
+        ("max_steps: 1", "per_device_train_batch_size: 0", r"per_device_train_batch_size: 1 or more, not 0"),
+        ("  cpt:\n", "  ../cpt:\n", r"stages\.\.\./cpt: a stage's name is that of its folder"),
+        ("  cpt:\n", "  serve:\n", r"stages\.serve: a stage's name .* none of base, serve, tensorboard, trackio"),
+        (
+            "{name: bundled-documents}",
+            "{name: bundled-documents, exclude: '(['}",
+            r"stages\.cpt\.corpora\.0\.exclude: not a regular expression: unterminated",
+        ),
         (
             "lora: {r: 4}",
             "training: {chat_template_path: bundled:chatm}",
@@ -68,6 +80,20 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str):
     with pytest.raises(RecipeError, match=message) as caught:
         load_recipe(str(path))
     assert "mine.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["1e-4", "1E-04", "0.0001", "1.0e-4"])
+def test_a_learning_rate_is_a_number_however_it_is_written(tmp_path: Path, written: str):
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD.replace("learning_rate: 0.001", f"learning_rate: {written}"))
+    assert load_recipe(str(path)).stages["cpt"].training["learning_rate"] == 0.0001
+
+
+def test_a_file_of_another_encoding_is_named(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(GOOD.replace("name:", "description: Übung\nname:", 1).encode("latin-1"))
+    with pytest.raises(RecipeError, match=r"mine\.yaml: no text in UTF-8 can be read"):
+        load_recipe(str(path))
 
 
 def test_a_missing_recipe_is_named():

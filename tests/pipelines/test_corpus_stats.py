@@ -26,6 +26,18 @@ def test_sources_and_languages_are_counted_apart(base_model: Path, tmp_path: Pat
     assert "extension" not in found
 
 
+def test_two_files_of_one_name_are_two_sources(base_model: Path, tmp_path: Path):
+    paths = [tmp_path / folder / "ward.jsonl" for folder in ("north", "south")]
+    for number, path in enumerate(paths, start=1):
+        path.parent.mkdir()
+        path.write_text("\n".join(json.dumps({"text": f"Gout {row}."}) for row in range(number)))
+    found = corpus_stats([*map(str, paths)], None, str(base_model), 0)
+    assert {name: counts["records"] for name, counts in found["sources"].items()} == {
+        str(paths[0]): 1,
+        str(paths[1]): 2,
+    }
+
+
 def test_the_saving_of_an_extension_is_the_one_that_the_stage_gives(base_model: Path, sources, draft):
     found = corpus_stats(["bundled-documents"], None, str(base_model), 300)
     assert found["sources"]["bundled-documents"]["records"] == 445

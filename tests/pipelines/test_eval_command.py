@@ -77,13 +77,16 @@ def test_what_cannot_be_run_is_left_out_of_a_suite_and_an_error_alone(tmp_path: 
         (["--task", "medqa", "--engine", "jax"], "--engine is transformers, vllm or openai"),
         (["--task", "medqa", "--engine", "openai"], "name its address with --url"),
         (["--task", "medqa", "--file", "none.jsonl"], "no such file"),
+        (["--normalise", "tokens"], "--normalise is none, bytes or unconditional, not 'tokens'"),
+        (["-o", "FOLDER"], "a folder; without a task the answers are one JSON file"),
         (["--task", "medqa", "--file", "FILE", "--num-fewshot", "2"], "data of task 'medqa' are not here"),
     ],
 )
 def test_a_wrong_command_is_told(tmp_path: Path, tiny_model: Path, words: list[str], told: str):
     file = str(file_of(tmp_path, ROW, ROW))
     with pytest.raises(OslerError, match=told):
-        osler("eval", tiny_model, *[word.replace("FILE", file) for word in words], "-o", tmp_path / "out")
+        given = [word.replace("FILE", file).replace("FOLDER", str(tmp_path)) for word in words]
+        osler("eval", tiny_model, "-o", tmp_path / "out", *given)
 
 
 EARLY = """

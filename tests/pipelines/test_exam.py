@@ -1,6 +1,7 @@
 """An exam that was cut goes on with the next model, and its figures are those of the single answers."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import pipelines.exam
 from pipelines.config import Corpus, ExamItems, ExamStage
 from pipelines.exam import exam
+from pipelines.loading import TrainingError
 
 STAGE = ExamStage(
     kind="exam",
@@ -44,3 +46,18 @@ def test_an_exam_that_was_cut_goes_on(tiny_model: Path, draft, sources, monkeypa
     assert found["against"]["bundled-exam"]["n"] == len(answers) == 6
     assert found["emergencies"]["n"] == 2
     assert draft.metrics["base"]["bits_per_byte"]["general"] > 1
+
+
+def test_a_model_without_a_chat_template_is_not_asked_in_one(tiny_model: Path, sources, tmp_path: Path):
+    bare = tmp_path / "bare"
+    shutil.copytree(tiny_model, bare)
+    (bare / "chat_template.jinja").unlink()
+    with pytest.raises(TrainingError, match=r"bare: the model has no chat template, which the exam needs"):
+        pipelines.exam.examine(STAGE, sources, "sft", bare)
+
+
+def test_a_model_of_a_hub_is_examined_under_its_id(tiny_model: Path, sources, draft):
+    stage = ExamStage(kind="exam", models=["org/tiny"], items=[ExamItems(name="bundled-exam", limit=2)])
+    exam(stage, {"org/tiny": str(tiny_model)}, sources, draft)
+    assert json.loads((draft.folder / "org-tiny.json").read_text())["model"] == "org/tiny"
+    assert draft.metrics["org/tiny"]["items"]["bundled-exam"]["all"]["n"] == 2

@@ -179,6 +179,9 @@ def test_shards_hold_the_same_weights(tiny_model: Path, tmp_path: Path):
     assert not (tmp_path / "whole" / INDEX).exists()
     with pytest.raises(OslerError, match="name another with --to"):
         export_shards(tiny_model, tiny_model, "5GB")
+    with pytest.raises(OslerError, match="'5XB' is no size of a file, as 5GB or 500MB"):
+        export_shards(tiny_model, tmp_path / "whole", "5XB")
+    assert (tmp_path / "whole" / "model.safetensors").is_file()  # what was there before
 
 
 def test_the_command_takes_a_stages_folder(base_model: Path, tmp_path: Path):

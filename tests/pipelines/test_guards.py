@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import typer
 from safetensors.torch import load_file
-from transformers import Trainer
+from transformers import Trainer, TrainerControl, TrainerState
 
 from corpora.bundled.render import render
 from corpora.errors import Interrupted
@@ -26,7 +27,7 @@ from pipelines.inputs import Inputs
 from pipelines.reproduce import run_stage
 from pipelines.sft import sft
 from pipelines.training.checkpoint import CheckpointError, is_whole, newest_whole
-from pipelines.training.guards import RolledBack, TrainingError
+from pipelines.training.guards import RolledBack, TrainingError, _Guard
 from tests.pipelines.drafts import fresh
 
 SHORT = {
@@ -200,6 +201,26 @@ def test_ctrl_c_saves_as_well_and_a_second_one_stops_at_once(
     if times == 1:
         assert "stopped by Ctrl-C at step 5 of 8 with a checkpoint" in str(raised.value)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "agreed"),
+    [
+        (None, [0, 1], signal.SIGINT),
+        (signal.SIGINT, [0, 0], signal.SIGINT),
+        (signal.SIGINT, [1, 0], signal.SIGTERM),
+        (None, [0, 0], None),
+    ],
+)
+def test_all_processes_stop_by_the_signal_that_one_has_had(tmp_path: Path, own, others: list[int], agreed):
+    reduced = SimpleNamespace(reduce=lambda mine, reduction: mine + torch.tensor(others))
+    watch = _Guard(SimpleNamespace(accelerator=reduced), "sft", tmp_path, None)  # type: ignore[arg-type]
+    watch.asked_to_stop = own
+    control = TrainerControl()
+    args = SimpleNamespace(world_size=2, device=torch.device("cpu"))
+    watch.on_step_end(args, TrainerState(global_step=3, max_steps=8), control)  # type: ignore[arg-type]
+    assert watch.asked_to_stop is agreed
+    assert [control.should_save, control.should_training_stop, watch.stopped] == [agreed is not None] * 3
 
 
 def test_ctrl_c_outside_training_says_that_the_same_command_goes_on(monkeypatch, capsys):

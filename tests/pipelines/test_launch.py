@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,16 +17,20 @@ import pytest
 import yaml
 from transformers import TrainerState
 
+from corpora.errors import INTERRUPTED, STOPPED, Interrupted, Stopped
 from pipelines.artifact import Artifact, load_artifact
 from pipelines.checks import check_launch, check_shares
 from pipelines.cli.options import launched
 from pipelines.config import Launch, Recipe, RecipeError
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
-from pipelines.launching.launch import Node, _first_error, accelerate_arguments, write_error
+from pipelines.launching import launch as launching
+from pipelines.launching.launch import Node, _first_error, _run, accelerate_arguments, write_error
 from pipelines.launching.task_files import task_file
 from pipelines.reproduce import given, reproduce
+from pipelines.training.checkpoint import newest_whole
 from pipelines.training.sharding import GlobalOrder, LaunchError, shared_out
+from pipelines.training.worker import end_with_the_parent
 
 WORDS = ["fever", "cough", "heart", "liver", "blood", "lungs", "skin", "water", "rest", "sleep", "pain", "dose"]
 
@@ -181,6 +187,115 @@ def test_the_error_of_one_process_is_told_once_and_ends_all(tmp_path: Path, tiny
     assert "Traceback" in (tmp_path / "run" / "sft.partial.checkpoints" / "launch.log").read_text()
 
 
+@pytest.mark.slow
+def test_ctrl_c_saves_in_two_processes_as_in_one(tmp_path: Path, tiny_model: Path):
+    file, run_dir = tmp_path / "small.yaml", tmp_path / "run"
+    file.write_text(json.dumps(recipe(tmp_path, tiny_model, "cpt", max_steps=400, **EXACT).model_dump(mode="json")))
+    options = ["--run", str(run_dir), "--launch", "ddp", "--processes", "2"]
+    command = [sys.executable, "-m", "pipelines.cli", "cpt", str(file), *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    checkpoints = run_dir / "cpt.partial.checkpoints"
+    deadline = time.time() + 200
+    while not (checkpoints / "checkpoint-4").is_dir():
+        assert process.poll() is None
+        assert time.time() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "stopping after this step, with a checkpoint; Ctrl-C again stops at once" in said
+    told = re.search(r"cpt: stopped by Ctrl-C at step (\d+) of 400 with a checkpoint", said)
+    assert told is not None, said
+    assert newest_whole(checkpoints) == checkpoints / f"checkpoint-{told[1]}"
+    assert "Traceback" not in said
+    assert not workers_of(run_dir)
+
+
+# A program in the place of the launcher's processes: it tells the signal that it hears of by the pipe, and ends by it or goes on.
+HEARS = """
+import sys, time
+from pathlib import Path
+notes = Path(sys.argv[1])
+(notes / "ready").touch()
+heard = sys.stdin.buffer.read(1)
+(notes / "heard").write_bytes(heard)
+sys.exit(1) if sys.argv[2] == "ends" else sys.stdin.buffer.read()
+"""
+
+
+def pressed(notes: Path, number: signal.Signals, times: int, then: str) -> int:
+    """What ``_run`` returns when this process is sent a signal while the program runs: once it is ready, and when it has heard of it."""
+
+    def press() -> None:
+        for name in ("ready", "heard")[:times]:
+            while not (notes / name).exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=press)
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # where tests run in the background, it is ignored
+    thread.start()
+    try:
+        return _run([sys.executable, "-c", HEARS, str(notes), then], dict(os.environ), notes)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        thread.join()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, STOPPED)])
+def test_the_processes_hear_of_a_signal_and_end_by_themselves(tmp_path: Path, number: signal.Signals, code: int):
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    assert pressed(tmp_path, number, 1, "ends") == code
+    assert (tmp_path / "heard").read_bytes() == bytes([number])
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_ctrl_c_ends_the_processes_at_once(tmp_path: Path):
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        pressed(tmp_path, signal.SIGINT, 2, "goes on")
+    assert time.monotonic() - started < launching.GRACE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(Interrupted("stopped at step 5"), Interrupted), (Stopped("stopped at step 5"), Stopped), (None, Interrupted)],
+)
+def test_who_stopped_is_told_as_the_processes_say_it(tmp_path: Path, monkeypatch, error: Stopped | None, raised: type):
+    def ended(_command: list[str], _environment: dict[str, str], notes: Path) -> int:
+        if error is not None:
+            write_error(notes, 0, error)
+        return INTERRUPTED
+
+    monkeypatch.setattr(launching, "_run", ended)
+    with pytest.raises(Stopped) as caught:
+        launching.start(Launch(processes=2), tmp_path, Node())
+    assert type(caught.value) is raised
+    assert str(caught.value).startswith("stopped at step 5" if error else "stopped by Ctrl-C, not while training")
+
+
+@pytest.mark.parametrize(("heeded", "status"), [(True, 7), (False, -signal.SIGTERM)])
+def test_a_process_heeds_ctrl_c_while_it_trains_and_ends_by_it_at_other_times(heeded: bool, status: int):
+    ours, theirs = os.pipe()[::-1]
+    process = os.fork()
+    if not process:
+        try:
+            signal.signal(signal.SIGINT, (lambda *_: os._exit(7)) if heeded else signal.default_int_handler)
+            os.dup2(theirs, 0)
+            end_with_the_parent()
+            time.sleep(30)
+        finally:
+            os._exit(1)
+    os.write(ours, bytes([signal.SIGINT]))
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == status
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 def test_the_first_error_that_has_a_name_is_the_one_told(tmp_path: Path):
     write_error(tmp_path, 1, RuntimeError("connection closed by peer"))
     write_error(tmp_path, 0, LaunchError("row 7 is empty"))
@@ -278,6 +393,15 @@ def test_what_cannot_train_together_is_refused_before_it_starts(
     with pytest.raises(RecipeError) as caught:
         check_launch(Recipe.model_validate(small), Node())
     assert message in str(caught.value)
+
+
+def test_a_place_to_meet_has_a_port(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    two = recipe(tmp_path, tiny_model, "sft", Launch(processes=2, nodes=2))
+    check_launch(two, Node(0, "[fe80::1]:29500"))
+    for wrong in ("node1", "node1:", ":29500", "node 1:29500"):
+        with pytest.raises(RecipeError, match="HOST:PORT of the first machine, as node1:29500"):
+            check_launch(two, Node(0, wrong))
 
 
 def test_the_command_line_goes_before_the_recipe(tmp_path: Path, tiny_model: Path):

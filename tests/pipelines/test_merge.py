@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
 from pipelines import training
+from pipelines.artifact import Draft
 from pipelines.config import MergeStage, RecipeError
 from pipelines.merge import MergeError, joined, merge, slerp
 from pipelines.training.weights import INDEX, WeightsError
@@ -81,6 +82,19 @@ def test_dare_linear_sums_and_dare_ties_takes_the_mean_of_what_agrees():
     ties = joined(stage(method="dare_ties", **given), tasks, base, 1)
     # A dropped value has no sign, so the mean is of those that were kept.
     assert sorted(set(ties.tolist())) == [0.0, 2.0, 4.0, 6.0]
+
+
+@pytest.mark.parametrize("own", [0, 7])
+def test_the_stages_own_seed_goes_before_the_recipes(tiny_model: Path, tmp_path: Path, own: int):
+    places = {"a": str(other(tiny_model, tmp_path / "a")), "c": str(tiny_model)}
+
+    def merged(recipes: int, **given) -> torch.Tensor:
+        draft = Draft(tmp_path / f"{recipes}-{len(given)}")
+        merge(stage(models={"a": 1}, method="dare_linear", base="c", density=0.5, **given), recipes, places, draft)
+        return load_file(draft.folder / "model" / "model.safetensors")["model.norm.weight"]
+
+    assert torch.equal(merged(5, seed=own), merged(own))
+    assert not torch.equal(merged(5, seed=own), merged(5))
 
 
 def test_the_random_state_of_the_run_is_left_as_it_was():
@@ -169,6 +183,13 @@ def test_weights_that_are_no_safetensors_are_named(tiny_model: Path, draft, tmp_
     save_file({}, bare / "model-00001-of-00002.safetensors")
     (bare / INDEX).write_text(json.dumps({"weight_map": {"a": "model-00002-of-00002.safetensors"}}))
     with pytest.raises(WeightsError, match=r"bare: no file model-00002-of-00002\.safetensors"):
+        merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
+    (bare / INDEX).write_text('{"weight_map": {"a":')
+    with pytest.raises(WeightsError, match=r"bare/model\.safetensors\.index\.json: damaged"):
+        merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
+    (bare / INDEX).unlink()
+    (bare / "model.safetensors").write_bytes((tiny_model / "model.safetensors").read_bytes()[:4000])
+    with pytest.raises(WeightsError, match="bare: weights that cannot be read"):
         merge(stage(), 0, {"a": str(bare), "b": str(tiny_model)}, draft)
 
 

@@ -24,7 +24,7 @@ def stage(folder: Path, **more) -> MixStage:
         "kind": "mix",
         "sources": {
             "medical": {"corpora": [{"name": str(folder / "medical.jsonl")}], "share": 3},
-            "replay": {"corpora": [{"name": str(folder / "general.jsonl")}], "share": 1},
+            "replay/general": {"corpora": [{"name": str(folder / "general.jsonl")}], "share": 1},
         },
         **more,
     }
@@ -49,7 +49,7 @@ def test_the_shares_are_the_wished_ones_and_the_tokens_are_real(tmp_path: Path, 
     assert metrics["mix"]["medical"]["share"] == pytest.approx(0.75, abs=0.01)
     # No source is repeated, and the scarcer one is used up but for the last record.
     assert len(ids) == len(set(ids))
-    assert metrics["mix"]["replay"]["passes"] == pytest.approx(1, abs=0.03)
+    assert metrics["mix"]["replay/general"]["passes"] == pytest.approx(1, abs=0.03)
     # They are interleaved: the first quarter has both in their shares.
     start = ids[: len(ids) // 4]
     assert 0.1 < sum(one.startswith("general/") for one in start) / len(start) < 0.4
@@ -62,7 +62,7 @@ def test_a_source_is_repeated_up_to_its_limit_and_what_is_short_is_said(
     ids, tokens = written(draft, base_model)
     assert draft.metrics["wished_tokens"] == 12_000
     assert draft.metrics["tokens"] == tokens < 12_000
-    assert draft.metrics["mix"]["replay"]["passes"] == pytest.approx(2, abs=0.05)
+    assert draft.metrics["mix"]["replay/general"]["passes"] == pytest.approx(2, abs=0.05)
     assert max(ids.count(one) for one in set(ids)) == 2
 
 
@@ -76,8 +76,10 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, base_model: Path, so
 
 def test_an_empty_source_is_named(tmp_path: Path, base_model: Path, sources, draft):
     made = stage(tmp_path)
-    made.sources["replay"].corpora[0] = made.sources["replay"].corpora[0].model_copy(update={"exclude": "text"})
-    with pytest.raises(DataError, match="source 'replay' of the mix is empty"):
+    made.sources["replay/general"].corpora[0] = (
+        made.sources["replay/general"].corpora[0].model_copy(update={"exclude": "text"})
+    )
+    with pytest.raises(DataError, match="source 'replay/general' of the mix is empty"):
         mix(made, 1, base_model, sources, draft)
 
 

@@ -289,6 +289,8 @@ def test_a_decoder_and_a_sequence_that_is_too_long_are_refused(
         ({"architecture": {"model_type": "t5"}}, "qwen3 or bert"),
         ({"tokenizer": "wordpiece"}, "wordpiece belongs to a model"),
         ({"lowercase": True}, "lowercase belongs to"),
+        ({"architecture": {"hiden_size": 64}}, "unknown key 'hiden_size'; did you mean 'hidden_size'"),
+        ({"architecture": {"vocab_size": 64}}, "unknown key 'vocab_size'"),
     ],
 )
 def test_an_init_block_that_does_not_fit_together_is_explained(given: dict, message: str):

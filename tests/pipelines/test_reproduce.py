@@ -1,16 +1,19 @@
 """What is checked before anything is computed."""
 
+import errno
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
-import psutil
 import pytest
 
 import pipelines.checks
 import pipelines.plan.devices
 import pipelines.reproduce
-from corpora.errors import DataError
+from corpora.errors import DataError, OslerError
 from pipelines.config import RecipeError, load_recipe
+from pipelines.locking import alone_in
 
 SMALL = Path(__file__).parents[1] / "recipes" / "small.yaml"
 
@@ -53,15 +56,11 @@ def test_a_missing_base_is_said_before_the_start(tmp_path: Path):
 
 
 def test_too_little_memory_is_said_before_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pipelines.plan.devices, "available_memory", lambda: 2**27)
+    monkeypatch.setattr(pipelines.plan.devices, "free_memory", lambda: 2**27)
     monkeypatch.setattr(pipelines.plan.devices, "resident", lambda: 2**29)
     with pytest.raises(RecipeError, match=r"stages\.\w+ needs about \d\.\d GiB of memory .* 0\.6 GiB are free"):
         pipelines.reproduce.reproduce(load_recipe(str(SMALL)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_available_memory_is_that_of_this_machine():
-    assert 0 < pipelines.plan.devices.available_memory() <= psutil.virtual_memory().total
 
 
 def test_a_missing_file_of_the_users_own_is_said_before_the_start(tmp_path: Path):
@@ -72,6 +71,25 @@ def test_a_missing_file_of_the_users_own_is_said_before_the_start(tmp_path: Path
     with pytest.raises(DataError, match=r"stages\.sft: mine\.jsonl: no such file"):
         pipelines.reproduce.reproduce(load_recipe(str(path)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_second_run_in_a_folder_is_refused_and_the_first_one_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(RuntimeError), alone_in(tmp_path / "run"):
+        with pytest.raises(OslerError, match=rf"process {os.getpid()} runs a recipe there; wait for its end"):
+            pipelines.reproduce.reproduce(load_recipe(str(SMALL)), tmp_path / "run")
+        assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+        raise RuntimeError
+    with alone_in(tmp_path / "run"):
+        pass  # it was let go
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    with alone_in(tmp_path / "run"):
+        pass
 
 
 def test_an_exam_of_the_users_own_is_drawn_in_the_report(tiny_model: Path, tmp_path: Path):

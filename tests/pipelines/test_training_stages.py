@@ -216,3 +216,25 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(tiny_model: Path, tmp_path
             sft(stage, 0, tiny_model, sources, made)
         outputs.append((tmp_path / name / "model" / "model.safetensors").read_bytes())
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"), [("sft", False), ("grpo", False), ("dpo", False), ("mlm", True), ("reward", False), ("cpt", True)]
+)
+def test_cudnns_attention_is_left_out_where_lengths_differ_and_taken_up_again(
+    draft, monkeypatch, kind: str, left: bool
+):
+    monkeypatch.setattr(training, "has_gpu", lambda: True)
+    try:
+        training.arguments(kind, draft, 0, {"use_cpu": True})
+        assert torch.backends.cuda.cudnn_sdp_enabled() is left
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+
+
+def test_what_a_trainer_refuses_of_a_cpt_stage_is_told_with_its_name(tiny_model: Path, draft, sources):
+    corpora = [Corpus(name="bundled-documents", limit=20)]
+    settings = {**SHORT, "eval_strategy": "steps", "eval_steps": 1}
+    stage = CptStage(kind="cpt", model="base", corpora=corpora, sequence_length=32, training=settings)
+    with pytest.raises(training.TrainingError, match=r"cpt: the trainer refuses: .*eval_dataset"):
+        cpt(stage, 0, tiny_model, sources, draft)

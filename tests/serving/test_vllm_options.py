@@ -155,9 +155,12 @@ def test_a_containers_limits_are_read(tmp_path: Path):
     assert hardware._cpu_quota(str(tmp_path)) is None
     (tmp_path / "memory.max").write_text(f"{2**30}\n")
     (tmp_path / "memory.current").write_text(f"{2**29}\n")
-    assert hardware._free_memory(str(tmp_path)) == 2**29
+    assert hardware.free_memory(str(tmp_path)) == 2**29
+    # Of what the group uses, files that were read are given up when memory is wanted.
+    (tmp_path / "memory.stat").write_text(f"anon {2**28}\nactive_file 7\ninactive_file {2**28}\n")
+    assert hardware.free_memory(str(tmp_path)) == 2**29 + 2**28
     (tmp_path / "memory.max").write_text("max\n")
-    assert hardware._free_memory(str(tmp_path)) > 2**29
+    assert hardware.free_memory(str(tmp_path)) > 2**29
 
 
 # As a person would type them, and what vLLM must read in them.
