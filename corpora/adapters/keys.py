@@ -41,13 +41,14 @@ def keys_of(rows: Iterable[Row], first: int | None = None) -> Keys | None:
     """How the right options are named, as all rows together tell; None where it cannot be told from what numbers are counted.
 
     Keys that are all texts of options are texts, and keys that are all numbers are numbers. A 0 says that they are counted from 0,
-    and the number of options that they are counted from 1.
+    and the number of options that they are counted from 1; where neither is there, MMLU's form is counted from 0.
 
     Args:
         rows: of a file.
         first: from what numbers are counted, where it is known.
     """
     total = marked = texted = numbered = 0
+    as_mmlu = True  # "choices" and a number as "answer", which its publishers count from 0
     every: set[str] = set()  # what numbers tell: "zero", "last", or "any" that tells neither
     unnamed: set[str] = set()  # the same of numbers that are neither a mark nor a text
     for row in rows:
@@ -67,6 +68,7 @@ def keys_of(rows: Iterable[Row], first: int | None = None) -> Keys | None:
             if number is None or not 0 <= number <= len(texts):
                 continue
             numbered += 1
+            as_mmlu &= name == "answer" and "choices" in row and isinstance(one, int)
             tells = "zero" if number == 0 or "ending0" in row else "last" if number == len(texts) else "any"
             every.add(tells)
             if not as_mark and not as_text:
@@ -75,7 +77,7 @@ def keys_of(rows: Iterable[Row], first: int | None = None) -> Keys | None:
     if marked < total and total in (texted, numbered):
         by = "text" if texted == total else "number"
     told = every if by == "number" else unnamed
-    if first is None and told == {"any"} and by != "text":
+    if first is None and told == {"any"} and by != "text" and not as_mmlu:
         return None
     return Keys(by, first if first is not None else int("zero" not in told and "last" in told))
 
