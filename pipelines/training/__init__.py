@@ -163,7 +163,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     end_at_the_last_step(trainer)
     sharding.order_globally(trainer, draft.global_batch)
     sharding.keep_losses_fine(trainer)
-    if not has_gpu() and trainer.args.bf16:
+    # Compiled for any length, its backward pass gains nothing; for one length it does.
+    if not has_gpu() and trainer.args.bf16 and (label in attention.ONE_LENGTH or not trainer.args.torch_compile):
         short_rows.use(trainer.model)
     if getattr(trainer.args, "compiled_layers", None):
         compile_layers(trainer.model, **trainer.args.compiled_layers)

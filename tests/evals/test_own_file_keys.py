@@ -109,7 +109,10 @@ def test_it_may_be_said_from_what_numbers_are_counted(tmp_path: Path, row: dict[
 def test_mmlus_form_is_counted_from_0_where_the_numbers_do_not_tell(tmp_path: Path):
     rows = [{"choices": ORGANS[:4], "answer": n} for n in (1, 2)]
     assert right(items(tmp_path / "own.jsonl", rows)) == ORGANS[1:3]
-    assert right(items(tmp_path / "own.jsonl", [*rows, {"choices": ORGANS[:4], "answer": 4}])) == [*ORGANS[:2], ORGANS[3]]
+    assert right(items(tmp_path / "own.jsonl", [*rows, {"choices": ORGANS[:4], "answer": 4}])) == [
+        *ORGANS[:2],
+        ORGANS[3],
+    ]
 
 
 def test_a_list_that_was_cut_off_after_a_row_is_no_whole_exam(tmp_path: Path):

@@ -1,11 +1,18 @@
 """Attention of short rows on a processor against torch's own, and against float64."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional
 from transformers import BertConfig, BertForMaskedLM, LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from pipelines.artifact import Draft
+from pipelines.config import Corpus, SftStage
+from pipelines.data import Sources
+from pipelines.sft import sft
 from pipelines.training import short_rows
+from pipelines.training.short_rows import use
 
 SMALL = {
     "vocab_size": 97,
@@ -146,3 +153,18 @@ def test_compiled_it_learns_the_same():
     compiled_loss, compiled = trained_on(model, "ours", "right", torch.bfloat16)
     assert compiled_loss == pytest.approx(loss, abs=1e-3)
     assert apart(compiled, plain) < 0.02
+
+
+@pytest.mark.parametrize("bf16", [True, False])
+def test_a_stage_in_bfloat16_uses_it(tiny_model: Path, draft: Draft, monkeypatch: pytest.MonkeyPatch, bf16: bool):
+    asked = []
+    monkeypatch.setattr(short_rows, "use", lambda model: asked.append(model) or use(model))
+    stage = SftStage(
+        kind="sft",
+        model="base",
+        corpora=[Corpus(name="bundled-dialogues", limit=8)],
+        training={"max_steps": 1, "per_device_train_batch_size": 4, "bf16": bf16},
+    )
+    sft(stage, 0, tiny_model, Sources(None, 0, {}), draft)
+    assert [model.config._attn_implementation for model in asked] == [short_rows.NAME] * bf16
+    assert short_rows.NAME not in (draft.folder / "model" / "config.json").read_text()

@@ -207,17 +207,21 @@ def test_no_text_breaks_it():
         assert isinstance(triage(text), Finding)
 
 
-def test_speed():
-    texts = [row[-1] for row in rows("direct")]
-    triage(texts[0])
-    start = time.process_time()
-    for text in texts:
-        triage(text)
-    assert (time.process_time() - start) / len(texts) < 0.005
-    for long in ("not chest pain " * 7000, "胸口痛" * 11_000, " ".join(texts * 20)[:100_000]):
-        start = time.process_time()
-        triage(long)
-        assert time.process_time() - start < 3
+@pytest.mark.parametrize("piece", ["not chest pain ", "胸口痛", " ".join(row[-1] for row in rows("direct"))])
+def test_twice_the_text_takes_about_twice_the_time(piece: str):
+    """By processor time, the least of two, in one process: what is read is weighed in pieces, and nothing is compared with all else."""
+
+    def seconds(length: int) -> float:
+        text = (piece * (length // len(piece) + 1))[:length]
+        taken = []
+        for _ in range(2):
+            start = time.process_time()
+            triage(text)
+            taken.append(time.process_time() - start)
+        return min(taken)
+
+    triage(piece)
+    assert seconds(32_000) < 3 * seconds(16_000)
 
 
 def test_import_is_light():
