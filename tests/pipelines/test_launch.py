@@ -283,6 +283,7 @@ def test_a_process_heeds_ctrl_c_while_it_trains_and_ends_by_it_at_other_times(he
     if not process:
         try:
             signal.signal(signal.SIGINT, (lambda *_: os._exit(7)) if heeded else signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever ran before in pytest's process
             os.dup2(theirs, 0)
             end_with_the_parent()
             time.sleep(30)

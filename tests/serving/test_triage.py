@@ -5,7 +5,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -207,19 +206,11 @@ def test_no_text_breaks_it():
         assert isinstance(triage(text), Finding)
 
 
+@pytest.mark.timeout(60)  # it takes two seconds; by the square of the length it would be minutes
 @pytest.mark.parametrize("piece", ["not chest pain ", "胸口痛", " ".join(row[-1] for row in rows("direct"))])
-def test_the_time_does_not_grow_with_the_square_of_the_text(piece: str):
-    """By processor time: a long text against eight of an eighth of its length."""
-
-    def seconds(start: int, length: int) -> float:
-        text = (piece * ((start + length) // len(piece) + 1))[start : start + length]
-        begun = time.process_time()
-        triage(text)
-        return time.process_time() - begun
-
-    triage(piece)
-    few = sum(seconds(start, 4_000) for start in range(1, 9))  # other pieces each time: what was read is kept
-    assert seconds(0, 32_000) < 4 * few + 0.5  # by squares it would be eight times
+def test_a_long_text_is_read_to_its_end(piece: str):
+    text = (piece * (60_000 // len(piece) + 1))[:60_000] + ". My dad collapsed just now and he is not breathing."
+    assert triage(text).emergency
 
 
 def test_import_is_light():
