@@ -8,7 +8,6 @@ differ in the last bits, and the resumed run would not end with the same bytes.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import sqlite3
@@ -19,6 +18,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from corpora.errors import DataError, OslerError
+from corpora.locking import lock
 
 
 def key_of(parts: Iterable[str]) -> str:
@@ -37,7 +37,8 @@ class Finished:
         """Opens the file, or begins it.
 
         Raises:
-            DataError: it cannot be written, is damaged, or another run writes to it.
+            DataError: it cannot be written, or is damaged.
+            OslerError: another run writes to it.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -97,14 +98,9 @@ def _alone(path: Path) -> IO[str]:
     Raises:
         OslerError: another run holds it.
     """
-    stream = path.with_name(f"{path.name}.lock").open("w", encoding="utf-8")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        stream.close()
+    held = lock(path.with_name(f"{path.name}.lock"))
+    if held is None:
         raise OslerError(
             f"{path.parent}: another run writes to this folder; wait for it, or name another folder with --output"
-        ) from error
-    except OSError:
-        pass  # a file system that knows no locks
-    return stream
+        )
+    return held

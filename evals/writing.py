@@ -29,12 +29,8 @@ def written(
     """
     if isinstance(engine, OneByOne):
         return _one_by_one(engine, prompts, max_tokens, stop, key, finished)
-    kept = finished.get(key(prompts))
-    if kept is None:
-        started = time.perf_counter()
-        kept = engine.generate(prompts, max_tokens, stop), time.perf_counter() - started
-        finished.put(key(prompts), *kept)
-    return list(kept[0]), kept[1]
+    texts, seconds = finished.once(key(prompts), lambda: engine.generate(prompts, max_tokens, stop))
+    return list(texts), seconds
 
 
 def _one_by_one(

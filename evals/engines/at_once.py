@@ -19,8 +19,7 @@ def at_once(
     """What ``ask`` gives or raises for each of ``given``, with its place, as it comes; when the block is left no further one is asked.
 
     The threads of ``concurrent.futures`` are waited for when the program ends, so that Ctrl-C would last as long as a server is silent.
-    These are
-    not, unless it goes on with an error.
+    These are not, unless it goes on with an error.
 
     Args:
         ask: for one of them.

@@ -21,9 +21,7 @@ R = TypeVar("R")
 CHAT = '[{"role": '  # how a rendered chat begins: the server lays it out by the model's template
 KEY = "OPENAI_API_KEY"  # environment variable of the key, as OpenAI's own client has it
 MAX_RETRIES = 5  # of a request, with growing pauses or the server's Retry-After, by OpenAI's client
-UNREADABLE_RETRIES = (
-    2  # of a request whose reply came with code 200 and was no answer, as of a router whose model is busy
-)
+UNREADABLE_RETRIES = 2  # of a request whose reply came with code 200 and was no answer, as of a busy router
 _MALFORMED = (AttributeError, IndexError, TypeError, ValueError)  # what the client raises on a body of another form
 _LASTING = (openai.BadRequestError, openai.PermissionDeniedError, openai.NotFoundError, openai.UnprocessableEntityError)
 
