@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from evals.engines.openai import OpenAIEngine, tail_log_prob
 from evals.engines.transformers import TransformersEngine
 from evals.tokens import tokenized
 from pipelines import training
+from tests.evals.one_model_server import OneModel
 
 PAIRS = [
     ("Question: Who?\nA. He\nB. She\nAnswer:", " A"),
@@ -88,27 +89,13 @@ def test_a_beginning_is_put_once_and_a_last_space_is_the_continuations():
     assert rows == [([1, 97, 98], [32, 99]), ([1, 97, 98], [32, 99])]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(OneModel):
     """A server of one model whose tokens are letters; the first try of each path is refused."""
 
     tried: set[str]
     seen: list[dict]
     wants_completion_tokens: bool  # as OpenAI's reasoning models do
     instead: bytes  # of an answer
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-    def answer(self, value: object, status: int = 200) -> None:
-        body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def do_GET(self) -> None:
-        self.answer({"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": "x"}]})
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from evals.items import Source
 from evals.run import Options
 from evals.tasks import load_task
 from pipelines.examiner import examine_tasks
+from tests.evals.one_model_server import OneModel
 
 KEYS = [0, 1, 1, 2, 3, 3, 3, 0, 2, 1]  # of the file's items; A is right in 2 of 10
 Say = Callable[[dict[str, Any], int, str], tuple[int, bytes]]
@@ -40,27 +41,15 @@ def served(say: Say) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     seen: list[dict[str, Any]] = []
     lock = threading.Lock()
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-        def answer(self, status: int, body: bytes) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_GET(self) -> None:
-            self.answer(200, b'{"object": "list", "data": [{"id": "m", "object": "model"}]}')
-
+    class Handler(OneModel):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 seen.append(asked)
                 number = len(seen)
             text = asked["messages"][-1]["content"] if "messages" in asked else asked["prompt"]
-            self.answer(*say(asked, number, "ABCD"[KEYS[int(text.split("Case ")[-1].split(":")[0])]]))
+            status, body = say(asked, number, "ABCD"[KEYS[int(text.split("Case ")[-1].split(":")[0])]])
+            self.answer(body, status)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

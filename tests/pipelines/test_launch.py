@@ -35,6 +35,15 @@ from pipelines.training.worker import end_with_the_parent
 WORDS = ["fever", "cough", "heart", "liver", "blood", "lungs", "skin", "water", "rest", "sleep", "pain", "dose"]
 
 
+def wait_for(checkpoint: Path, process: subprocess.Popen) -> None:
+    """Returns when the running process has written the checkpoint."""
+    deadline = time.time() + 200
+    while not checkpoint.is_dir():
+        assert process.poll() is None
+        assert time.time() < deadline
+        time.sleep(0.01)
+
+
 def recipe(tmp_path: Path, model: Path, kind: str, launch: Launch | None = None, **training: object) -> Recipe:
     """One stage of this kind with eight rows a step."""
     pairs = tmp_path / "pairs.jsonl"
@@ -132,11 +141,7 @@ def test_a_killed_run_goes_on_in_another_number_of_processes(tmp_path: Path, tin
     checkpoints = run_dir / "cpt.partial.checkpoints"
     options = ["--run", str(run_dir), "--launch", before[0], "--processes", str(before[1])]
     process = subprocess.Popen([sys.executable, "-m", "pipelines.cli", "cpt", str(file), *options])
-    deadline = time.time() + 200
-    while not (checkpoints / "checkpoint-4").is_dir():
-        assert process.poll() is None
-        assert time.time() < deadline
-        time.sleep(0.01)
+    wait_for(checkpoints / "checkpoint-4", process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert load_artifact(run_dir / "cpt") is None
@@ -195,11 +200,7 @@ def test_ctrl_c_saves_in_two_processes_as_in_one(tmp_path: Path, tiny_model: Pat
     command = [sys.executable, "-m", "pipelines.cli", "cpt", str(file), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     checkpoints = run_dir / "cpt.partial.checkpoints"
-    deadline = time.time() + 200
-    while not (checkpoints / "checkpoint-4").is_dir():
-        assert process.poll() is None
-        assert time.time() < deadline
-        time.sleep(0.01)
+    wait_for(checkpoints / "checkpoint-4", process)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
