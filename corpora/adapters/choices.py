@@ -168,13 +168,17 @@ def why_unread(row: Row) -> str:
     return ""
 
 
+def options_if_any(row: Row) -> tuple[list[str], list[str]] | None:
+    """As ``options_of``; None where the row has no options in any usual form."""
+    try:
+        return options_of(row)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+
+
 def has_options(row: Row) -> bool:
     """Whether the row has options in any usual form."""
-    try:
-        options_of(row)
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return False
-    return True
+    return options_if_any(row) is not None
 
 
 def marked_right(row: Row) -> list[int] | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from corpora.adapters.choices import LETTER_ALONE, LETTERED, has_options, options_of
+from corpora.adapters.choices import LETTER_ALONE, LETTERED, options_if_any
 from corpora.adapters.fields import Row, first_name
 from corpora.records import LETTERS
 
@@ -53,9 +53,10 @@ def keys_of(rows: Iterable[Row], first: int | None = None) -> Keys | None:
     unnamed: set[str] = set()  # the same of numbers that are neither a mark nor a text
     for row in rows:
         name = answer_name(row)
-        if name is None or not has_options(row):
+        options = options_if_any(row) if name is not None else None
+        if name is None or options is None:
             continue
-        marks, texts = options_of(row)
+        marks, texts = options
         folded = {text.casefold() for text in texts}
         value = row[name]
         if isinstance(value, list) and _is_marked(value, len(texts)):
