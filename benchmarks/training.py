@@ -28,8 +28,14 @@ from training_run import ACCUMULATION, one, write_rows
 
 Row = dict[str, Any]
 WHOLE_UP_TO = 2_000_000_000  # parameters that one 80 GB device trains whole with AdamW: 16 bytes each, and activations
-WAYS = ("osler", "osler, compiled", "osler, packed", "trl")
-MORE_WAYS = ("osler, liger", "osler, cudnn", "trl, no cudnn")  # whose parts of the difference are told apart
+WAYS = ("osler", "osler, compiled", "osler, packed", "osler, packed, compiled", "trl")
+MORE_WAYS = (
+    "osler, liger",
+    "osler, cudnn",
+    "osler, masked",
+    "osler, packed, flex",
+    "trl, no cudnn",
+)  # whose parts of the difference are told apart
 ROWS = {"cpt": 8, "sft": 16, "dpo": 8}  # of a step; TRL's default is 8
 LENGTH = {"cpt": 2048, "sft": 1024, "dpo": 1024}  # tokens of a row at most; TRL's default is 1,024
 
@@ -76,7 +82,7 @@ def tasks_of(size: str, whole: bool, given: argparse.Namespace) -> list[Row]:
             if (trained == "whole" and not whole) or (trained == "adapter" and whole and stage == "cpt"):
                 continue  # pretraining by an adapter is for want of memory
             for how in given.ways:
-                if how == "osler, packed" and stage != "sft":
+                if "packed" in how and stage != "sft":
                     continue
                 rows, length = given.batch or ROWS[stage], given.length or LENGTH[stage]
                 row = {"size": size, "stage": stage, "trained": trained, "how": how, "rows": rows, "length": length}

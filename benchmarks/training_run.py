@@ -45,15 +45,17 @@ def stage_for(task: Row, folder: Path) -> Any:
     kind, lora = task["stage"], Lora() if task["trained"] == "adapter" else None
     stage = stage_of(kind, folder, task["rows"], task["length"], 100_000)
     training = {**stage.training, "save_strategy": "no", "report_to": []}
-    if task["how"] == "osler, compiled":
+    if "compiled" in task["how"]:
         training["torch_compile"] = True
     if task["how"] == "osler, liger":
         training["use_liger_kernel"] = True
-    if task["how"] == "osler, packed":
+    if "packed" in task["how"]:
         training |= {"packing": True, "train_sampling_strategy": "random"}
     if kind == "cpt":
         training["gradient_accumulation_steps"] = ACCUMULATION
     changes: Row = {"lora": lora, "training": training}
+    if "flex" in task["how"]:
+        changes["attention"] = "flex_attention"
     if kind != "dpo":
         changes["corpora"] = [Corpus(name=str(folder / f"{kind}.jsonl"))]
     return stage.model_copy(update=changes)
@@ -122,7 +124,9 @@ def one(task: Row, seconds: float) -> Row:
         }
         work = getattr(importlib.import_module(f"pipelines.{kind}"), kind)
         compiled = "compiled" in task["how"] and not has_gpu()  # layers compile in the first steps
-        with patch.object(attention, "for_stage", lambda kind: None) if "cudnn" in task["how"] else nullcontext():
+        off = {"cudnn": "for_stage", "masked": "without_needless_masks"}
+        left_out = [name for word, name in off.items() if word in task["how"]]
+        with patch.multiple(attention, **dict.fromkeys(left_out, lambda _: None)) if left_out else nullcontext():
             rate = stage_rate(lambda draft: work(stage, 0, str(model), sources, draft), seconds, compiled)
     if has_gpu():
         found["memory_gib"] = torch.cuda.max_memory_allocated() / 2**30

@@ -84,8 +84,11 @@ class AdapterStage(TrainingStage):
 
     lora: Lora | None = None
     quantization: Quantization | None = None  # QLoRA
-    # Of transformers. By default torch's own (sdpa), and for packed rows on a GPU flash_attention_2 where it is installed, else flex_attention.
-    attention: Literal["sdpa", "eager", "flex_attention", "flash_attention_2", "flash_attention_3"] | None = None
+    # Of transformers, and ours for packed rows (varlen). By default torch's own (sdpa), and for packed rows on a GPU varlen, or flex_attention
+    # where the GPU or the number format is not for it.
+    attention: Literal["sdpa", "eager", "varlen", "flex_attention", "flash_attention_2", "flash_attention_3"] | None = (
+        None
+    )
 
     @model_validator(mode="after")
     def _rounds_beside_an_adapter(self) -> AdapterStage:

@@ -161,8 +161,10 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         bits=chosen.bits,
         checkpointing=chosen.checkpointing,
         kernels="liger" if head == "fused" else "compiled" if value_of(stage, "torch_compile") else "plain",
-        # Blocks of running text are full; the rows of a packed batch are told apart without a mask on a GPU.
-        masked=stage.kind != "cpt" and not (where.kind == "gpu" and value_of(stage, "packing")),
+        # Blocks of running text are full. On a GPU the rows of a packed batch are told apart without a mask, and the stages whose loss is the
+        # fused head's drop that of rows padded on the right (pipelines/training/attention.py).
+        masked=stage.kind != "cpt"
+        and not (where.kind == "gpu" and (value_of(stage, "packing") or stage.kind in ("sft", "dpo", "kto"))),
         accumulation=chosen.accumulation,
         optimizer=optimizer,
         strategy=chosen.strategy,

@@ -17,12 +17,11 @@ from typing import Any
 import peft
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
-from transformers.utils import is_flash_attn_2_available
 
 from pipelines import training
 from pipelines.config import AdapterStage, Lora, Quantization
-from pipelines.training import sharding
-from serving.hardware import has_gpu, inference_dtype
+from pipelines.training import sharding, varlen
+from serving.hardware import fast_bfloat16, has_gpu, inference_dtype
 
 # Share of the greatest logit by which the merged model may differ from base and adapter. Both are computed in float32, where
 # only the order of sums differs (a few 1e-7); a merge into rounded weights, or of half an adapter, moves the logits by percents.
@@ -53,12 +52,14 @@ def quantization_config(quantization: Quantization) -> BitsAndBytesConfig:
     )
 
 
-def packed_attention() -> str:
+def packed_attention(stage: AdapterStage) -> str:
     """Which attention sees the rows of a packed batch one by one, at a cost that grows with their own lengths.
 
-    torch's flex_attention leaves out the blocks of other rows and is always there; FlashAttention's varying lengths are faster.
+    torch's own kernel for rows of varying lengths where it runs and the stage computes in half precision; flex_attention otherwise, which
+    leaves out the blocks of other rows.
     """
-    return "flash_attention_2" if is_flash_attn_2_available() else "flex_attention"
+    half = stage.training.get("bf16", fast_bfloat16()) or stage.training.get("fp16", False)
+    return varlen.NAME if half and varlen.works() else "flex_attention"
 
 
 def load_base(
@@ -74,7 +75,7 @@ def load_base(
     """
     quantization = stage.quantization
     given: dict[str, Any] = {"dtype": torch.bfloat16 if stage.lora is not None and has_gpu() else torch.float32}
-    attention = stage.attention or (packed_attention() if stage.training.get("packing") and has_gpu() else None)
+    attention = stage.attention or (packed_attention(stage) if stage.training.get("packing") and has_gpu() else None)
     if attention is not None:
         given["attn_implementation"] = attention
     if quantization is None:

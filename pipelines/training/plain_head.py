@@ -1,4 +1,4 @@
-"""The output head that TRL's trainers use on a processor.
+"""The output head that TRL's trainers use on a processor, and what attention is given beneath theirs on a GPU.
 
 TRL 1.16 replaces the head of the model by a fused one (``trl.trainer.utils.add_fused_lm_head``) that is written for GPUs: without
 Triton it projects every position, prompts and padding too, in small float32 tiles, which on a processor takes several times
@@ -19,6 +19,7 @@ from torch.nn import functional
 from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, sft_trainer
 from trl.trainer.utils import FusedCausalLMOutput
 
+from pipelines.training import attention
 from pipelines.training.fused_head import has_experts
 
 ALL_FIELDS = ("entropy", "mean_logits", "is_top1")
@@ -47,6 +48,8 @@ def _add_head(fused: Callable[..., None], model: Any, **settings: Any) -> None:
     asked = set(settings.get("outputs", ())) - {"log_probs", *ALL_FIELDS}
     if not on_processor or scaled or has_experts(model) or asked or settings.get("temperature", 1.0) != 1.0:
         fused(model, **settings)
+        if not on_processor and not has_experts(model):  # whose balance is that of the tokens under the mask
+            attention.without_needless_masks(model)
         return
 
     fields = frozenset(settings.get("outputs", ()))

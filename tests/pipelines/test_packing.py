@@ -24,14 +24,16 @@ ROWS = [
 ]
 
 
-def labelled_losses(tiny_model: Path, draft, attention: str = "sdpa", **settings) -> torch.Tensor:
+def labelled_losses(
+    tiny_model: Path, draft, attention: str = "sdpa", dtype: torch.dtype = torch.float32, **settings
+) -> torch.Tensor:
     """Negative log-probabilities of all labelled tokens of the rows, in order of size."""
     args = training.arguments(
         "sft", draft, 0, {**DEFAULTS, "per_device_train_batch_size": 6, "report_to": [], "bf16": False, **settings}
     )
     with plain_head():
         trainer = SFTTrainer(
-            model=training.load_model(tiny_model, attn_implementation=attention),
+            model=training.load_model(tiny_model, attn_implementation=attention, dtype=dtype),
             args=args,
             train_dataset=datasets.Dataset.from_list(ROWS),
             processing_class=training.load_tokenizer(tiny_model),
@@ -42,7 +44,7 @@ def labelled_losses(tiny_model: Path, draft, attention: str = "sdpa", **settings
             labels = batch.pop("labels")
             logits = trainer.model(**{**batch, "use_cache": False}).logits[:, :-1]
             losses = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=-100, reduction="none"
+                logits.flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100, reduction="none"
             )
             found.append(losses[labels[:, 1:].flatten() != -100])
     return torch.cat(found).sort().values
