@@ -82,7 +82,7 @@ def tasks_of(size: str, whole: bool, given: argparse.Namespace) -> list[Row]:
             if (trained == "whole" and not whole) or (trained == "adapter" and whole and stage == "cpt"):
                 continue  # pretraining by an adapter is for want of memory
             for how in given.ways:
-                if "packed" in how and stage != "sft":
+                if ("packed" in how and stage != "sft") or ("4 bits" in how and trained == "whole"):
                     continue
                 rows, length = given.batch or ROWS[stage], given.length or LENGTH[stage]
                 row = {"size": size, "stage": stage, "trained": trained, "how": how, "rows": rows, "length": length}

@@ -40,7 +40,7 @@ def write_rows(folder: Path) -> None:
 
 def stage_for(task: Row, folder: Path) -> Any:
     """The stage's block; ``folder`` holds the rows."""
-    from pipelines.config import Corpus, Lora
+    from pipelines.config import Corpus, Lora, Quantization
 
     kind, lora = task["stage"], Lora() if task["trained"] == "adapter" else None
     stage = stage_of(kind, folder, task["rows"], task["length"], 100_000)
@@ -54,6 +54,8 @@ def stage_for(task: Row, folder: Path) -> Any:
     if kind == "cpt":
         training["gradient_accumulation_steps"] = ACCUMULATION
     changes: Row = {"lora": lora, "training": training}
+    if "4 bits" in task["how"]:
+        changes["quantization"] = Quantization(load_in_4bit=True)
     if "flex" in task["how"]:
         changes["attention"] = "flex_attention"
     if kind != "dpo":

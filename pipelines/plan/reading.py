@@ -133,6 +133,8 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         labelled = rows * length
     else:
         length, labelled = work().batch(rows, chosen.length)
+        if chosen.length is not None and value_of(stage, "packing"):  # several dialogues fill a row
+            length, labelled = chosen.length, round(labelled * chosen.length / length)
     if stage.kind == "reward":
         labelled = 0  # it has one output in the place of a vocabulary
     numbers: Numbers = "mixed" if where.kind == "gpu" or fast_bfloat16() else "float32"

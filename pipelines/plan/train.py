@@ -82,7 +82,8 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         found.notes.append(
             f"{name}: the merge at its end takes {merge_bytes(shape) / GIB:,.1f} GiB of the machine's own memory"
         )
-    found.steps, passes = _steps(stage, chosen, rows)
+    packed = chosen.length is not None and value_of(stage, "packing")  # into rows that are nearly full
+    found.steps, passes = _steps(stage, chosen, rows * mean / chosen.length if packed else rows)
     found.tokens = passes * rows * mean
     sequence = mean / 2 if stage.kind in PAIRS else mean
     found.flops = found.tokens * training_flops(load, sequence)

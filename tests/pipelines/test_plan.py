@@ -220,3 +220,14 @@ def test_the_command_prints_json_and_a_table(tmp_path: Path):
     shown = CliRunner().invoke(app, ["plan", str(path), "--gpus", "4090"])
     assert "does not fit: " in shown.output
     assert "quantization: {load_in_4bit: true}" in " ".join(shown.output.split())
+
+
+def test_packed_rows_are_full_and_fewer():
+    settings = {"per_device_train_batch_size": 4, "max_length": 1024}
+    rows, packed = (
+        stage_plan(recipe_of("Qwen/Qwen3-0.6B", {**SFT, "training": {**settings, "packing": packing}}), "H100")
+        for packing in (False, True)
+    )
+    assert packed.memory.peak > rows.memory.peak  # no dialogue is as long as a row
+    assert packed.tokens == pytest.approx(rows.tokens, rel=0.1)  # the last batch is counted whole
+    assert packed.steps * 4 * 1024 == pytest.approx(rows.tokens, rel=0.1)
