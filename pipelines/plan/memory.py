@@ -114,8 +114,9 @@ def layer_bytes(load: Load) -> int:
         if load.device == "cpu":  # with dropout, attention on a processor is computed in float32 and in full
             kept += 12 * shape.heads * load.length + (6 * h if narrow == 2 else 0)
         return kept + 16
-    # Autocast, and an adapter in float32 beside bfloat16 weights, make a copy of the input for each of the five products.
-    copies = load.numbers == "mixed" or (adapter and load.numbers == "bfloat16")
+    # Autocast, and an adapter in float32 beside bfloat16 weights, make a copy of the input for each of the five products. Beside rounded weights
+    # TRL has the adapter in bfloat16.
+    copies = load.numbers == "mixed" or (adapter and load.numbers == "bfloat16" and load.bits == 16)
     if (
         load.kernels == "compiled"
     ):  # what torch's min-cut partitioner keeps: one copy of what products and norms are given
