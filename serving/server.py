@@ -235,7 +235,7 @@ def prepared(
         port: a free one by default.
         log: file for what vLLM prints; a temporary one by default.
         words: vLLM's own flags, as on a command line.
-        roomy: on a processor, a KV cache by the free memory (``serving.vllm_defaults``).
+        roomy: it serves people: a KV cache by the free memory, the likeliest words by default (``serving.vllm_defaults``).
         python: the interpreter that has vLLM; this one by default.
 
     Raises:

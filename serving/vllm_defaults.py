@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Option:
         """As it is given to vLLM."""
         if self.is_variable:
             return f"{self.name}={self.value}"
-        return f"--{self.name}" + ("" if self.value is True else f" {self.value}")
+        return f"--{self.name}" + ("" if self.value is True else f" {shlex.quote(str(self.value))}")
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,30 @@ def defaults(model: str, given: Mapping[str, Any], here: Machine, roomy: bool = 
         model: a folder or hub id.
         given: flags that are set (``given_flags``); no default is chosen for them.
         here: the hardware.
-        roomy: on a processor, take a KV cache by the model and the free memory. Without it the cache is 1 GiB, which ``osler plan``
-            counts on for a stage's own server.
+        roomy: it serves people: on a processor, take a KV cache by the model and the free memory, and answer a client that names no
+            temperature with the likeliest words. Without it the cache is 1 GiB, which ``osler plan`` counts on for a stage's own server.
     """
     found = [
         Option("served-model-name", MODEL_NAME, "the name that clients use"),
         Option("disable-uvicorn-access-log", True, "each request would be logged"),
     ]
+    if roomy and "generation-config" not in given and _names_no_temperature(model):
+        why = "the model names no temperature, and vLLM would draw at 1.0 for a client that names none: answers would differ from those examined"
+        found.append(Option("override-generation-config", '{"temperature": 0.0}', why))
     weights = Weights.of(model)
     found += _on_gpus(weights, given, here) if here.gpu_count else _on_processor(weights, given, here, roomy)
     return [one for one in found if one.name.removeprefix("no-") not in (os.environ if one.is_variable else given)]
+
+
+def _names_no_temperature(model: str) -> bool:
+    """Whether the model in a folder leaves it open how its answers are drawn; of a hub id that is not known here."""
+    if not model or not (Path(model) / "config.json").is_file():
+        return False
+    try:
+        own = json.loads((Path(model) / "generation_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return isinstance(own, dict) and own.get("temperature") is None and not own.get("do_sample")
 
 
 def _on_processor(weights: Weights | None, given: Mapping[str, Any], here: Machine, roomy: bool) -> list[Option]:

@@ -34,6 +34,7 @@ def machine(gpus: int = 0, gpu: Gpu | None = H100, **changes: object) -> Machine
 
 def folder(tmp_path: Path, config: dict[str, object], gib: float) -> str:
     (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "generation_config.json").write_text('{"do_sample": true, "temperature": 0.6}')
     with (tmp_path / "model.safetensors").open("wb") as stream:
         stream.truncate(int(gib * 2**30))  # sparse
     return str(tmp_path)
@@ -46,6 +47,23 @@ def chosen(model: str, here: Machine, words: list[str] | None = None, roomy: boo
 def test_a_model_that_fits_one_gpu_gets_vllms_own_defaults(tmp_path: Path):
     found = chosen(folder(tmp_path, QWEN_32B, 8), machine(8))
     assert found == {"served-model-name": "osler", "disable-uvicorn-access-log": True}
+
+
+def test_a_model_that_names_no_temperature_answers_with_the_likeliest_words(tmp_path: Path):
+    model, flag = folder(tmp_path, QWEN_32B, 8), "override-generation-config"
+    own = tmp_path / "generation_config.json"
+    assert flag not in chosen(model, machine(8))
+    for text in ('{"eos_token_id": 5}', "no JSON"):
+        own.write_text(text)
+        assert chosen(model, machine(8))[flag] == '{"temperature": 0.0}'
+    own.unlink()
+    assert flag in chosen(model, machine(8))
+    assert flag not in chosen(model, machine(8), ["--generation-config", "vllm"])
+    assert flag not in chosen(model, machine(8), ["--override-generation-config", '{"temperature": 0.5}'])
+    assert flag not in chosen(model, machine(8), roomy=False)  # what a stage draws is the recipe's
+    assert flag not in chosen("Qwen/Qwen3-8B", machine(8))
+    (shown,) = (one.text() for one in defaults(model, {}, machine(8), True) if one.name == flag)
+    assert shown == "--override-generation-config '{\"temperature\": 0.0}'"
 
 
 @pytest.mark.parametrize(
