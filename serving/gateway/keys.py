@@ -23,6 +23,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import DataError
+from serving.gateway.journal import log
 
 PREFIX = "osler-"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -77,6 +78,8 @@ class KeyFile:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return []
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{self.path}: cannot be read as a file of keys: {error}") from error
         try:
             return _File.model_validate_json(text).keys
         except ValidationError as error:
@@ -150,7 +153,11 @@ class KeyFile:
             self._write([key.model_copy(update={"revoked": _now()}) if key.name == name else key for key in keys])
 
     def find(self, presented: str) -> Key | None:
-        """The working key that hashes as ``presented`` does. Every entry is compared, each in constant time."""
+        """The working key that hashes as ``presented`` does. Every entry is compared, each in constant time.
+
+        Raises:
+            DataError: the file is not one of keys, and never was one since it is looked at.
+        """
         self._refresh()
         sought = _hash(presented)
         found = None
@@ -169,6 +176,13 @@ class KeyFile:
             stamp = (status.st_mtime_ns, status.st_ino)
         except FileNotFoundError:
             stamp = (0, 0)
-        if stamp != self._stamp:
+        if stamp == self._stamp:
+            return
+        try:
             self._keys = self.read()
-            self._stamp = stamp
+        except DataError as error:
+            # Damaged by hand while the door is open: `osler keys` writes it whole. Who had a key keeps it until the file can be read again.
+            if self._stamp is None:
+                raise
+            log("the file of keys cannot be read; the keys from before go on", reason=str(error))
+        self._stamp = stamp

@@ -145,3 +145,20 @@ def test_a_spoilt_file_of_keys_is_told(tmp_path: Path):
     path.write_text('{"keys": [{"name": "x"}]}')
     with pytest.raises(DataError, match="not a file of keys"):
         KeyFile(path).read()
+
+
+def test_a_file_of_keys_that_is_spoilt_meanwhile_shuts_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("serving.gateway.keys.LOOK_AGAIN", 0.0)
+    path = tmp_path / "keys.json"
+    secret = KeyFile(path).add("ward")
+    door = KeyFile(path)
+    assert door.find(secret) is not None
+    whole = path.read_bytes()
+    for spoilt in (b'{"keys": [', b"\xff\xfe", b""):
+        path.write_bytes(spoilt)
+        assert door.find(secret) is not None
+        with pytest.raises(DataError, match="file of keys"):
+            KeyFile(path).find(secret)  # a door that opens now says so
+    path.write_bytes(whole)
+    KeyFile(path).revoke("ward")
+    assert door.find(secret) is None
