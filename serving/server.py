@@ -73,7 +73,7 @@ class Server:
     @property
     def url(self) -> str:
         """The address of its OpenAI-compatible API, with /v1."""
-        return f"http://{self.host}:{self.port}/v1"
+        return f"{at(self.host, self.port)}/v1"
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -172,20 +172,26 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def at(host: str, port: int) -> str:
+    """The web address of a host, which may be one of IPv6."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def port_in_use(host: str, port: int) -> bool:
     """Whether something listens on ``host:port``; raises ServerError where there is no such host."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        try:
-            return probe.connect_ex((host, port)) == 0
-        except socket.gaierror as error:
-            raise ServerError(f"{host}: no such address here ({error.strerror}); 127.0.0.1 is this machine") from error
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except socket.gaierror as error:
+        raise ServerError(f"{host}: no such address here ({error.strerror}); 127.0.0.1 is this machine") from error
+    except OSError:
+        return False
 
 
 def healthy(host: str, port: int) -> bool:
     """Whether a vLLM on ``host:port`` says that it is ready."""
     try:
-        with urllib.request.urlopen(f"http://{host}:{port}/health", timeout=2) as answer:
+        with urllib.request.urlopen(f"{at(host, port)}/health", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

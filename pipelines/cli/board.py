@@ -35,9 +35,10 @@ def board(
     """
     from pipelines.board.app import check_before_start, read_key, run
     from pipelines.board.places import Places
+    from serving.server import at
 
     key = read_key(key_file)
     check_before_start(host, port, key)
-    shown = "127.0.0.1" if host == "0.0.0.0" else host
-    out.print(f"the board is at http://{shown}:{port} (Ctrl-C ends it; runs go on)", markup=False, soft_wrap=True)
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    out.print(f"the board is at {at(shown, port)} (Ctrl-C ends it; runs go on)", markup=False, soft_wrap=True)
     run(Places(runs, data), host, port, key)

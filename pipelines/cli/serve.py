@@ -61,7 +61,7 @@ def serve(
     Examples: `osler serve runs/nano/final/model --max-model-len 1024` · `osler serve --gateway --host 0.0.0.0` · `osler serve MODEL
     --tensor-parallel-size 4 --quantization fp8` · `osler serve MODEL --enable-lora --lora-modules ward=ADAPTER`
     """
-    from serving.server import prepared, running
+    from serving.server import at, prepared, running
     from serving.supervisor import Restarts, keep, kept
 
     policy = Restarts(restarts, restart_window)
@@ -83,7 +83,7 @@ def serve(
         _tell(server.options)
         with running(server, start_seconds), kept(server, policy, start_seconds):
             err.print(
-                f"the door opens at http://{host}:{port}/v1; vLLM's log is {server.log}", markup=False, soft_wrap=True
+                f"the door opens at {at(host, port)}/v1; vLLM's log is {server.log}", markup=False, soft_wrap=True
             )
             run(server.url, host, port, keys, audit, Settings(), server.api_key)
         return

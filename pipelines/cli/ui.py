@@ -59,7 +59,7 @@ def ui(
     from dataclasses import replace
 
     from pipelines.about import about_folder, model_of_run, reads_passages
-    from serving.server import prepared, running
+    from serving.server import at, prepared, running
     from serving.supervisor import Restarts, kept
     from serving.ui.about import About, served
     from serving.ui.app import check_before_start, doctor, run, web
@@ -90,5 +90,5 @@ def ui(
             plain = folder is not None and not documents and not reads_passages(folder)
         assistant = doctor(address, found, documents or (), api_key, plain)
         application = web(assistant, about, host, keys)
-        out.print(f"the page is at http://{host}:{port} · Ctrl-C closes it", markup=False, soft_wrap=True)
+        out.print(f"the page is at {at(host, port)} · Ctrl-C closes it", markup=False, soft_wrap=True)
         run(application, host, port)

@@ -9,7 +9,7 @@ import pytest
 
 from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
 from serving.sampling import sample
-from serving.server import Server, ServerError, free_port, port_in_use, serving
+from serving.server import Server, ServerError, at, free_port, port_in_use, serving
 from serving.vllm_options import command, on_every_gpu
 
 
@@ -63,6 +63,20 @@ def test_several_workers_are_not_put_in_one_process():
 def test_a_host_that_there_is_not_is_named():
     with pytest.raises(ServerError, match=r"nohost\.invalid: no such address here"):
         port_in_use("nohost.invalid", 8000)
+
+
+def test_addresses_of_ipv6_are_reached():
+    assert at("::1", 8000) == "http://[::1]:8000"
+    assert at("127.0.0.1", 8000) == "http://127.0.0.1:8000"
+    try:
+        listening = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with listening:
+        port = listening.getsockname()[1]
+        assert port_in_use("::1", port)
+        assert not port_in_use("127.0.0.1", port)
+    assert not port_in_use("::1", port)
 
 
 def test_a_port_in_use_is_named(base_model: Path):
