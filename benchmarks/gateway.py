@@ -39,6 +39,8 @@ parser = argparse.ArgumentParser()
 add_cli_args(parser)
 main(parser.parse_args())
 """
+# A small model fills the places where JSON allows blanks with them, to the end.
+PLAIN = ("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}')
 MEASURES = ("ttft", "itl", "e2el")  # to the first token, between tokens, of the whole answer; in milliseconds
 QUESTIONS = ("What is {}?", "How is {} treated?", "Who gets {}?", "What are the signs of {}?")
 
@@ -252,7 +254,7 @@ def main() -> None:
         "rounds": given.rounds,
     }
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as place, running(prepared(model, roomy=True)) as server:
+    with tempfile.TemporaryDirectory() as place, running(prepared(model, words=PLAIN, roomy=True)) as server:
         folder, bare = Path(place), server.url.removesuffix("/v1")
         with door(bare, folder) as (address, key):
             sides = {"bare": (bare, "none"), "door": (address, key)}

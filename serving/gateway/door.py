@@ -21,9 +21,12 @@ from serving.gateway.keys import Key, KeyFile
 from serving.gateway.limits import Limits
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Served, Upstream
-from serving.guard import red_flags
+from serving.guard import RedFlag, red_flags
 
 _DONE = b"data: [DONE]\n\n"
+
+
+_SHORT = 300  # characters of a message that is read through at once
 
 
 def _event(value: dict[str, Any]) -> bytes:
@@ -105,7 +108,7 @@ class Gateway:
         asked = read(await read_body(request, self.settings), kind, self.settings, key.tools)
         exchange = Exchange(key, asked, self.audit, self.metrics)
         if key.triage and asked.question:
-            exchange.flag = await asyncio.to_thread(red_flags, asked.question)
+            exchange.flag = await _red_flags(asked.question)
         if exchange.flag is not None:
             self.metrics.emergencies.inc()
         try:
@@ -193,6 +196,11 @@ class Gateway:
         yield _event(exchange.closing())
         exchange.end("emergency_alone", code)
         yield _DONE
+
+
+async def _red_flags(text: str) -> RedFlag | None:
+    # A few milliseconds are dearer in a thread: it holds the interpreter for as long, and every stream waits for it to be handed over.
+    return red_flags(text) if len(text) <= _SHORT else await asyncio.to_thread(red_flags, text)
 
 
 async def _next(chunks: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The one place that speaks with vLLM: its four routes, and every way in which an answer can fail."""
+"""The one place that speaks with vLLM: its four routes, and every way in which an answer can fail.
+
+Streams are read by aiohttp, which parses HTTP in C, and all else by httpx.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import httpx
 
 from serving.gateway.asked import Asked
@@ -47,9 +51,12 @@ class Upstream:
 
     def __init__(self, url: str, settings: Settings, api_key: str | None = None) -> None:
         self._settings = settings
+        self._url = url.rstrip("/").removesuffix("/v1")
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._streams: aiohttp.ClientSession | None = None
         self._client = httpx.AsyncClient(
-            base_url=url.rstrip("/").removesuffix("/v1"),
-            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            base_url=self._url,
+            headers=self._headers,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=settings.at_once),
             timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
             trust_env=False,  # no proxy of the environment's may read what patients write
@@ -61,6 +68,8 @@ class Upstream:
     async def close(self) -> None:
         """Ends every connection."""
         await self._client.aclose()
+        if self._streams is not None:
+            await self._streams.close()
 
     async def healthy(self) -> bool:
         """Whether vLLM says that it is ready."""
@@ -169,12 +178,18 @@ class Upstream:
         deadline = time.monotonic() + self._settings.total_seconds
         begun: set[int] = set()
         ended: set[int] = set()
-        headers = {"x-request-id": request_id}
+        headers = {**self._headers, "x-request-id": request_id, "content-type": "application/json"}
+        body = json.dumps(asked.payload, ensure_ascii=False, separators=(",", ":")).encode()
+        bounds = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._settings.connect_seconds, sock_read=self._settings.idle_seconds
+        )
         try:
-            async with self._client.stream("POST", PATHS[asked.kind], json=asked.payload, headers=headers) as answer:
-                if answer.status_code != 200:
-                    raise _refusal(answer.status_code, await answer.aread())
-                async for line in _lines(answer, deadline):
+            async with self._session().post(
+                f"{self._url}{PATHS[asked.kind]}", data=body, headers=headers, timeout=bounds, allow_redirects=False
+            ) as answer:
+                if answer.status != 200:
+                    raise _refusal(answer.status, await answer.read())
+                async for line in _lines(answer.content, deadline):
                     if not line.startswith(b"data:"):
                         continue
                     data = line[5:].strip()
@@ -188,14 +203,27 @@ class Upstream:
                         if choice.get("finish_reason"):
                             ended.add(choice["index"])
                     yield chunk
-        except httpx.HTTPError as error:
-            raise _down(error) from error
+        except TimeoutError as error:  # aiohttp's are of this kind too
+            raise ModelDown("the model did not answer in time", "timeout") from error
+        except (aiohttp.ClientError, OSError) as error:
+            away = isinstance(error, aiohttp.ClientConnectorError)
+            raise ModelDown("the model does not answer" if away else "the model broke off") from error
         raise ModelDown("the model's answer broke off", "bad_answer")
 
+    def _session(self) -> aiohttp.ClientSession:
+        """The client of streams, made within the loop that it runs in."""
+        if self._streams is None:
+            self._streams = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, force_close=False),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._streams
 
-async def _lines(answer: httpx.Response, deadline: float) -> AsyncIterator[bytes]:
+
+async def _lines(content: aiohttp.StreamReader, deadline: float) -> AsyncIterator[bytes]:
     rest = b""
-    async for piece in answer.aiter_bytes():
+    async for piece in content.iter_any():
         if time.monotonic() > deadline:
             raise ModelDown("the model took too long", "timeout")
         *lines, rest = (rest + piece).split(b"\n")
