@@ -177,9 +177,16 @@ def test_the_attention_of_a_recipe_is_the_models(tiny_model):
 
 def test_packed_rows_on_a_gpu_have_an_attention_that_tells_them_apart(tiny_model, monkeypatch):
     monkeypatch.setattr(adapters, "has_gpu", lambda: True)
-    stage = ROUNDED.model_copy(update={"quantization": None, "training": {"packing": True}})
-    assert adapters.load_base(tiny_model, stage).config._attn_implementation == adapters.packed_attention()
-    assert adapters.packed_attention() in ("flash_attention_2", "flex_attention")
+
+    def attention(works: bool, **training) -> str:
+        monkeypatch.setattr(adapters.varlen, "works", lambda: works)
+        stage = ROUNDED.model_copy(update={"quantization": None, "training": {"packing": True, **training}})
+        return adapters.load_base(tiny_model, stage).config._attn_implementation
+
+    assert attention(works=True, bf16=True) == "varlen"
+    assert attention(works=True, bf16=False) == "flex_attention"
+    assert attention(works=True, bf16=False, fp16=True) == "varlen"
+    assert attention(works=False, bf16=True) == "flex_attention"
 
 
 def test_rounded_weights_are_held_in_four_bits(tiny_model):
