@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import re
 import secrets
 import statistics
@@ -29,8 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from exam_speed import processor
+from memory import RESULTS
 
-RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
 CLIENT = """
 import argparse
@@ -218,17 +218,6 @@ def write(rows: list[Row], crowd: Row | None, about: Row) -> None:
             f"{crowd['without_retry_after']} of them without Retry-After. The median answer took {crowd['median_seconds']:.1f} s with all waiting, the last {crowd['longest_seconds']:.1f} s.",
         ]
     (RESULTS / "gateway.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
 
 
 def main() -> None:

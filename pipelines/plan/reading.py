@@ -123,6 +123,11 @@ def shape_named(recipe: Recipe, name: str) -> Shape:
     return shape_named(recipe, next(iter(stage.models)) if stage.kind == "merge" else stage.model)
 
 
+def packed_length(stage: Any, chosen: Settings) -> int | None:
+    """Tokens of a row that several dialogues fill; None where each has its own row, or as many tokens as it likes."""
+    return chosen.length if value_of(stage, "packing") else None
+
+
 def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Work], where: Devices) -> Load:
     """What a training stage's memory depends on; ``work`` is asked only where the length of its rows is the data's."""
     shape = shape_named(recipe, stage.model)
@@ -133,8 +138,8 @@ def load_of(recipe: Recipe, stage: Any, chosen: Settings, work: Callable[[], Wor
         labelled = rows * length
     else:
         length, labelled = work().batch(rows, chosen.length)
-        if chosen.length is not None and value_of(stage, "packing"):  # several dialogues fill a row
-            length, labelled = chosen.length, round(labelled * chosen.length / length)
+        if full := packed_length(stage, chosen):
+            length, labelled = full, round(labelled * full / length)
     if stage.kind == "reward":
         labelled = 0  # it has one output in the place of a vocabulary
     numbers: Numbers = "mixed" if where.kind == "gpu" or fast_bfloat16() else "float32"

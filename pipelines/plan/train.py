@@ -17,7 +17,7 @@ from pipelines.plan.memory import (
     merge_bytes,
     state_bytes,
 )
-from pipelines.plan.reading import PAIRS, Settings, corpora_of, load_of, settings_of, value_of
+from pipelines.plan.reading import PAIRS, Settings, corpora_of, load_of, packed_length, settings_of, value_of
 from pipelines.plan.remedies import remedies_of
 from pipelines.plan.result import StagePlan
 from pipelines.plan.workload import Work, Workload
@@ -82,8 +82,8 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         found.notes.append(
             f"{name}: the merge at its end takes {merge_bytes(shape) / GIB:,.1f} GiB of the machine's own memory"
         )
-    packed = chosen.length is not None and value_of(stage, "packing")  # into rows that are nearly full
-    found.steps, passes = _steps(stage, chosen, rows * mean / chosen.length if packed else rows)
+    full = packed_length(stage, chosen)
+    found.steps, passes = _steps(stage, chosen, rows * mean / full if full else rows)
     found.tokens = passes * rows * mean
     sequence = mean / 2 if stage.kind in PAIRS else mean
     found.flops = found.tokens * training_flops(load, sequence)

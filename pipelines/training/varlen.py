@@ -28,9 +28,9 @@ HALF = (torch.bfloat16, torch.float16)  # the formats it computes in
 GROUPED: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}
 
 
-def works(device: int = 0) -> bool:
+def works() -> bool:
     """Whether the kernel runs on this machine's GPU."""
-    return torch.cuda.is_available() and torch.cuda.get_device_capability(device) >= (8, 0)
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 0)
 
 
 def attend(

@@ -179,7 +179,7 @@ class Upstream:
         begun: set[int] = set()
         ended: set[int] = set()
         headers = {**self._headers, "x-request-id": request_id, "content-type": "application/json"}
-        body = json.dumps(asked.payload, ensure_ascii=False, separators=(",", ":")).encode()
+        body = json.dumps(asked.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
         bounds = aiohttp.ClientTimeout(
             total=None, sock_connect=self._settings.connect_seconds, sock_read=self._settings.idle_seconds
         )
@@ -214,7 +214,7 @@ class Upstream:
         """The client of streams, made within the loop that it runs in."""
         if self._streams is None:
             self._streams = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, force_close=False),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),  # vLLM closes an idle one after 5
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
