@@ -57,7 +57,7 @@ def write_prompts(path: Path, count: int) -> None:
 @contextmanager
 def door(upstream: str, folder: Path) -> Iterator[tuple[str, str]]:
     """`osler gateway` in front of ``upstream``: its address, a key without bounds that matter here."""
-    from serving.server import free_port
+    from serving.addresses import free_port
 
     port, keys = free_port(), folder / "keys.json"
     command = [sys.executable, "-m", "pipelines.cli"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import openai
 from tqdm import tqdm
 
-from serving.server import Server, ServerError
+from serving.addresses import ServerError
+from serving.server import Server
 
 
 @dataclass(frozen=True)

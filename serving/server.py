@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
 import subprocess
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +22,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from corpora.errors import OslerError
+from serving.addresses import ServerError, at, free_port, healthy, port_in_use
 from serving.hardware import has_gpu, machine, memory_kills, peak_memory_gib
 from serving.processes import how_it_ended, stop
 from serving.vllm_defaults import LEAST_MEMORY_GIB, MODEL_NAME, Option, defaults
@@ -34,10 +31,6 @@ from serving.vllm_options import command, environment, given_flags
 START_SECONDS = 600  # a large model may take minutes to load
 
 console = Console(stderr=True, highlight=False)
-
-
-class ServerError(OslerError):
-    """A server that cannot start, or has stopped."""
 
 
 @dataclass
@@ -163,38 +156,6 @@ class Server:
         except psutil.NoSuchProcess:
             return 0.0
         return peak_memory_gib([self.process.pid, *(child.pid for child in children)])
-
-
-def free_port() -> int:
-    """A TCP port of this machine that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def at(host: str, port: int) -> str:
-    """The web address of a host, which may be one of IPv6."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def port_in_use(host: str, port: int) -> bool:
-    """Whether something listens on ``host:port``; raises ServerError where there is no such host."""
-    try:
-        with socket.create_connection((host, port), timeout=1):
-            return True
-    except socket.gaierror as error:
-        raise ServerError(f"{host}: no such address here ({error.strerror}); 127.0.0.1 is this machine") from error
-    except OSError:
-        return False
-
-
-def healthy(host: str, port: int) -> bool:
-    """Whether a vLLM on ``host:port`` says that it is ready."""
-    try:
-        with urllib.request.urlopen(f"{at(host, port)}/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def check_before_start(model: str, host: str, port: int, python: Path | None = None) -> None:

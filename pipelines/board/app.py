@@ -18,7 +18,7 @@ from pipelines.board.opening import check, open_bundled
 from pipelines.board.page import HEAD, build
 from pipelines.board.places import Places
 from pipelines.board.texts import words
-from serving.server import port_in_use
+from serving.addresses import port_in_use
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.texts import Language
 

@@ -14,7 +14,7 @@ from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
 from pipelines.board.jobs import Job
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
-from serving.server import free_port, healthy
+from serving.addresses import free_port, healthy
 
 SECONDS = 2.0
 HOST = "127.0.0.1"

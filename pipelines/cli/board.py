@@ -35,7 +35,7 @@ def board(
     """
     from pipelines.board.app import check_before_start, read_key, run
     from pipelines.board.places import Places
-    from serving.server import at
+    from serving.addresses import at
 
     key = read_key(key_file)
     check_before_start(host, port, key)

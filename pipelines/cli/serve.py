@@ -61,7 +61,8 @@ def serve(
     Examples: `osler serve runs/nano/final/model --max-model-len 1024` · `osler serve --gateway --host 0.0.0.0` · `osler serve MODEL
     --tensor-parallel-size 4 --quantization fp8` · `osler serve MODEL --enable-lora --lora-modules ward=ADAPTER`
     """
-    from serving.server import at, prepared, running
+    from serving.addresses import at
+    from serving.server import prepared, running
     from serving.supervisor import Restarts, keep, kept
 
     policy = Restarts(restarts, restart_window)

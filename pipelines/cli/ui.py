@@ -59,7 +59,8 @@ def ui(
     from dataclasses import replace
 
     from pipelines.about import about_folder, model_of_run, reads_passages
-    from serving.server import at, prepared, running
+    from serving.addresses import at
+    from serving.server import prepared, running
     from serving.supervisor import Restarts, kept
     from serving.ui.about import About, served
     from serving.ui.app import check_before_start, doctor, run, web

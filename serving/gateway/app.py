@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from corpora.errors import DataError, OslerError
+from serving.addresses import port_in_use
 from serving.gateway.audit import Audit
 from serving.gateway.connection import ClientLeft
 from serving.gateway.door import Gateway
@@ -24,7 +26,6 @@ from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
 from serving.guard import red_flags
-from serving.server import port_in_use
 
 _SYNC_SECONDS = 1.0
 _LEFT = 499  # nginx's word for a caller who left; nobody reads it
@@ -44,6 +45,8 @@ def build(gateway: Gateway) -> FastAPI:
                 await asyncio.sleep(_SYNC_SECONDS)
                 await asyncio.to_thread(gateway.audit.sync)
 
+        gc.collect()
+        gc.freeze()  # what was loaded stays: a collection need not walk it while streams wait
         with suppress(ModelDown):  # from now on the models can be listed while vLLM is down
             await gateway.upstream.models()
         syncing = asyncio.create_task(sync())

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import httpx
+import orjson
 
 from serving.gateway.asked import Asked
 from serving.gateway.errors import ModelDown, Refused
@@ -168,8 +169,8 @@ class Upstream:
             raise ModelDown("the model's answer is not whole", "bad_answer")
         return body
 
-    async def stream(self, asked: Asked, request_id: str) -> AsyncGenerator[dict[str, Any], None]:
-        """The answer's chunks. It ends only where the answer is whole.
+    async def stream(self, asked: Asked, request_id: str) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """The answer's chunks, those together that came together. It ends only where the answer is whole.
 
         Raises:
             Refused: vLLM refused the request, in its words.
@@ -189,20 +190,32 @@ class Upstream:
             ) as answer:
                 if answer.status != 200:
                     raise _refusal(answer.status, await answer.read())
-                async for line in _lines(answer.content, deadline):
-                    if not line.startswith(b"data:"):
-                        continue
-                    data = line[5:].strip()
-                    if data == b"[DONE]":
+                async for lines in _lines(answer.content, deadline):
+                    done, chunks = False, []
+                    try:
+                        for line in lines:
+                            if not line.startswith(b"data:"):
+                                continue
+                            data = line[5:].strip()
+                            if data == b"[DONE]":
+                                done = True
+                                break
+                            chunks.append(_chunk(data))
+                    except ModelDown:
+                        if chunks:
+                            yield chunks  # what came before was good
+                        raise
+                    for chunk in chunks:
+                        for choice in chunk["choices"]:
+                            begun.add(choice["index"])
+                            if choice.get("finish_reason"):
+                                ended.add(choice["index"])
+                    if chunks:
+                        yield chunks
+                    if done:
                         if len(begun) == asked.answers and begun == ended:
                             return
                         break
-                    chunk = _chunk(data)
-                    for choice in chunk["choices"]:
-                        begun.add(choice["index"])
-                        if choice.get("finish_reason"):
-                            ended.add(choice["index"])
-                    yield chunk
         except TimeoutError as error:  # aiohttp's are of this kind too
             raise ModelDown("the model did not answer in time", "timeout") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -221,21 +234,21 @@ class Upstream:
         return self._streams
 
 
-async def _lines(content: aiohttp.StreamReader, deadline: float) -> AsyncIterator[bytes]:
+async def _lines(content: aiohttp.StreamReader, deadline: float) -> AsyncIterator[list[bytes]]:
+    """The whole lines of each piece that the network hands over."""
     rest = b""
     async for piece in content.iter_any():
         if time.monotonic() > deadline:
             raise ModelDown("the model took too long", "timeout")
         *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            yield line.rstrip(b"\r")
+        yield lines
         if len(rest) > _LINE_BYTES:
             raise ModelDown("the model's answer cannot be read", "bad_answer")
 
 
 def _chunk(data: bytes) -> dict[str, Any]:
     try:
-        chunk = dict(json.loads(data))
+        chunk = dict(orjson.loads(data))
         failed = "error" in chunk
         if not failed and not all(isinstance(choice["index"], int) for choice in chunk["choices"]):
             raise ValueError

@@ -18,7 +18,7 @@ import functools
 import graphlib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,18 @@ class Term:
     absent: bool = False
 
 
-Expression = tuple[Term, ...]
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A combination: its terms, and for each part of a term that must be in a text the concepts of which one has to be there."""
+
+    terms: tuple[Term, ...]
+    needed: tuple[frozenset[str], ...]
+
+    @classmethod
+    def of(cls, terms: Iterable[Term]) -> Expression:
+        """The combination of these terms."""
+        kept = tuple(terms)
+        return cls(kept, tuple(frozenset(part) for term in kept if not term.absent for part in term.parts))
 
 
 def parse(expression: str) -> Expression:
@@ -56,7 +67,7 @@ def parse(expression: str) -> Expression:
             tuple(name.strip() for name in part.split("|")) for part in re.split("[+>]", text.removeprefix("!"))
         )
         terms.append(Term(parts, ">" in text, absent))
-    return tuple(terms)
+    return Expression.of(terms)
 
 
 @dataclass(slots=True)
@@ -129,7 +140,7 @@ def _add(root: _Node, tokens: tuple[str, ...], concept: str) -> None:
 
 def used(expressions: list[Expression]) -> set[str]:
     """The concepts that the combinations name."""
-    return {name for expression in expressions for term in expression for part in term.parts for name in part}
+    return {name for expression in expressions for term in expression.terms for part in term.parts for name in part}
 
 
 def _in_order(combined: dict[str, list[Expression]], known: set[str], folder: Path) -> dict[str, list[Expression]]:

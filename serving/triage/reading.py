@@ -149,8 +149,10 @@ class Reading:
 
     def match(self, expression: Expression, concept: str, stated: bool = True) -> list[Hit]:
         """The places where the combination holds."""
+        if any(self.hits.keys().isdisjoint(choices) for choices in expression.needed):
+            return []  # nearly every rule of nearly every text
         found: list[Hit] | None = None
-        for term in expression:
+        for term in expression.terms:
             if term.absent:
                 continue
             hits = self._term(term, concept, stated)
@@ -173,7 +175,7 @@ class Reading:
             found = joined
             if not found:
                 return []
-        for term in expression:
+        for term in expression.terms:
             if term.absent and found:
                 found = self._without(found, self._term(term, concept, True))
         return found or []

@@ -11,10 +11,10 @@ from fastapi import FastAPI
 
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
+from serving.addresses import port_in_use
 from serving.assistant import ROLE, DoctorAssistant, chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
-from serving.server import port_in_use
 from serving.ui.about import About, Served
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.page import HEAD, build

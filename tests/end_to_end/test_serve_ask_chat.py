@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serving.server import free_port, healthy
+from serving.addresses import free_port, healthy
 from tests.end_to_end.conftest import OSLER, osler
 
 

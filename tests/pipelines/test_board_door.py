@@ -14,7 +14,7 @@ from pipelines.board import corpora
 from pipelines.board.app import KEY_VARIABLE, check_before_start, read_key, web
 from pipelines.board.places import Places
 from pipelines.cli import app
-from serving.server import free_port
+from serving.addresses import free_port
 
 KEY = "0123456789abcdef0123"
 

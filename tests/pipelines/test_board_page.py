@@ -18,7 +18,7 @@ import pytest
 
 from pipelines.board.places import Places
 from pipelines.config import load_recipe
-from serving.server import free_port
+from serving.addresses import free_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the extra `dev`)")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -18,13 +18,13 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from openai import OpenAI
 
+from serving.addresses import free_port
 from serving.gateway.app import build
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import free_port
 
 WORDS = ("Asthma", " narrows", " the", " airways", ".")
 

@@ -15,9 +15,9 @@ import httpx
 import openai
 import pytest
 
+from serving.addresses import free_port
 from serving.gateway.audit import verify
 from serving.gateway.settings import Settings
-from serving.server import free_port
 from tests.serving.gateway_world import World, running, world
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"

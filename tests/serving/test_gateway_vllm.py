@@ -15,13 +15,14 @@ import openai
 import psutil
 import pytest
 
+from serving.addresses import free_port, healthy
 from serving.gateway.app import build
 from serving.gateway.audit import Audit, verify
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import free_port, healthy, serving
+from serving.server import serving
 from tests.serving.gateway_world import running
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"

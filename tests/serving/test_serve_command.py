@@ -13,9 +13,9 @@ import openai
 import psutil
 import pytest
 
+from serving.addresses import free_port, healthy
 from serving.assistant import chat_model
 from serving.gateway.keys import KeyFile
-from serving.server import free_port, healthy
 from tests.serving.processes import family, living
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"

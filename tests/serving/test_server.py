@@ -7,9 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from serving.addresses import ServerError, at, free_port, port_in_use
 from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
 from serving.sampling import sample
-from serving.server import Server, ServerError, at, free_port, port_in_use, serving
+from serving.server import Server, serving
 from serving.vllm_options import command, on_every_gpu
 
 

@@ -17,13 +17,14 @@ import openai
 import psutil
 import pytest
 
+from serving.addresses import ServerError, free_port, healthy
 from serving.gateway.app import build
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import Server, ServerError, free_port, healthy, running
+from serving.server import Server, running
 from serving.supervisor import Restarts, keep
 from tests.serving.gateway_world import running as opened
 

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from serving.server import free_port
+from serving.addresses import free_port
 from tests.browser import browser
 from tests.serving.processes import family, living
 from tests.serving.ui_world import answered, ask
@@ -131,11 +131,11 @@ def test_the_page_on_a_vllm_of_its_own_answers_stops_and_ends_with_it(chromium: 
 QUICK = """
 import os, sys
 from pathlib import Path
-from serving import server, supervisor
+from serving import addresses, server, supervisor
 from pipelines.cli import main
 stand_in, folder, *words = sys.argv[1:]
 def prepared(model):
-    port = server.free_port()
+    port = addresses.free_port()
     command = [sys.executable, stand_in, str(port), folder, "once"]
     return server.Server("127.0.0.1", port, "osler", command, dict(os.environ), Path(folder) / "vllm.log")
 policy = supervisor.Restarts(most=1, first=0.05)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.server import free_port
+from serving.addresses import free_port
 from serving.ui.about import About, served
 from serving.ui.app import doctor, web
 from tests.serving.gateway_world import Model, running, world
