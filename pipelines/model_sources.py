@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import transformers
 
@@ -40,8 +40,6 @@ from corpora.fetch import (
 )
 from pipelines.artifact import fingerprint, folder_fingerprint
 from pipelines.config.parts import RecipeError
-
-Permission = Literal["remote_code", "pickled_weights"]
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")  # what transformers loads where one of them is there
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")

@@ -346,7 +346,9 @@ def _taken(part: list[Word], titled: bool, first: bool, text: str) -> bool:
             listed = _is_first(part[-1].text) or (spoken and not begins)
             return listed and (before == "some" or (after == "some" and (not begins or _is_first(part[-1].text))))
         if sort == "E":
-            return (before == "some" and not _is_thing(part[-1].text)) or (after == "some" and before != "maybe")
+            return (before == "some" and part[-1].text not in words("medicines.txt")) or (
+                after == "some" and before != "maybe"
+            )
         if sort == "P":
             return after == "some"
         return spoken or (before == "maybe" and after != "" and sort in "LU")
@@ -379,10 +381,6 @@ def _taken(part: list[Word], titled: bool, first: bool, text: str) -> bool:
 
 def _is_first(word: str) -> bool:
     return word.lower() in first_names() or (PINYIN.fullmatch(word.lower()) is not None and len(word) > 2)
-
-
-def _is_thing(word: str) -> bool:
-    return word in words("medicines.txt")
 
 
 def _given_after_comma(text: str, part: list[Word], following: list[Word] | None) -> int | None:

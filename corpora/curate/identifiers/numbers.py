@@ -68,7 +68,7 @@ LABELS: dict[Kind, str] = {
     ),
     "other": (
         r"study|subject|participant|accession|specimen|sample|barcode|order|reference|protocol|enrol(?:l)?ment|randomi[sz]ation|screening|trial|passport|employee|badge|staff|student|ticket|tracking|confirmation|booking|transaction|requisition|rx|prescription"
-        r"|script|referral|authori[sz]ation|auth|prior auth|appointment|locker|key|token|hash|uuid|guid|pin|password|passcode|serial code|customer|client|user|donor|registry|research|biobank|cohort|code|identifier|unique|id|military|veteran|service|inmate|case file|docket|visa|immigration|alien|voter|loyalty|family|household|incident|report|examination|exam|lab|pathology|slide|block|tube|request|job|docket|event"
+        r"|script|referral|authori[sz]ation|auth|prior auth|appointment|locker|key|token|hash|uuid|guid|pin|password|passcode|serial code|customer|client|user|donor|registry|research|biobank|cohort|code|identifier|unique|id|military|veteran|service|inmate|case file|docket|visa|immigration|alien|voter|loyalty|family|household|incident|report|examination|exam|lab|pathology|slide|block|tube|request|job|event"
         r"|编号|研究|受试者|样本|标本|条码|条形码|检查|检验|化验|报告|申请|申请单|订单|处方|流水|影像|病理|工|工作证|学|员工|学籍|学生|随机|入组|筛选|试验|唯一|标识|识别|快递|运单|单|编码|密码|验证码|口令|代号|编|会员|客户|捐献|家庭|户|预约|排队|叫号|通知书|合同|协议|备案|案件|腕带|手环"
     ),
 }

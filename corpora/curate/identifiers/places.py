@@ -102,10 +102,6 @@ _COMMON = re.compile(
 )
 
 
-def _town_of(place: str) -> bool:
-    return place in cities()
-
-
 # Where these match, the costlier patterns above are tried.
 _HOUSE = re.compile(
     r"(?<!\d)\d[\w/-]{0,12},? [A-Z\d]|\d ?[A-Z]{2}(?![A-Za-z])|[A-Z]\d[A-Z] ?\d[A-Z]\d|(?:FPO|APO|DPO),? A|(?:No\.?|Box|Flat|Apt|Apartment|Suite|Ste|Studio|House|Unit)\.? ?#? ?\d"
@@ -152,7 +148,7 @@ def _english(text: str) -> Iterator[tuple[int, int]]:
         named = len(code) > 3
         if (named and "," not in match[0]) or (not named and "," not in match[0] and not match["zip"]):
             continue
-        if named and first in english_words() and not _town_of(towns):
+        if named and first in english_words() and towns not in cities():
             continue
         yield match.span("p")
         if match["zip"]:
@@ -192,13 +188,13 @@ def _english(text: str) -> Iterator[tuple[int, int]]:
             or _thing_after(text, match.end())
         ):
             continue
-        if name in first_names() or name in surnames() or _town_of(match["p"]) or name not in english_words():
+        if name in first_names() or name in surnames() or match["p"] in cities() or name not in english_words():
             yield match.span("p")
     for match in CAPITALS.finditer(text):
         found = match[0]
-        if not _town_of(found):
+        if found not in cities():
             head = found.split(" ")[0]
-            if not _town_of(head):
+            if head not in cities():
                 continue
             found = head
         if not _thing_after(text, match.start() + len(found)):
