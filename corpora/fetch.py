@@ -8,7 +8,6 @@ that breaks, or a server that is busy, is tried again. A file whose bytes are no
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ import httpx
 import tenacity
 from tqdm import tqdm
 
+from corpora.disk import file_sha256, writing
 from corpora.errors import DataError
 
 RECORD = ".osler.json"
@@ -73,12 +73,6 @@ def wanted(path: str, patterns: list[str]) -> bool:
         ".png",
         ".jpg",
     )
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def hub_files(origin: Origin) -> list[Remote]:
@@ -328,9 +322,8 @@ def fetch(name: str, origin: Origin, patterns: list[str], data_dir: Path) -> lis
                 raise DataError(f"{path}: not the bytes that {origin.name} promises; it was not kept. Fetch it again")
         record["files"][file.path] = digest
         # After each file, so that a run that is cut off does not fetch it again.
-        partial = folder / f"{RECORD}.partial"
-        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(partial, folder / RECORD)
+        with writing(folder / RECORD) as stream:
+            json.dump(record, stream, indent=1)
     return [folder / path for path in record["files"]]
 
 

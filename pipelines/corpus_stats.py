@@ -13,9 +13,8 @@ from tqdm import tqdm
 from corpora.adapters.documents import script
 from corpora.card import octaves
 from corpora.catalog import named_records
-from corpora.curate.decontaminate import text_of
 from corpora.curate.units import units
-from corpora.records import Record
+from corpora.records import Record, text_of
 from pipelines import training
 from pipelines.data import bundled
 from pipelines.extend import count_words, cut, further_merges

@@ -19,11 +19,10 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.card import Census, write_card
-from corpora.curate.decontaminate import text_of
 from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.page import percent, table
-from corpora.records import Record
+from corpora.records import Record, text_of
 from pipelines import training
 from pipelines.artifact import MANIFEST, Draft, drafting
 from pipelines.config import Corpus, MixSource, MixStage, resolve_model

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from corpora.curate.waterfall import Step
+from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Preference
 from pipelines import training
-from pipelines.artifact import Draft, write_whole
+from pipelines.artifact import Draft
 from pipelines.config import PreferencesStage, Rewards, VerifierScorer
 from pipelines.data import Sources, records
 from pipelines.preference_data.pairing import paired

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from corpora.catalog import find_dataset, load_catalog
+from corpora.disk import write_whole
 from corpora.licences import consequence
 from corpora.page import percent, table, write_page
-from pipelines.artifact import Artifact, fingerprint, versions, write_whole
+from pipelines.artifact import Artifact, fingerprint, versions
 from pipelines.config import Recipe, training_data
 
 # The unit of the loss curve of a kind of stage, where it is not nats per token.

@@ -20,11 +20,12 @@ import torch
 from torch.utils.data import Dataset
 
 from corpora.curate.shards import split
+from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Document
 from corpora.token_files import Manifest, read_manifest, tokenizer_fingerprint, verify, write_tokens
 from pipelines import training
-from pipelines.artifact import Draft, write_whole
+from pipelines.artifact import Draft
 from pipelines.config import TokenizeStage
 from pipelines.data import Sources, checked, empty, one_by_one
 

@@ -25,7 +25,7 @@ from corpora.catalog import named_records
 from corpora.curate.units import HAN, units
 from corpora.curate.waterfall import Step, counted
 from corpora.errors import DataError
-from corpora.records import Dialogue, Document, ExamItem, Preference, Record
+from corpora.records import ExamItem, Record, text_of
 
 LONG, SHORT = 12, 5  # units; questions from LONG on are found by their 3-grams, shorter ones by their 2-grams
 COMMON = 20  # an n-gram of more questions than this leads to none of them
@@ -97,18 +97,6 @@ class Contamination:
             },
             "touched": {name: sorted(self.items[name]) for name in self.sizes},
         }
-
-
-def text_of(record: Record) -> str:
-    """Everything of a record that a model reads."""
-    if isinstance(record, Document):
-        return f"{record.title}\n{record.text}"
-    if isinstance(record, Dialogue):
-        return "\n".join(message.content for message in record.messages)
-    if isinstance(record, Preference):
-        prompt = "\n".join(message.content for message in record.prompt)
-        return "\n".join(part for part in (prompt, record.chosen, record.rejected) if part)
-    return "\n".join([record.context, record.question, *record.options])
 
 
 def grams(words: Sequence[str], size: int) -> Iterator[Gram]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import write_whole
 from corpora.errors import OslerError
-from pipelines.artifact import write_whole
 from pipelines.board import opening, results
 from pipelines.board.elsewhere import running_in
 from pipelines.board.jobs import Job, answer_of, command_line

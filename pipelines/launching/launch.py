@@ -22,8 +22,9 @@ from typing import Any
 
 from rich.console import Console
 
+from corpora.disk import write_whole
 from corpora.errors import INTERRUPTED, STOPPED, Interrupted, OslerError, Stopped
-from pipelines.artifact import Artifact, Draft, fingerprint, matches, write_whole
+from pipelines.artifact import Artifact, Draft, fingerprint, matches
 from pipelines.config import Launch, Recipe, RecipeError, nearest
 from pipelines.training.guards import RolledBack, handling
 from pipelines.training.sharding import LaunchError
