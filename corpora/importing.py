@@ -23,7 +23,8 @@ from corpora.adapters import ADAPTERS, SHAPES, detect
 from corpora.adapters.keys import KEYS, keys_of
 from corpora.disk import writing
 from corpora.errors import DataError, nearest
-from corpora.files import RawRow, raw_rows
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
 from corpora.records import Record
 
 LOOKED_AT = 200  # rows from which the shape of a file, or of a part of an archive, is found

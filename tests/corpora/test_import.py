@@ -13,7 +13,8 @@ import pytest
 
 from corpora.adapters import detect
 from corpora.errors import DataError
-from corpora.files import RawRow, raw_rows
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
 from corpora.importing import adapted, general, import_file, stream_file
 from corpora.records import Dialogue, Document, ExamItem, Preference
 
