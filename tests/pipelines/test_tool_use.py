@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from trl import SFTTrainer
 
-from corpora.bundled.render import facts
+from corpora.bundled.facts import facts
 from corpora.errors import DataError
 from corpora.records import Dialogue, Message, ToolCall
 from pipelines import tool_use, training
