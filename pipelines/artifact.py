@@ -110,6 +110,11 @@ class Artifact:
         return fingerprint(self.manifest["files"])
 
     @property
+    def kind(self) -> str:
+        """Of the stage, as its recipe's ``kind``."""
+        return str(self.manifest["given"]["config"].get("kind", ""))
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """The figures that the stage reported."""
         metrics: dict[str, Any] = self.manifest["metrics"]

@@ -26,7 +26,7 @@ from pipelines.artifact import Draft
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
 from pipelines.loading import on_gpu
-from pipelines.report import file_name
+from pipelines.report.exams import file_name
 
 
 def share(right: int, total: int) -> dict[str, Any]:

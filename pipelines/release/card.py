@@ -19,7 +19,8 @@ from corpora.licences import strictest
 from pipelines.artifact import Artifact, load_artifact
 from pipelines.config import Recipe, named_corpora, named_models, training_data
 from pipelines.config.models import own_folder
-from pipelines.report import data_section, exam_section, exams, stages_section, teachers_section
+from pipelines.report.exams import exams
+from pipelines.report.sections import data_section, exam_section, stages_section, teachers_section
 
 # The hub's names of licences (https://huggingface.co/docs/hub/repositories-licenses), by the catalogue's.
 HUB_LICENCES = {

@@ -17,7 +17,7 @@ from pipelines import tool_use, training
 from pipelines.config import Corpus
 from pipelines.data import identity, records
 from pipelines.exam import summary, tool_cases
-from pipelines.report import tool_use_section
+from pipelines.report.sections import tool_use_section
 from pipelines.sft import row
 from pipelines.tool_use.cases import COUNTS, TOOL_NAMES, Case
 from pipelines.tool_use.dialogues import right_answer
