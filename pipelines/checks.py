@@ -33,7 +33,7 @@ from pipelines.config import (
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
-from pipelines.launching.launch import Node, check_options, deepspeed_is_there
+from pipelines.launching.accelerate import Node, check_options, deepspeed_is_there
 from pipelines.model_sources import allowing
 from pipelines.plan import StagePlan, check_plan
 from pipelines.plan.devices import here

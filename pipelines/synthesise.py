@@ -41,8 +41,9 @@ from pipelines.journal import Journal
 from pipelines.synthesis.asking import ask_all
 from pipelines.synthesis.estimate import Estimate, estimate
 from pipelines.synthesis.prompting import load_prompts
-from pipelines.synthesis.tasks import Talk, Work, made, sourced
+from pipelines.synthesis.tasks import Talk, made
 from pipelines.synthesis.teacher import Spent, Teacher
+from pipelines.synthesis.works import Work, sourced
 
 console = Console(stderr=True, highlight=False)
 

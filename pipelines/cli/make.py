@@ -47,7 +47,7 @@ def _run(
     folder = run or Path("runs") / recipe.name
     err.print(f"recipe {recipe.name}, into {folder}", markup=False)
     # The trainers take seconds to import: a wrong name is told before, and a right one has been confirmed.
-    from pipelines.launching.launch import Node
+    from pipelines.launching.accelerate import Node
     from pipelines.reproduce import reproduce
 
     reproduce(recipe, folder, data, until_kind=kind, node=Node(node_rank, rendezvous))

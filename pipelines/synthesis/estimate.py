@@ -16,8 +16,8 @@ from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
 from pipelines.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
-from pipelines.synthesis.tasks import first_step, further_steps, sourced
 from pipelines.synthesis.teacher import Spent
+from pipelines.synthesis.works import first_step, further_steps, sourced
 
 
 def rough_tokens(text: str) -> int:
