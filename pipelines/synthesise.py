@@ -32,9 +32,9 @@ from tqdm import tqdm
 from corpora.card import Census, write_card
 from corpora.curate.shards import record_of
 from corpora.curate.waterfall import Step
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 from pipelines.artifact import Draft, load_artifact
-from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora, nearest
+from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.journal import Journal

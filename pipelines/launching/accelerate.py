@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.config import Launch, RecipeError, nearest
+from corpora.errors import nearest
+from pipelines.config import Launch, RecipeError
 
 FSDP_FIXED = {"version", "state_dict_type"}  # options that this page sets itself
 ZERO_OPTIONS = {

@@ -14,7 +14,8 @@ from corpora.errors import OslerError
 from pipelines import training
 from pipelines.artifact import folder_hashes, load_artifact
 from pipelines.config import Recipe, TrainingStage, named_corpora
-from pipelines.release.card import WRITES, task_of, write_card
+from pipelines.release.card import write_card
+from pipelines.release.front_matter import WRITES, task_of
 
 OPENINGS = (
     "The old house stood",
