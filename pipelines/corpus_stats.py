@@ -15,7 +15,7 @@ from corpora.card import octaves
 from corpora.catalog import named_records
 from corpora.curate.units import units
 from corpora.records import Record, text_of
-from pipelines import training
+from pipelines import loading
 from pipelines.data import bundled
 from pipelines.extend import count_words, cut, further_merges
 
@@ -56,8 +56,8 @@ def corpus_stats(names: list[str], data_dir: Path | None, model: str, extend_by:
         ``sources`` (records, characters, tokens), ``lengths`` (records by tokens), ``fertility`` by language (tokens for each word, or
         Chinese character), and ``extension`` (tokens before and after).
     """
-    training.quiet()
-    tokenizer = training.load_tokenizer(model)
+    loading.quiet()
+    tokenizer = loading.load_tokenizer(model)
     sources: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     spoken: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     lengths: list[int] = []

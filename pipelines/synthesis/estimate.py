@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.curate.units import HAN
-from pipelines import training
+from pipelines import loading
 from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
 from pipelines.journal import Journal
@@ -30,7 +30,7 @@ def token_counter(model: str | Path | None) -> tuple[Callable[[str], int], str]:
     """Counts the tokens of a prompt, and says how: with the model's own tokenizer, or roughly where there is none."""
     if model is None:
         return rough_tokens, "about, at 4 characters a token"
-    tokenizer = training.load_tokenizer(model)
+    tokenizer = loading.load_tokenizer(model)
 
     def count(text: str) -> int:
         messages = [{"role": "user", "content": text}]
