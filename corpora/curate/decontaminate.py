@@ -33,9 +33,8 @@ NEAR = 0.3  # share of a question's n-grams that must stand together before it i
 # Share of a question's weight that must be found in order: alone, and with its answer. A Chinese character says less than a word, and
 # questions that ask other things of the same disease share most of theirs.
 NEEDED = {"words": (0.75, 0.72), "characters": (0.87, 0.8)}
-TELLING = (
-    1.5  # weight of a question that is enough to be told without its answer; "which of the following is true?" has less
-)
+# Weight of a question that is enough to be told without its answer; "which of the following is true?" has less.
+TELLING = 1.5
 REACH = 80  # units around a short question in which its answer is looked for
 SLACK = 0.5  # of a question's length, by which a record may have put words in
 LEAST_WEIGHT = 0.1  # of a unit that all questions have, beside 1 of one that a single question has

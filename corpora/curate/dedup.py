@@ -46,9 +46,8 @@ AS_IT_IS = TextNormConfig(
 )
 # datatrove's own hash needs an older xxhash than the one that datasets needs.
 MINHASH = MinhashConfig(norm_config=AS_IT_IS, hash_config=HashConfig(hash_fc="sha1"))
-KEY = np.dtype(
-    [("high", "<u8"), ("low", "<u8")]
-)  # 16 bytes of BLAKE2: of a billion texts two have one by chance once in 10**20
+# 16 bytes of BLAKE2: of a billion texts two have one by chance once in 10**20.
+KEY = np.dtype([("high", "<u8"), ("low", "<u8")])
 
 
 class Deduplication(BaseModel):

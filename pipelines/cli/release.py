@@ -8,12 +8,7 @@ from typing import Annotated
 import typer
 
 from corpora.errors import OslerError
-from pipelines.cli.options import (
-    RECIPE,
-    RunOption,
-    app,
-    out,
-)
+from pipelines.cli.options import RECIPE, RunOption, app, out
 
 
 @app.command()

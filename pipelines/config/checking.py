@@ -16,12 +16,7 @@ from pipelines.config.preferences import PreferencesStage
 from pipelines.config.recipe import Recipe, named_models
 from pipelines.config.synthesis import SynthesiseStage
 from pipelines.config.trainers import training_keys, wanted_number
-from pipelines.config.training import (
-    CptStage,
-    GrpoStage,
-    RewardStage,
-    TrainingStage,
-)
+from pipelines.config.training import CptStage, GrpoStage, RewardStage, TrainingStage
 from pipelines.curves import TENSORBOARD, TRACKIO
 
 

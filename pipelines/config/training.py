@@ -148,9 +148,8 @@ class MergeStage(Block):
     """One model from the weights of several of one shape."""
 
     kind: Literal["merge"]
-    models: dict[str, float] = Field(
-        min_length=1
-    )  # name (``base`` or a stage's) to weight; the last gives the tokenizer
+    # Name (``base`` or a stage's) to weight; the last gives the tokenizer.
+    models: dict[str, float] = Field(min_length=1)
     method: Literal["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"] = "linear"
     base: str | None = None  # what the models were trained from, for the methods that add to it
     density: float | None = Field(default=None, gt=0, lt=1)  # share of what a model learnt that ties and dare keep
