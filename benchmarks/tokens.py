@@ -109,7 +109,7 @@ def reading(folder: Path, tokens: int, seconds: float) -> list[Row]:
     import pyarrow as pa
     from datatrove.utils.dataset import DatatroveFolderDataset
 
-    from corpora.fetch import file_sha256
+    from corpora.disk import file_sha256
     from corpora.token_files import Manifest, Shard, verify
     from pipelines.tokens import Windows
 

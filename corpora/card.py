@@ -15,10 +15,9 @@ from typing import Any
 
 from corpora.adapters.documents import script
 from corpora.catalog import find_dataset, load_catalog
-from corpora.curate.decontaminate import text_of
 from corpora.licences import consequence
 from corpora.page import percent, table, write_page
-from corpora.records import Document, Record
+from corpora.records import Document, Record, text_of
 
 SAMPLES = 3
 LONGEST = 1500  # characters of a sample that are shown

@@ -16,9 +16,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from corpora.adapters import ADAPTERS, SHAPES
+from corpora.disk import file_sha256
 from corpora.errors import DataError, nearest
-from corpora.fetch import Origin, fetched, file_sha256, server_of, wanted
-from corpora.files import RawRow, raw_rows
+from corpora.fetch import fetched, wanted
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
+from corpora.hubs.origin import Origin, server_of
 from corpora.importing import Tally, import_rows, stream_file
 from corpora.records import Record
 

@@ -7,24 +7,24 @@ general form ("turn 3 of 'messages' is empty" as "a turn of 'messages' is empty"
 from __future__ import annotations
 
 import collections
-import contextlib
 import itertools
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from pydantic import ValidationError
 from tqdm import tqdm
 
 from corpora.adapters import ADAPTERS, SHAPES, detect
 from corpora.adapters.keys import KEYS, keys_of
+from corpora.disk import writing
 from corpora.errors import DataError, nearest
-from corpora.files import RawRow, raw_rows
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
 from corpora.records import Record
 
 LOOKED_AT = 200  # rows from which the shape of a file, or of a part of an archive, is found
@@ -179,19 +179,6 @@ def check_shape(shape: str | None) -> None:
     """Raises DataError when a shape is named that there is not."""
     if shape is not None and shape not in ADAPTERS:
         raise DataError(f"no shape is called '{shape}'; {nearest(shape, ADAPTERS)}")
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[IO[str]]:
-    """A file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as stream:
-            yield stream
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def import_file(path: Path, shape: str | None = None, out: Path | None = None, dropped: Path | None = None) -> Tally:

@@ -33,6 +33,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+def p_value(value: float) -> str:
+    """A p with four decimals."""
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
 

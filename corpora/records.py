@@ -126,3 +126,15 @@ class ExamItem(_Record):
 
 
 Record = Document | Dialogue | Preference | ExamItem
+
+
+def text_of(record: Record) -> str:
+    """Everything of a record that a model reads."""
+    if isinstance(record, Document):
+        return f"{record.title}\n{record.text}"
+    if isinstance(record, Dialogue):
+        return "\n".join(message.content for message in record.messages)
+    if isinstance(record, Preference):
+        prompt = "\n".join(message.content for message in record.prompt)
+        return "\n".join(part for part in (prompt, record.chosen, record.rejected) if part)
+    return "\n".join([record.context, record.question, *record.options])

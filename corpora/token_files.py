@@ -33,9 +33,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpora.curate.executor import Scale, run_tasks
 from corpora.curate.shards import record_of, shard_lines
+from corpora.disk import file_sha256, writing
 from corpora.errors import DataError
-from corpora.fetch import file_sha256
-from corpora.importing import writing
 from corpora.records import Document
 
 MANIFEST = "tokens.json"

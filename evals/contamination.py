@@ -13,9 +13,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from corpora.curate.decontaminate import Benchmarks, text_of
+from corpora.curate.decontaminate import Benchmarks
 from corpora.errors import DataError
-from corpora.records import Record
+from corpora.records import Record, text_of
 from evals.items import Source, items_of
 from evals.results import Row, read_json, write_json
 from evals.tasks import Task

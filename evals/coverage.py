@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from corpora.bundled.render import facts
+from corpora.bundled.facts import facts
 from corpora.curate.units import units
 from evals.reading.quantities import quantities
 from evals.words import content

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from corpora.disk import lock
 from corpora.errors import DataError, OslerError
-from corpora.locking import lock
 
 
 def key_of(parts: Iterable[str]) -> str:

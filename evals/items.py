@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from corpora.adapters import detect
 from corpora.adapters.keys import KEYS, Keys, keys_of
 from corpora.catalog import find_dataset, load_catalog, locate, stream_records
+from corpora.disk import file_sha256
 from corpora.errors import DataError
-from corpora.fetch import file_sha256
-from corpora.files import RawRow, raw_rows
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import ExamItem
 from evals.known_errors import known_errors

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import writing
 from corpora.errors import DataError
-from corpora.importing import writing
 
 Row = dict[str, Any]
 

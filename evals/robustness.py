@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from corpora.importing import writing
+from corpora.disk import writing
 from evals.asking import Asked, choice_of
 from evals.engines import Engine
 from evals.finished import Finished

@@ -16,8 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from corpora.disk import writing
 from corpora.errors import DataError
-from corpora.importing import writing
 from corpora.records import ExamItem
 from evals.asking import Asked, Given, choice_of
 from evals.described_run import described_run

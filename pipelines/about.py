@@ -8,6 +8,7 @@ from typing import Any
 
 from serving.ui.about import SMALL, About
 
+TRAINED = ("cpt", "mlm", "sft", "dpo", "kto", "orpo", "reward", "grpo")  # kinds of stages that train the model
 TEACHES_PASSAGES = "bundled-tool-dialogues"  # the corpus whose answers cite passages
 
 
@@ -35,7 +36,7 @@ def _corpora(recipe: dict[str, Any]) -> list[str]:
     names = [
         corpus["name"]
         for stage in stages
-        if stage.get("kind") in ("cpt", "sft", "dpo", "grpo", "reward")
+        if stage.get("kind") in TRAINED
         for corpus in [*(stage.get("corpora") or ()), *filter(None, [stage.get("preferences")])]
         if isinstance(corpus, dict) and "name" in corpus
     ]

@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import file_sha256, write_whole
 from corpora.errors import OslerError
-from corpora.fetch import file_sha256
 from serving.hardware import peak_memory_gib
 
 MANIFEST = "manifest.json"
@@ -43,16 +43,6 @@ PACKAGES = (
 def fingerprint(value: Any) -> str:
     """SHA-256 of a JSON-serialisable value, independent of the order of keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes ``text`` so that ``path`` holds all of it or what it held before, even when the process is killed."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")  # processes that train together may write the same
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
 
 
 def folder_hashes(folder: Path, skip: tuple[str, ...] = (MANIFEST,)) -> dict[str, str]:
@@ -118,6 +108,11 @@ class Artifact:
     def output(self) -> str:
         """Hash of everything that the stage wrote; what depends on this stage depends on this."""
         return fingerprint(self.manifest["files"])
+
+    @property
+    def kind(self) -> str:
+        """Of the stage, as its recipe's ``kind``."""
+        return str(self.manifest["given"]["config"].get("kind", ""))
 
     @property
     def metrics(self) -> dict[str, Any]:

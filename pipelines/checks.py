@@ -15,7 +15,7 @@ import torch
 from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
 from corpora.records import Preference
-from pipelines import training
+from pipelines import loading, training
 from pipelines.config import (
     GrpoStage,
     KtoStage,
@@ -33,7 +33,7 @@ from pipelines.config import (
     resolve_model,
 )
 from pipelines.data import Sources, checked, filtered
-from pipelines.launching.launch import Node, check_options, deepspeed_is_there
+from pipelines.launching.accelerate import Node, check_options, deepspeed_is_there
 from pipelines.model_sources import allowing
 from pipelines.plan import StagePlan, check_plan
 from pipelines.plan.devices import here
@@ -109,7 +109,7 @@ def check_base(recipe: Recipe) -> None:
     """Raises RecipeError when the base model has no chat template and a stage needs one; TrainingError when it is not there."""
     if recipe.base_model is None:
         return
-    tokenizer = training.load_tokenizer(resolve_model(recipe.base_model, weights=False))
+    tokenizer = loading.load_tokenizer(resolve_model(recipe.base_model, weights=False))
     if tokenizer.chat_template is not None:
         return
     for name, stage in recipe.stages.items():
@@ -120,8 +120,7 @@ def check_base(recipe: Recipe) -> None:
         if isinstance(stage, (SftStage, PreferencesStage, PreferenceStage, GrpoStage)) or own_teacher:
             raise RecipeError(
                 f"the base model {recipe.base_model} has no chat template, which stages.{name} needs to lay out a dialogue; "
-                "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
-                "chat_template.jinja to the model's folder"
+                f"{training.GIVE_TEMPLATE}"
             )
 
 

@@ -13,10 +13,9 @@ from tqdm import tqdm
 from corpora.adapters.documents import script
 from corpora.card import octaves
 from corpora.catalog import named_records
-from corpora.curate.decontaminate import text_of
 from corpora.curate.units import units
-from corpora.records import Record
-from pipelines import training
+from corpora.records import Record, text_of
+from pipelines import loading
 from pipelines.data import bundled
 from pipelines.extend import count_words, cut, further_merges
 
@@ -57,8 +56,8 @@ def corpus_stats(names: list[str], data_dir: Path | None, model: str, extend_by:
         ``sources`` (records, characters, tokens), ``lengths`` (records by tokens), ``fertility`` by language (tokens for each word, or
         Chinese character), and ``extension`` (tokens before and after).
     """
-    training.quiet()
-    tokenizer = training.load_tokenizer(model)
+    loading.quiet()
+    tokenizer = loading.load_tokenizer(model)
     sources: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     spoken: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     lengths: list[int] = []

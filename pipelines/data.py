@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from corpora.catalog import digests, find_dataset, load_catalog, stream_records
 from corpora.curate.shards import record_of
+from corpora.disk import file_sha256
 from corpora.errors import DataError
-from corpora.fetch import file_sha256
 from corpora.importing import stream_file
 from corpora.records import Dialogue, Document, Record
 from pipelines.artifact import Artifact

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
 from evals.generate import greedy_answers
@@ -21,11 +22,11 @@ from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items
 from evals.stats import mcnemar, wilson
 from pipelines import training
-from pipelines.artifact import Draft, write_whole
+from pipelines.artifact import Draft
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
 from pipelines.loading import on_gpu
-from pipelines.report import file_name
+from pipelines.report.exams import file_name
 
 
 def share(right: int, total: int) -> dict[str, Any]:

@@ -88,6 +88,7 @@ def examine_tasks(
     source: Source,
     options: Options,
     out: Path,
+    *,
     suite: str | None,
     told: Callable[[str], None],
     means: Means = NO_MEANS,

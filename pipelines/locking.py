@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from corpora.disk import lock
 from corpora.errors import OslerError
-from corpora.locking import lock
 
 LOCK = ".lock"  # no stage is called so
 

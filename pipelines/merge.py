@@ -32,7 +32,7 @@ from peft.utils import merge_utils
 from transformers import AutoConfig, GenerationConfig
 
 from corpora.errors import OslerError
-from pipelines import model_sources, training
+from pipelines import loading, model_sources, training
 from pipelines.artifact import Draft
 from pipelines.config import MergeStage
 from pipelines.training.weights import Weights, write_shards
@@ -62,7 +62,7 @@ def check_words(places: Sequence[str]) -> None:
     """Raises MergeError when two models have one word under different numbers: their rows would be mixed up."""
     known: dict[str, int] = {}
     for place in places:
-        vocabulary = training.load_tokenizer(place).get_vocab()
+        vocabulary = loading.load_tokenizer(place).get_vocab()
         for token, number in vocabulary.items():
             if known.setdefault(token, number) != number:
                 raise MergeError(
@@ -141,7 +141,7 @@ def merge(stage: MergeStage, seed: int, places: dict[str, str], draft: Draft, sh
         sizes = {key: 2 * torch.Size(models[0].shape(key)).numel() for key in models[0].files}  # bytes
         files = write_shards(folder, sizes, lambda key: merged(key).to(torch.bfloat16), shard_size)
         more = max((models[0].shape(key)[0] - base.shape(key)[0] for key in base.files), default=0) if base else 0
-    tokenizer = training.load_tokenizer(last)
+    tokenizer = loading.load_tokenizer(last)
     tokenizer.save_pretrained(folder)
     config.dtype = torch.bfloat16
     config.save_pretrained(folder)

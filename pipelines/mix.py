@@ -19,12 +19,11 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.card import Census, write_card
-from corpora.curate.decontaminate import text_of
 from corpora.curate.shards import record_of
 from corpora.errors import DataError
 from corpora.page import percent, table
-from corpora.records import Record
-from pipelines import training
+from corpora.records import Record, text_of
+from pipelines import loading
 from pipelines.artifact import MANIFEST, Draft, drafting
 from pipelines.config import Corpus, MixSource, MixStage, resolve_model
 from pipelines.data import Sources, identity, one_by_one
@@ -66,7 +65,7 @@ class Source:
 
 def mix(stage: MixStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
     """Writes the mix to ``draft`` as ``records.jsonl``, and its real counts to the manifest."""
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = loading.load_tokenizer(model_path)
     whole = sum(source.share for source in stage.sources.values())
     found = [
         Source(name, block.share / whole, draft.checkpoints / f"{number}.jsonl")

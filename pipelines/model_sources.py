@@ -21,27 +21,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import transformers
 
 from corpora.errors import DataError
-from corpora.fetch import (
-    HUB_TRIES,
-    Origin,
-    Remote,
-    again,
-    download,
-    fetch,
-    fetched,
-    hub_errors,
-    remote_files,
-    server_of,
-)
+from corpora.fetch import download, fetch, fetched, remote_files
+from corpora.hubs.huggingface import hub_call
+from corpora.hubs.origin import Origin, Remote, server_of
 from pipelines.artifact import fingerprint, folder_fingerprint
 from pipelines.config.parts import RecipeError
-
-Permission = Literal["remote_code", "pickled_weights"]
 
 SAFE = ("model.safetensors", "model.safetensors.index.json")  # what transformers loads where one of them is there
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -232,7 +221,7 @@ def _snapshot(model: Origin, paths: list[str]) -> Path:
             origin.repository, revision=origin.revision, endpoint=origin.endpoint, allow_patterns=paths
         )
 
-    return Path(again(hub_errors, get, model, tries=HUB_TRIES))
+    return Path(hub_call(get, model))
 
 
 def _offline() -> bool:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from corpora.curate.waterfall import Step
+from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Preference
-from pipelines import training
-from pipelines.artifact import Draft, write_whole
+from pipelines import loading
+from pipelines.artifact import Draft
 from pipelines.config import PreferencesStage, Rewards, VerifierScorer
 from pipelines.data import Sources, records
 from pipelines.preference_data.pairing import paired
@@ -95,7 +96,7 @@ def preferences(
     """
     seed += stage.round - 1
     sources = dataclasses.replace(sources, seed=sources.seed + stage.round - 1)
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = loading.load_tokenizer(model_path)
     asked = questions(stage, sources)
     drawn = _sampled(stage, seed, model_path, tokenizer, asked, draft)
     scored = score(stage, asked, drawn, seed, scorer_path, draft)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from corpora.errors import DataError
 from corpora.records import Document
-from pipelines import training
+from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import ReplayStage
 from serving.sampling import sample
@@ -21,7 +21,7 @@ from serving.vllm_options import on_every_gpu
 
 def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) -> None:
     """Writes ``records.jsonl`` of sampled documents to ``draft``."""
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = loading.load_tokenizer(model_path)
     start = tokenizer.bos_token or tokenizer.eos_token
     flags = {"max-model-len": stage.max_tokens + 8, "seed": seed, **on_every_gpu(stage.vllm)}
     with serving(model_path, flags=flags) as server:

@@ -39,10 +39,11 @@ from pipelines.config import (
 )
 from pipelines.data import Sources, identity
 from pipelines.inputs import Inputs
-from pipelines.launching.launch import ALONE, Node, join, train_in_processes
+from pipelines.launching.accelerate import ALONE, Node
+from pipelines.launching.launch import join, train_in_processes
 from pipelines.locking import alone_in
 from pipelines.model_sources import allowing
-from pipelines.report import write_report
+from pipelines.report.page import write_report
 from pipelines.serve import serve
 from pipelines.training.guards import RolledBack
 from pipelines.training.sharding import shared_out

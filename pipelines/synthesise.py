@@ -32,17 +32,18 @@ from tqdm import tqdm
 from corpora.card import Census, write_card
 from corpora.curate.shards import record_of
 from corpora.curate.waterfall import Step
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 from pipelines.artifact import Draft, load_artifact
-from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora, nearest
+from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.journal import Journal
 from pipelines.synthesis.asking import ask_all
 from pipelines.synthesis.estimate import Estimate, estimate
 from pipelines.synthesis.prompting import load_prompts
-from pipelines.synthesis.tasks import Talk, Work, made, sourced
+from pipelines.synthesis.tasks import Talk, made
 from pipelines.synthesis.teacher import Spent, Teacher
+from pipelines.synthesis.works import Work, sourced
 
 console = Console(stderr=True, highlight=False)
 

@@ -20,11 +20,12 @@ import torch
 from torch.utils.data import Dataset
 
 from corpora.curate.shards import split
+from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Document
 from corpora.token_files import Manifest, read_manifest, tokenizer_fingerprint, verify, write_tokens
-from pipelines import training
-from pipelines.artifact import Draft, write_whole
+from pipelines import loading
+from pipelines.artifact import Draft
 from pipelines.config import TokenizeStage
 from pipelines.data import Sources, checked, empty, one_by_one
 
@@ -94,7 +95,7 @@ def tokenize(stage: TokenizeStage, seed: int, model_path: str | Path, sources: S
     Raises:
         DataError: a corpus is missing or empty or holds no documents, or a shard was not done.
     """
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = loading.load_tokenizer(model_path)
     texts = draft.checkpoints / "texts"
     told = _read(stage, seed, sources, texts)
     scale = stage.scale.model_copy(update={"shards": min(stage.scale.shards, told["documents"])})

@@ -18,8 +18,8 @@ from typing import Any
 from langchain_core.documents import Document
 from pydantic import BaseModel, ConfigDict
 
+from corpora.bundled.facts import join, range_text
 from corpora.bundled.knowledge import KNOWLEDGE_DIR, Source, load_knowledge
-from corpora.bundled.render import join, range_text
 from corpora.errors import DataError
 
 PASSAGE_CHARACTERS = 1200  # about 300 tokens: a few of them fit beside a question in a small model's context

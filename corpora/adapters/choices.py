@@ -13,6 +13,7 @@ from corpora.adapters.fields import Row, check_text, first_name, has
 from corpora.records import LETTERS
 
 OPTION_LISTS = ("options", "option", "choices", "Options", "answer_options", "endings", "选项")
+# Before the letter of an option.
 LETTERED_COLUMNS = (
     "op",
     "option_",
@@ -24,7 +25,7 @@ LETTERED_COLUMNS = (
     "Choice ",
     "选项",
     "",
-)  # before the letter of an option
+)
 NUMBERED_COLUMNS = ("op", "opt", "option", "option_", "choice", "choice_", "Option ", "Choice ", "选项")
 MARKS = ("key", "letter", "label", "aid", "id")  # fields of an option that is an object
 TEXTS = ("value", "content", "text", "atext", "option")

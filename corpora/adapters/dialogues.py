@@ -13,10 +13,12 @@ from corpora.adapters.fields import (
     field,
     first_name,
     has,
+    history,
     identifier,
     label,
     merged,
     optional,
+    system_turn,
     turn,
     turns,
 )
@@ -70,11 +72,6 @@ def _dialogue(row: Row, dataset: str, messages: list[Message], **meta: Any) -> D
     )
 
 
-def _system(row: Row) -> list[Message]:
-    text = optional(row, "system", "system_prompt")
-    return [Message(role="system", content=text)] if text else []
-
-
 def is_alpaca(row: Row) -> bool:
     """Whether the row has Alpaca's fields."""
     return has(row, "instruction", "output") and isinstance(row["output"], str)
@@ -83,15 +80,9 @@ def is_alpaca(row: Row) -> bool:
 def alpaca(row: Row, dataset: str) -> Dialogue:
     """``{"instruction", "input"?, "output", "history"?, "system"?}`` (Taori et al. 2023); ``history`` is a list of [question, answer]."""
     question = "\n".join(part for part in (optional(row, "instruction"), optional(row, "input")) if part)
-    history = row.get("history") or []
-    if not isinstance(history, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in history):
-        raise ValueError("'history' is not a list of [question, answer]")
-    earlier = [
-        turn(role, text, "history") for pair in history for role, text in zip(("user", "assistant"), pair, strict=True)
-    ]
     messages = [
-        *_system(row),
-        *earlier,
+        *system_turn(row),
+        *history(row),
         Message(role="user", content=check_text(question, "instruction")),
         Message(role="assistant", content=field(row, "output", reasoning=True)),
     ]
@@ -131,7 +122,7 @@ def messages(row: Row, dataset: str) -> Dialogue:
         row, "self_report", "self-report"
     )  # IMCS-21: what the patient wrote before the doctor's first question
     told = [Message(role="user", content=report)] if report else []
-    return _dialogue(row, dataset, merged([*_system(row), *told, *turns(values, name)]))
+    return _dialogue(row, dataset, merged([*system_turn(row), *told, *turns(values, name)]))
 
 
 def _blank_system(value: Any) -> bool:
@@ -160,7 +151,7 @@ def pairs(row: Row, dataset: str) -> Dialogue:
             raise ValueError(f"turn {number} of '{name}' is not a question with its answer")
         for role, key in zip(("user", "assistant"), names, strict=True):
             made.append(turn(role, one[key], f"turn {number} of '{name}'"))
-    return _dialogue(row, dataset, [*_system(row), *made])
+    return _dialogue(row, dataset, [*system_turn(row), *made])
 
 
 def is_alternating(row: Row) -> bool:
@@ -183,7 +174,7 @@ def alternating(row: Row, dataset: str) -> Dialogue:
         turn(("user", "assistant")[number % 2], text, f"turn {number + 1} of '{name}'")
         for number, text in enumerate(row[name])
     ]
-    return _dialogue(row, dataset, [*_system(row), *made])
+    return _dialogue(row, dataset, [*system_turn(row), *made])
 
 
 def is_lines(row: Row) -> bool:
@@ -241,7 +232,7 @@ def question_answer(row: Row, dataset: str) -> Dialogue:
     title = optional(row, "title") if names[0] == "ask" else ""
     if title and title not in question:
         question = f"{title}\n{question}"
-    made = [*_system(row), Message(role="user", content=question), Message(role="assistant", content=answer)]
+    made = [*system_turn(row), Message(role="user", content=question), Message(role="assistant", content=answer)]
     return _dialogue(row, dataset, made, focus=label(row, "focus"), qtype=label(row, "qtype"))
 
 

@@ -22,13 +22,13 @@ def text(row: Row, dataset: str) -> Document:
 
     MedRAG's ``contents`` is the title and the text together, which is what is meant to be read.
     """
-    meta = row.get("meta") if isinstance(row.get("meta"), dict) else {}
+    meta = row["meta"] if isinstance(row.get("meta"), dict) else {}
     content = field(row, *TEXT_NAMES, longest=LONGEST_DOCUMENT)
     return Document(
         id=identifier(row, dataset),
         text=content,
         title=label(row, "title"),
-        source=label(row, "source", "url") or label(meta or {}, "url", "source") or dataset,
+        source=label(row, "source", "url") or label(meta, "url", "source") or dataset,
         licence=label(row, "licence", "license") or "unknown",
         language=label(row, "language", "lang")[:8] or script(content),
     )

@@ -145,7 +145,7 @@ def turn(role: Any, content: Any, where: str) -> Message:
     return Message(role=name, content=check_text(content, where, reasoning=name in ("assistant", "tool")))  # type: ignore[arg-type]
 
 
-def turns(values: Any, where: str, role_key: str | None = None, content_key: str | None = None) -> list[Message]:
+def turns(values: Any, where: str) -> list[Message]:
     """A list of turns, each an object of a role and a content under any of their usual names.
 
     Raises:
@@ -158,12 +158,32 @@ def turns(values: Any, where: str, role_key: str | None = None, content_key: str
         place = f"turn {number} of '{where}'"
         if not isinstance(value, dict):
             raise ValueError(f"{place} is of type {type(value).__name__}, not an object")
-        role = role_key or first_name(value, ("role", "from", "speaker"))
-        content = content_key or first_name(value, ("content", "value", "utterance", "sentence", "text"))
-        if role not in value or content not in value:
+        role = first_name(value, ("role", "from", "speaker"))
+        content = first_name(value, ("content", "value", "utterance", "sentence", "text"))
+        if role is None or content is None:
             raise ValueError(f"{place} lacks a role or a content")
         found.append(turn(value[role], value[content], place))
     return found
+
+
+def system_turn(row: Row) -> list[Message]:
+    """The row's system text as a turn; none where it has none."""
+    text = optional(row, "system", "system_prompt")
+    return [Message(role="system", content=text)] if text else []
+
+
+def history(row: Row) -> list[Message]:
+    """The turns of Alpaca's ``history``, a list of [question, answer]; none where the row has none.
+
+    Raises:
+        ValueError: it is of another form.
+    """
+    pairs = row.get("history") or []
+    if not isinstance(pairs, list) or not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+        raise ValueError("'history' is not a list of [question, answer]")
+    return [
+        turn(role, text, "history") for pair in pairs for role, text in zip(("user", "assistant"), pair, strict=True)
+    ]
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:

@@ -12,10 +12,12 @@ from corpora.adapters.fields import (
     field,
     first_name,
     has,
+    history,
     identifier,
     label,
     merged,
     optional,
+    system_turn,
     turn,
     turns,
 )
@@ -30,6 +32,13 @@ LABELS = ("label", "kto_tag")
 def _both(row: Row) -> tuple[str, str] | None:
     chosen, rejected = first_name(row, CHOSEN), first_name(row, REJECTED)
     return (chosen, rejected) if chosen and rejected else None
+
+
+def _needed(row: Row) -> tuple[str, str]:
+    names = _both(row)
+    if names is None:
+        raise KeyError("chosen" if first_name(row, CHOSEN) is None else "rejected")
+    return names
 
 
 def _answer(value: Any, name: str) -> str:
@@ -49,8 +58,7 @@ def _answer(value: Any, name: str) -> str:
 
 def _prompt(row: Row, chosen: Any) -> list[Message]:
     """The turns before the answers, wherever the row has them."""
-    system = optional(row, "system", "system_prompt")
-    before = [Message(role="system", content=system)] if system else []
+    before = system_turn(row)
     if isinstance(chosen, list) and len(chosen) > 1:  # a dialogue that repeats the prompt
         return merged([*before, *turns(chosen, "chosen")[:-1]])
     listed = next(
@@ -65,13 +73,7 @@ def _prompt(row: Row, chosen: Any) -> list[Message]:
         return merged([*before, *turns(row[name], name)])
     question = field(row, name)
     extra = optional(row, "input") if name == "instruction" else ""
-    history = row.get("history") or []
-    if not isinstance(history, list):
-        raise ValueError("'history' is not a list of [question, answer]")
-    earlier = [
-        turn(role, text, "history") for pair in history for role, text in zip(("user", "assistant"), pair, strict=False)
-    ]
-    return [*before, *earlier, Message(role="user", content=f"{question}\n{extra}" if extra else question)]
+    return [*before, *history(row), Message(role="user", content=f"{question}\n{extra}" if extra else question)]
 
 
 def _preference(row: Row, dataset: str, prompt: list[Message], chosen: str | None, rejected: str | None) -> Preference:
@@ -107,9 +109,7 @@ def is_sharegpt(row: Row) -> bool:
 
 def pair(row: Row, dataset: str) -> Preference:
     """A prompt (a text, or turns) with ``chosen`` and ``rejected``: texts, turns, or dialogues that end with the answer."""
-    names = _both(row)
-    if names is None:
-        raise KeyError("chosen" if first_name(row, CHOSEN) is None else "rejected")
+    names = _needed(row)
     chosen, rejected = (row[name] for name in names)
     prompt = _prompt(row, chosen)
     return _preference(row, dataset, prompt, _answer(chosen, names[0]), _answer(rejected, names[1]))
@@ -127,9 +127,10 @@ def is_hh(row: Row) -> bool:
 
 def hh(row: Row, dataset: str) -> Preference:
     """hh-rlhf: ``chosen`` and ``rejected`` are dialogues as one text that differ in the last turn."""
-    chosen, rejected = (_hh_turns(row[name], name) for name in ("chosen", "rejected"))
+    names = _needed(row)
+    chosen, rejected = (_hh_turns(row[name], name) for name in names)
     if chosen[:-1] != rejected[:-1]:
-        raise ValueError("'chosen' and 'rejected' answer different dialogues")
+        raise ValueError(f"'{names[0]}' and '{names[1]}' answer different dialogues")
     return _preference(row, dataset, chosen[:-1], chosen[-1].content, rejected[-1].content)
 
 

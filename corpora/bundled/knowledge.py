@@ -183,11 +183,3 @@ def load_knowledge(folder: Path = KNOWLEDGE_DIR) -> Knowledge:
                     seen[kind, label] = path
                 entries.append(entry)
     return Knowledge(sources=sources, **merged)
-
-
-if __name__ == "__main__":
-    import sys
-
-    loaded = load_knowledge(Path(sys.argv[1]) if len(sys.argv) > 1 else KNOWLEDGE_DIR)
-    for kind in ("conditions", "medicines", "laboratory_tests", "emergencies", "sources"):
-        print(f"{len(getattr(loaded, kind)):5d} {kind}")

@@ -25,7 +25,7 @@ from corpora.catalog import named_records
 from corpora.curate.units import HAN, units
 from corpora.curate.waterfall import Step, counted
 from corpora.errors import DataError
-from corpora.records import Dialogue, Document, ExamItem, Preference, Record
+from corpora.records import ExamItem, Record, text_of
 
 LONG, SHORT = 12, 5  # units; questions from LONG on are found by their 3-grams, shorter ones by their 2-grams
 COMMON = 20  # an n-gram of more questions than this leads to none of them
@@ -33,9 +33,8 @@ NEAR = 0.3  # share of a question's n-grams that must stand together before it i
 # Share of a question's weight that must be found in order: alone, and with its answer. A Chinese character says less than a word, and
 # questions that ask other things of the same disease share most of theirs.
 NEEDED = {"words": (0.75, 0.72), "characters": (0.87, 0.8)}
-TELLING = (
-    1.5  # weight of a question that is enough to be told without its answer; "which of the following is true?" has less
-)
+# Weight of a question that is enough to be told without its answer; "which of the following is true?" has less.
+TELLING = 1.5
 REACH = 80  # units around a short question in which its answer is looked for
 SLACK = 0.5  # of a question's length, by which a record may have put words in
 LEAST_WEIGHT = 0.1  # of a unit that all questions have, beside 1 of one that a single question has
@@ -97,18 +96,6 @@ class Contamination:
             },
             "touched": {name: sorted(self.items[name]) for name in self.sizes},
         }
-
-
-def text_of(record: Record) -> str:
-    """Everything of a record that a model reads."""
-    if isinstance(record, Document):
-        return f"{record.title}\n{record.text}"
-    if isinstance(record, Dialogue):
-        return "\n".join(message.content for message in record.messages)
-    if isinstance(record, Preference):
-        prompt = "\n".join(message.content for message in record.prompt)
-        return "\n".join(part for part in (prompt, record.chosen, record.rejected) if part)
-    return "\n".join([record.context, record.question, *record.options])
 
 
 def grams(words: Sequence[str], size: int) -> Iterator[Gram]:

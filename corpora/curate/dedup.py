@@ -28,12 +28,11 @@ from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
 from pydantic import BaseModel, ConfigDict
 
-from corpora.curate.decontaminate import text_of
 from corpora.curate.executor import Scale, run_tasks
 from corpora.curate.shards import lines_in, record_of, shard_lines
 from corpora.curate.units import UnitWords, units
 from corpora.curate.waterfall import Step
-from corpora.records import Dialogue, Preference, Record
+from corpora.records import Dialogue, Preference, Record, text_of
 
 # ``units`` has made the texts comparable. By default datatrove makes all numbers one as well, and then 5 mg and 50 mg are the same.
 AS_IT_IS = TextNormConfig(
@@ -47,9 +46,8 @@ AS_IT_IS = TextNormConfig(
 )
 # datatrove's own hash needs an older xxhash than the one that datasets needs.
 MINHASH = MinhashConfig(norm_config=AS_IT_IS, hash_config=HashConfig(hash_fc="sha1"))
-KEY = np.dtype(
-    [("high", "<u8"), ("low", "<u8")]
-)  # 16 bytes of BLAKE2: of a billion texts two have one by chance once in 10**20
+# 16 bytes of BLAKE2: of a billion texts two have one by chance once in 10**20.
+KEY = np.dtype([("high", "<u8"), ("low", "<u8")])
 
 
 class Deduplication(BaseModel):

@@ -20,16 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.curate.identifiers.addresses import addresses
 from corpora.curate.identifiers.chinese_names import chinese_names
+from corpora.curate.identifiers.chinese_places import chinese_places
 from corpora.curate.identifiers.dates import ages, dates
 from corpora.curate.identifiers.english_names import english_names
+from corpora.curate.identifiers.english_places import english_places
 from corpora.curate.identifiers.found import KINDS, Found, Kind, apart, plain
 from corpora.curate.identifiers.numbers import numbers
-from corpora.curate.identifiers.places import places
 from corpora.curate.identifiers.told import told, whole
 from corpora.curate.waterfall import Step, counted
 from corpora.records import Record
 
-FINDERS = (dates, ages, numbers, places, english_names, chinese_names, told)
+FINDERS = (dates, ages, numbers, english_places, chinese_places, english_names, chinese_names, told)
 TAG = re.compile(rf"\[(?:{'|'.join(KINDS).upper()})\]")
 # Fields of records that are no text of a person: names of what the record is and where it is from.
 KEPT_FIELDS = frozenset({"id", "source", "licence", "language", "role"})

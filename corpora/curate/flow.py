@@ -29,7 +29,8 @@ from corpora.curate.executor import Scale, resumable, run_tasks
 from corpora.curate.language import Languages, in_languages
 from corpora.curate.shards import joined, record_of, shard, shard_lines, split
 from corpora.curate.waterfall import Step
-from corpora.importing import stream_file, writing
+from corpora.disk import writing
+from corpora.importing import stream_file
 from corpora.records import ExamItem, Record
 
 

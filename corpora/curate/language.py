@@ -14,10 +14,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from corpora.adapters.documents import script
-from corpora.curate.decontaminate import text_of
 from corpora.curate.waterfall import Step, counted
 from corpora.errors import DataError
-from corpora.records import Document, Record
+from corpora.records import Document, Record, text_of
 
 READ = 4000  # characters of a text that are looked at, from its beginning
 # Latin names of diseases, drugs and organisms are English here, and not Latin; an artificial language is not met.

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from corpora.disk import file_sha256
 from corpora.errors import OslerError
-from corpora.fetch import file_sha256
 
 
 class Engine(Protocol):

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from corpora.disk import file_sha256
 from corpora.errors import DataError
-from corpora.fetch import file_sha256
 from evals.finished import Finished
 from evals.judging.judge import Judge
 from evals.judging.labels import Labelled

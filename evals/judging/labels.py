@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
-from corpora.files import raw_rows
+from corpora.files.reading import raw_rows
 from evals.judging.prompts import KINDS, Kind, Value, transcript
 from evals.judging.verdicts import Request
 from evals.open.shapes import role_of

@@ -18,7 +18,8 @@ from typing import Any
 from corpora.adapters import SHAPES, detect
 from corpora.bundled.render import render
 from corpora.errors import DataError
-from corpora.files import RawRow, raw_rows
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
 from evals.items import BUNDLED_FACTS, Source, catalogued_rows, evenly, mapped_row, refuse

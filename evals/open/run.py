@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import writing
 from corpora.errors import OslerError
-from corpora.importing import writing
 from evals.described_run import described_run
 from evals.engines import Engine
 from evals.finished import Finished, key_of

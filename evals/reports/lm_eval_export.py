@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import writing
 from corpora.errors import DataError
-from corpora.importing import writing
 from corpora.records import LETTERS
 from evals.results import Row, read_items, read_results, read_task, task_folders
 from evals.tasks import OPEN

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from pipelines.config import RecipeError, load_layers, recipe_names, recipe_path
+from pipelines.bundled import recipe_names
+from pipelines.config import RecipeError, load_layers, recipe_path
 
 # What each record type can teach, the commonest first.
 KINDS: dict[str, tuple[str, ...]] = {

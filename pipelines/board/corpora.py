@@ -11,8 +11,8 @@ from typing import Any
 
 from corpora.bundled.render import CORPORA, render
 from corpora.catalog import find_dataset, load_catalog, stream_records
+from corpora.disk import file_sha256
 from corpora.errors import DataError
-from corpora.fetch import file_sha256
 from corpora.importing import SAMPLES, import_file, no_record, stream_file
 from corpora.licences import consequence
 from corpora.records import Dialogue, Document, ExamItem, Preference, Record

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from corpora.errors import OslerError
 from pipelines.board.edit import parsed, set_value
-from pipelines.config import RECIPES, Recipe, RecipeError, load_recipe, recipe_names, recipe_path
+from pipelines.bundled import RECIPES, recipe_names
+from pipelines.config import Recipe, RecipeError, load_recipe, recipe_path
 
 LARGEST = 2**20  # bytes of a recipe's file
 CHECKED_AS = "recipe.yaml"

@@ -56,7 +56,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
         def start(text: str, until: str) -> list[Any]:
             name = recipe.start(text, until)
             return [
-                gr.update(choices=run_tab.names(places), value=name),
+                gr.update(choices=places.names(), value=name),
                 gr.Tabs(selected="run"),
                 gr.update(active=True),
             ]
@@ -64,7 +64,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
         def found_again() -> list[Any]:
             """What a page that is loaded shows: the run that goes on, and what there is to choose."""
             return [
-                gr.update(choices=run_tab.names(places), value=run_tab.first(places)),
+                gr.update(choices=places.names(), value=run_tab.first(places)),
                 gr.update(choices=recipe_tab.sources(places)),
                 gr.update(choices=choices(places)),
                 gr.update(choices=choices(places)),
@@ -88,7 +88,7 @@ def build(places: Places, language: Language = "en", open_to_others: bool = Fals
         page.load(found_again, None, [run.run, recipe.source, data.corpus, recipe.new.corpus], **QUIET)
         page.load(data.look, data.corpus, data.shown, **QUIET)
         page.load(run.watch, [run.run, run.outputs[0]], run.outputs, **QUIET)
-        run_place.select(lambda: gr.update(choices=run_tab.names(places)), None, run.run, **QUIET)
+        run_place.select(lambda: gr.update(choices=places.names()), None, run.run, **QUIET)
         examine_place.select(examine.refresh, examine.runs, examine.outputs, **QUIET)
         talk_place.select(model_choices, None, talk, **QUIET)
         export_place.select(model_choices, None, export, **QUIET)

@@ -17,7 +17,8 @@ from pipelines.board import form, new_recipe, opening, plan_view, starting, view
 from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
-from pipelines.config import Recipe, RecipeError, recipe_names
+from pipelines.bundled import recipe_names
+from pipelines.config import Recipe, RecipeError
 
 
 @dataclass

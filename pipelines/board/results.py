@@ -17,7 +17,7 @@ from pipelines.board import charts, views
 from pipelines.board.curves import curves, trained_stages
 from pipelines.board.places import finished
 from pipelines.board.texts import Say
-from pipelines.report import exams, file_name
+from pipelines.report.exams import exams, file_name
 
 SAMPLES = 3  # of each stage
 
@@ -69,7 +69,7 @@ def exam_files(runs: dict[str, Path]) -> list[tuple[str, str]]:
     found = []
     for name, run in runs.items():
         for stage, artifact in artifacts(run).items():
-            if artifact.manifest["given"]["config"].get("kind") == "exam":
+            if artifact.kind == "exam":
                 found += [
                     (f"{name} · {model}", str(run / stage / f"{file_name(model)}.json")) for model in artifact.metrics
                 ]
@@ -110,13 +110,12 @@ def samples(say: Say, run: Path) -> str:
     """What the stages of a run wrote, and what its models answered, the newest first."""
     parts = []
     for name, artifact in reversed(artifacts(run).items()):
-        kind = artifact.manifest["given"]["config"].get("kind")
         rows = []
-        if kind == "exam":
+        if artifact.kind == "exam":
             told = [(model, one) for model, result in artifact.metrics.items() for one in result.get("samples", [])]
             rows = [[one["question"], model, views.cut(one["answer"]) or "–"] for model, one in told]
             rows.sort(key=lambda row: row[0])
-        elif kind == "serve":
+        elif artifact.kind == "serve":
             rows = [[turn["question"], "", views.cut(turn["answer"])] for turn in artifact.metrics["turns"]]
         if rows:
             parts.append(f"<h4>{escape(name)}</h4>" + views.table([say("asked"), say("model"), say("answered")], rows))

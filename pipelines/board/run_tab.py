@@ -67,7 +67,7 @@ def build(say: Say, places: Places) -> RunTab:
         start_alone(job, words, run)
 
     with gr.Row(elem_classes="controls"):
-        run = gr.Dropdown(names(places), value=first(places), label=say("run"), scale=3, elem_id="run")
+        run = gr.Dropdown(places.names(), value=first(places), label=say("run"), scale=3, elem_id="run")
         stop_button = gr.Button(say("stop"), variant="stop", interactive=False, elem_id="stop")
         resume_button = gr.Button(say("resume"), interactive=False, elem_id="resume")
     state = gr.HTML(elem_id="state", elem_classes="osler")
@@ -86,11 +86,6 @@ def build(say: Say, places: Places) -> RunTab:
     stop_button.click(stop, run, None, **OWN).then(watch, [run, seen], outputs, **QUIET)
     resume_button.click(go_on, run, None, **OWN).then(watch, [run, seen], outputs, **QUIET)
     return RunTab(run, outputs, watch, timer)
-
-
-def names(places: Places) -> list[str]:
-    """Runs to choose from."""
-    return places.names()
 
 
 def first(places: Places) -> str | None:

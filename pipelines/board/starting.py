@@ -6,14 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpora.disk import write_whole
 from corpora.errors import OslerError
-from pipelines.artifact import write_whole
 from pipelines.board import opening, results
 from pipelines.board.elsewhere import running_in
 from pipelines.board.jobs import Job, answer_of, command_line
 from pipelines.board.places import RECIPE_FILE, Places
 from pipelines.board.reach import check_reach
-from pipelines.config import Recipe, recipe_names
+from pipelines.bundled import recipe_names
+from pipelines.config import Recipe
 from pipelines.plan.devices import table
 
 RECIPES = ".recipes"  # below the folder of runs: recipes that were planned and not started

@@ -176,7 +176,6 @@ WORDS: Table = {
     "accuracy": ("accuracy, % (95% interval)", "正确率 %（95% 区间）"),
     "chance": ("chance, %", "随机 %"),
     "bits": ("bits per byte, {kind}", "每字节比特，{kind}"),
-    "last_loss": ("last loss", "最终损失"),
     "paired": ("Compare two models on the same questions", "在相同题目上比较两个模型"),
     "first_model": ("The first", "第一个"),
     "second_model": ("The second", "第二个"),
@@ -192,7 +191,6 @@ WORDS: Table = {
     "examine": ("Examine", "开始评测"),
     "leaderboard": ("Results of `osler eval`", "`osler eval` 的结果"),
     "report": ("Report of the run", "运行报告"),
-    "no_report": ("The report is written at the end of a run.", "运行结束时生成报告。"),
     # Use
     "tab_talk": ("5 · Talk", "5 · 对话"),
     "talk_intro": (

@@ -27,7 +27,7 @@ logging.getLogger("vllm").setLevel(logging.ERROR)  # that it goes without Triton
 
 # Importing a module registers its commands, in the order in which ``--help`` lists them below its heading.
 _HEADINGS = {
-    "Make a model": ("make", "plan", "launch", "watch", "recipe", "board", "bench"),
+    "Make a model": ("make", "release", "plan", "launch", "watch", "recipe", "board", "bench"),
     "Examine it": ("exam", "judge", "compare"),
     "Serve it and ask it": ("serve", "talk", "ui", "gateway", "deploy"),
     "Without a model": ("triage", "calc", "corpora"),

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from corpora.errors import OslerError
+from corpora.page import p_value
 from pipelines.cli.options import JsonOption, app, err, out, table
 
 
@@ -84,8 +85,8 @@ def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
             f"{100 * one['accuracy']:.1f}",
             f"{100 * one['difference']:+.1f} ({100 * one['low']:+.1f} to {100 * one['high']:+.1f})",
             f"{one['gained']} / {one['lost']}",
-            f"{_p(one['p'])}{'' if one['test'] == 'exact McNemar' else '*'}",
-            _p(one["holm"]),
+            f"{p_value(one['p'])}{'' if one['test'] == 'exact McNemar' else '*'}",
+            p_value(one["holm"]),
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
             one["verdict"],
         )
@@ -99,10 +100,6 @@ def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
             )
     if out.width >= WIDE:
         out.print(shown)
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _compare_files(paths: list[Path], as_json: bool) -> None:

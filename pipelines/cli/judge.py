@@ -75,6 +75,7 @@ SimilarityOption = Annotated[
 
 
 def judge_of(
+    *,
     url: str | None,
     model: str | None,
     key_env: str,
@@ -155,7 +156,15 @@ def judge_agreement(
     from evals.judging.labels import labelled
     from evals.judging.prompts import KINDS
 
-    asked = judge_of(judge, judge_model, judge_key_env, judge_concurrency, judge_max_tokens, judge_wording, output)
+    asked = judge_of(
+        url=judge,
+        model=judge_model,
+        key_env=judge_key_env,
+        concurrency=judge_concurrency,
+        max_tokens=judge_max_tokens,
+        wordings=judge_wording,
+        agreements=output,
+    )
     if asked is None:
         raise OslerError("name the judge with --judge URL --judge-model NAME")
     if kind is not None and kind not in KINDS:

@@ -19,7 +19,8 @@ def list_recipes() -> None:
 
     Example: `osler recipe list`
     """
-    from pipelines.config import load_recipe, recipe_names
+    from pipelines.bundled import recipe_names
+    from pipelines.config import load_recipe
 
     shown = Table(box=None, header_style="bold", pad_edge=False)
     shown.add_column("name", no_wrap=True)

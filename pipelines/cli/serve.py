@@ -15,15 +15,15 @@ from pipelines.cli.gateway import AUDIT, KEYS, AuditOption, KeysOption
 from pipelines.cli.options import RECIPE, app, err, out
 
 
-def served_model(model: str | None, run: Path | None) -> str:
-    """The folder of the model to serve: as given, or the one that the run's recipe serves."""
+def served_model(model: str | None) -> str:
+    """The folder of the model to serve: as given, or the one that ``osler reproduce`` made."""
     from pipelines.config import load_recipe, resolve_model
 
     if model is not None:
         return resolve_model(model)
     recipe = load_recipe(RECIPE)
     assert recipe.serve is not None
-    folder = (run or Path("runs") / recipe.name) / recipe.serve.model / "model"
+    folder = Path("runs") / recipe.name / recipe.serve.model / "model"
     if not (folder / "config.json").is_file():
         raise OslerError(f"{folder}: no model yet; run `osler reproduce` first, or name a model")
     return str(folder)
@@ -72,7 +72,7 @@ def serve(
         for before, word in pairwise(words):
             if not before.startswith("-") and not word.startswith("-") and "=" not in word:
                 raise OslerError(f"'{word}': MODEL comes before vLLM's flags")
-    name = served_model(model, None)
+    name = served_model(model)
     # A plain `kill` stops the child as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     if gateway:

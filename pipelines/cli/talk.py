@@ -30,7 +30,7 @@ def _with_server(url: str | None, model: str | None, talk: Any) -> None:
         return
     from serving.server import serving
 
-    with serving(served_model(model, None)) as server:
+    with serving(served_model(model)) as server:
         talk(server.url)
 
 

@@ -70,7 +70,7 @@ def ui(
     check_before_start(host, port, keys)
     # A plain `kill` stops vLLM as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-    folder = None if url is not None else served_model(model_of_run(model), None)
+    folder = None if url is not None else served_model(model_of_run(model))
     with ExitStack() as stack:
         address = url
         if folder is not None:

@@ -4,7 +4,6 @@ A recipe names a base model and its stages in order. A stage reads the model or 
 stage's name.
 """
 
-from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config.data import (
     CleanStep,
     CurateStage,
@@ -22,8 +21,9 @@ from pipelines.config.data import (
 from pipelines.config.exam import ExamItems, ExamStage, Serve
 from pipelines.config.launch import Launch, Strategy
 from pipelines.config.layers import Layers, annotated, load_layers, recipe_path
+from pipelines.config.loading import load_recipe
 from pipelines.config.models import CHAT_TEMPLATES, MODELS, ModelName, resolve_chat_template, resolve_model
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, RecipeError, Spikes
 from pipelines.config.preferences import (
     FactsScorer,
     JudgeScorer,
@@ -33,16 +33,7 @@ from pipelines.config.preferences import (
     Scorer,
     VerifierScorer,
 )
-from pipelines.config.recipe import (
-    Recipe,
-    Stage,
-    asking,
-    learnt_corpora,
-    load_recipe,
-    named_corpora,
-    named_models,
-    training_data,
-)
+from pipelines.config.recipe import Recipe, Stage, asking, learnt_corpora, named_corpora, named_models, training_data
 from pipelines.config.repeat import Repeat
 from pipelines.config.rewards import Rewards, Tolerance, Verifier
 from pipelines.config.synthesis import (
@@ -57,8 +48,8 @@ from pipelines.config.synthesis import (
     Teacher,
     VignetteTask,
 )
+from pipelines.config.trainers import TRAINING_CLASSES, training_class, training_keys
 from pipelines.config.training import (
-    TRAINING_CLASSES,
     AdapterStage,
     CptStage,
     DpoStage,
@@ -73,14 +64,11 @@ from pipelines.config.training import (
     RewardStage,
     SftStage,
     TrainingStage,
-    training_class,
-    training_keys,
 )
 
 __all__ = [
     "CHAT_TEMPLATES",
     "MODELS",
-    "RECIPES",
     "TASK_CLASSES",
     "TRAINING_CLASSES",
     "AdapterStage",
@@ -152,8 +140,6 @@ __all__ = [
     "load_recipe",
     "named_corpora",
     "named_models",
-    "nearest",
-    "recipe_names",
     "recipe_path",
     "resolve_chat_template",
     "resolve_model",

@@ -79,12 +79,10 @@ class MixStage(Block):
     kind: Literal["mix"]
     model: str = "base"  # whose tokenizer counts
     sources: dict[str, MixSource] = Field(min_length=2)
-    tokens: int | None = Field(
-        default=None, ge=1
-    )  # of the mix; as many as the shares allow without repeating, if not given
-    max_repeat: float = Field(
-        default=4.0, gt=0
-    )  # passes over a source at most (Muennighoff et al. 2023: up to 4 cost little)
+    # Of the mix; as many as the shares allow without repeating, if not given.
+    tokens: int | None = Field(default=None, ge=1)
+    # Passes over a source at most (Muennighoff et al. 2023: up to 4 cost little).
+    max_repeat: float = Field(default=4.0, gt=0)
 
 
 class TokenizeStage(Block):

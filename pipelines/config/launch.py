@@ -24,9 +24,8 @@ class Launch(Block):
     options: dict[
         str, Any
     ] = {}  # of ``accelerate launch``: without their ``fsdp_`` for fsdp2, DeepSpeed's for zero2 and zero3
-    hours: float = Field(
-        default=24.0, gt=0
-    )  # what a queue is asked for; a run that is cut off goes on when it is queued again
+    # What a queue is asked for; a run that is cut off goes on when it is queued again.
+    hours: float = Field(default=24.0, gt=0)
     gpu: str | None = None  # the kind of device, as Slurm's and SkyPilot's users call it (``h100``)
 
     @model_validator(mode="after")

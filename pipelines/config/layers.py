@@ -17,8 +17,9 @@ from typing import Any
 
 import yaml
 
+from corpora.errors import nearest
 from pipelines.bundled import RECIPES, recipe_names
-from pipelines.config.parts import RecipeError, nearest
+from pipelines.config.parts import RecipeError
 
 # libyaml's, where it is there, is ten times as fast.
 LOADER: Any = type("RecipeLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})

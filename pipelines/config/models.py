@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from corpora.errors import DataError
-from pipelines.config.parts import RecipeError, nearest
+from corpora.errors import DataError, nearest
+from pipelines.config.parts import RecipeError
 
 MODELS = Path(__file__).parents[1] / "models"
 CHAT_TEMPLATES = Path(__file__).parents[1] / "chat_templates"

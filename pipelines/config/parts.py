@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from corpora.errors import OslerError
-from corpora.errors import nearest as nearest
+from corpora.errors import OslerError, nearest
 
 
 class RecipeError(OslerError):

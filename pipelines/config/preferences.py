@@ -52,12 +52,10 @@ class Pairing(Block):
     """
 
     take: Literal["best_worst", "best_random", "all"] = "best_worst"  # of a prompt's answers, those min_margin apart
-    max_length_ratio: float | None = Field(
-        default=None, gt=0
-    )  # a chosen answer is at most so many times its rejected one's length
-    near: float = Field(
-        default=0.0, ge=0
-    )  # scores so little below the best count as the best; of those the nearest in length is chosen
+    # A chosen answer is at most so many times its rejected one's length.
+    max_length_ratio: float | None = Field(default=None, gt=0)
+    # Scores so little below the best count as the best; of those the nearest in length is chosen.
+    near: float = Field(default=0.0, ge=0)
     max_pairs: int | None = Field(default=None, ge=1)  # of one prompt, the widest margins first (take: all)
 
     @model_validator(mode="after")

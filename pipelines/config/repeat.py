@@ -13,7 +13,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from pipelines.config.parts import Block, Corpus, RecipeError, nearest
+from corpora.errors import nearest
+from pipelines.config.parts import Block, Corpus, RecipeError
 
 _MODEL_KEYS = ("model", "models", "chat", "tokens")  # fields that name stages, beside the corpora
 

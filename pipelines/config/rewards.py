@@ -23,9 +23,8 @@ class Rewards(Block):
     """Verifiers by weight. Each gives 0 or 1 to an answer, or nothing where it does not apply."""
 
     rewards: dict[Verifier, float] = Field(min_length=1)  # to their weights
-    format: Pattern = (
-        THOUGHT_THEN_ANSWER  # regular expression that the whole answer must match for the reward ``format``
-    )
+    # Regular expression that the whole answer must match for the reward ``format``.
+    format: Pattern = THOUGHT_THEN_ANSWER
     tolerance: Tolerance = Tolerance()  # of right_number
     options: Literal["letters", "text", "none"] = (
         "letters"  # listed beneath an item's question: with letters, bare, not at all

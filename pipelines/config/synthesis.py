@@ -31,9 +31,8 @@ class Teacher(Block):
     temperature: float | None = 0.7
     top_p: float | None = None
     max_tokens: int = Field(default=1024, ge=1)  # of each answer
-    expected_tokens: int | None = Field(
-        default=None, ge=1
-    )  # of an answer, for the estimate; half of max_tokens if unset
+    # Of an answer, for the estimate; half of max_tokens if unset.
+    expected_tokens: int | None = Field(default=None, ge=1)
     extra: dict[str, Any] = {}  # further fields of the request, as ``reasoning_effort: low``; null leaves a field out
 
     @model_validator(mode="after")
@@ -102,9 +101,8 @@ class Prompted(Block):
 class _SynthesisTask(Prompted):
     """What all tasks of a synthesise stage have."""
 
-    name: str | None = Field(
-        default=None, pattern=r"^[\w.-]+$"
-    )  # first part of the records' ids; the kind if not given
+    # First part of the records' ids; the kind if not given.
+    name: str | None = Field(default=None, pattern=r"^[\w.-]+$")
     corpora: list[Corpus] = Field(min_length=1)
     each: int = Field(default=1, ge=1)  # records wished of each source item
 

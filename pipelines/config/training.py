@@ -1,20 +1,18 @@
 """Stages that make weights: init, extend, cpt, mlm, sft, merge, dpo, kto, orpo, reward, grpo.
 
-The ``training`` block of a stage is the field-for-field config of the trainer that runs it.
+The ``training`` block of a stage is the field-for-field config of the trainer that runs it (``trainers``).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
-import types
-import typing
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from corpora.errors import nearest
 from pipelines.config.models import ModelName
-from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes, nearest
+from pipelines.config.parts import Anchor, Block, Corpus, Lora, Quantization, Spikes
 from pipelines.config.rewards import Rewards
 
 
@@ -150,9 +148,8 @@ class MergeStage(Block):
     """One model from the weights of several of one shape."""
 
     kind: Literal["merge"]
-    models: dict[str, float] = Field(
-        min_length=1
-    )  # name (``base`` or a stage's) to weight; the last gives the tokenizer
+    # Name (``base`` or a stage's) to weight; the last gives the tokenizer.
+    models: dict[str, float] = Field(min_length=1)
     method: Literal["linear", "slerp", "task_arithmetic", "ties", "dare_linear", "dare_ties"] = "linear"
     base: str | None = None  # what the models were trained from, for the methods that add to it
     density: float | None = Field(default=None, gt=0, lt=1)  # share of what a model learnt that ties and dare keep
@@ -244,46 +241,3 @@ class GrpoStage(AdapterStage, Rewards):
         if "reward_weights" in self.training:
             raise ValueError("the weights are those of rewards; leave training.reward_weights out")
         return self
-
-
-# Of each kind of stage that trains, the config class whose fields its ``training`` block may set.
-TRAINING_CLASSES = {
-    "cpt": ("transformers", "TrainingArguments"),
-    "mlm": ("transformers", "TrainingArguments"),
-    "sft": ("trl", "SFTConfig"),
-    "dpo": ("trl", "DPOConfig"),
-    "kto": ("trl", "KTOConfig"),
-    "orpo": ("trl.experimental.orpo", "ORPOConfig"),
-    "reward": ("trl", "RewardConfig"),
-    "grpo": ("trl", "GRPOConfig"),
-}
-
-
-def training_class(kind: str) -> Any:
-    """The config class whose fields the ``training`` block of a stage of this kind may set."""
-    module, name = TRAINING_CLASSES[kind]
-    return getattr(importlib.import_module(module), name)
-
-
-def training_keys(kind: str) -> set[str]:
-    """Names of the fields that the ``training`` block of a stage of this kind may set."""
-    return {field.name for field in dataclasses.fields(training_class(kind)) if field.init}
-
-
-NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
-AT_LEAST_ONE = ("per_device_train_batch_size", "gradient_accumulation_steps")
-
-
-def wanted_number(kind: str, key: str, value: Any) -> str | None:
-    """What a field of the trainer's config takes, where that is numbers alone and ``value`` is none of them; None where it may be right.
-
-    The config classes take anything, and a word in the place of a number is an error of whatever reckons with it first.
-    """
-    (annotation,) = (field.type for field in dataclasses.fields(training_class(kind)) if field.name == key)
-    kinds = set(typing.get_args(annotation) or [annotation]) - {types.NoneType}
-    if value is None or not kinds <= NUMBERS.keys():
-        return None
-    right = type(value) in kinds or (type(value) is int and float in kinds)
-    if right and key in AT_LEAST_ONE and value < 1:
-        return "1 or more"
-    return None if right else " or ".join(words for number, words in NUMBERS.items() if number in kinds)

@@ -17,7 +17,8 @@ import yaml
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
 
-from pipelines.config import Lora, RecipeError, nearest
+from corpora.errors import nearest
+from pipelines.config import Lora, RecipeError
 
 KNOWN = Path(__file__).parent / "architectures.yaml"
 

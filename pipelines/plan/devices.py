@@ -14,7 +14,8 @@ import psutil
 import torch
 import yaml
 
-from pipelines.config import RecipeError, nearest
+from corpora.errors import nearest
+from pipelines.config import RecipeError
 from serving.hardware import fast_bfloat16, free_memory, has_gpu
 
 TABLE = Path(__file__).parent / "hardware_table.yaml"

@@ -34,9 +34,8 @@ CUDA_BYTES, NCCL_BYTES = int(0.7 * GIB), int(0.8 * GIB)
 FIRST_USE_BYTES = 140 * 2**20
 # Bits of a weight in NF4 with double quantization: 4 and 0.127 of constants (Dettmers et al. 2023, https://arxiv.org/abs/2305.14314, section 3).
 NF4_BITS = 4.127
-TILE = (
-    4096 * 32768
-)  # logits at once in TRL's fused head (trl 1.16, kernels/chunked_logprob.py: tokens by entries of the vocabulary)
+# Logits at once in TRL's fused head (trl 1.16, kernels/chunked_logprob.py: tokens by entries of the vocabulary).
+TILE = 4096 * 32768
 
 Numbers = Literal[
     "float32", "bfloat16", "mixed"

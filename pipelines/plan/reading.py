@@ -16,10 +16,7 @@ from pipelines.config import Corpus, Lora, Recipe, Strategy, training_class
 from pipelines.config.models import own_folder
 from pipelines.plan.architectures import Shape, built, shape_of
 from pipelines.plan.devices import Devices, libraries
-from pipelines.plan.memory import (
-    Load,
-    Numbers,
-)
+from pipelines.plan.memory import Load, Numbers
 from pipelines.plan.workload import Work
 from serving.hardware import fast_bfloat16
 

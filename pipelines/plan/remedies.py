@@ -8,9 +8,7 @@ from dataclasses import replace
 
 from pipelines.config import Lora, Strategy
 from pipelines.plan.devices import Devices
-from pipelines.plan.memory import (
-    GIB,
-)
+from pipelines.plan.memory import GIB
 from pipelines.plan.reading import Settings
 
 MOST_GPUS = 512  # that a remedy offers

@@ -7,10 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.plan.devices import Devices
-from pipelines.plan.memory import (
-    GIB,
-    Memory,
-)
+from pipelines.plan.memory import GIB, Memory
 
 
 @dataclass

@@ -8,11 +8,7 @@ from pipelines.config import Recipe
 from pipelines.plan.architectures import Shape
 from pipelines.plan.compute import forward_flops, generation_hours
 from pipelines.plan.devices import Devices, devices, libraries, table
-from pipelines.plan.memory import (
-    GIB,
-    Memory,
-    kv_cache_bytes,
-)
+from pipelines.plan.memory import GIB, Memory, kv_cache_bytes
 from pipelines.plan.reading import shape_named
 from pipelines.plan.result import StagePlan
 from pipelines.plan.workload import Workload, sources_of

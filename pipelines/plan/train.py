@@ -9,14 +9,7 @@ from typing import Any
 from pipelines.config import Recipe, TrainingStage
 from pipelines.plan.compute import forward_flops, hours, muon_flops, training_flops
 from pipelines.plan.devices import Devices
-from pipelines.plan.memory import (
-    GIB,
-    Load,
-    formats,
-    memory,
-    merge_bytes,
-    state_bytes,
-)
+from pipelines.plan.memory import GIB, Load, formats, memory, merge_bytes, state_bytes
 from pipelines.plan.reading import PAIRS, Settings, corpora_of, load_of, packed_length, settings_of, value_of
 from pipelines.plan.remedies import remedies_of
 from pipelines.plan.result import StagePlan

@@ -8,11 +8,7 @@ from typing import Any
 from pipelines.config import Recipe
 from pipelines.plan.compute import forward_flops, hours
 from pipelines.plan.devices import Devices, libraries
-from pipelines.plan.memory import (
-    FIRST_USE_BYTES,
-    GIB,
-    Memory,
-)
+from pipelines.plan.memory import FIRST_USE_BYTES, GIB, Memory
 from pipelines.plan.reading import shape_named
 from pipelines.plan.result import StagePlan
 from pipelines.plan.workload import Workload, sources_of

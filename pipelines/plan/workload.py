@@ -24,10 +24,8 @@ from pipelines.synthesis.estimate import rough_tokens
 SAMPLE = 5000  # records of a corpus that are read
 KEPT = 1024  # of the longest rows, for the largest batch
 TURN = 6  # tokens that a chat format puts around a message: its role and its marks
-ASSUMED_ROWS, ASSUMED_TOKENS = (
-    10_000,
-    400,
-)  # of a dataset of which nothing is known; tokens of a row that cannot be read
+# Of a dataset of which nothing is known; tokens of a row that cannot be read.
+ASSUMED_ROWS, ASSUMED_TOKENS = 10_000, 400
 
 
 @dataclass(frozen=True)

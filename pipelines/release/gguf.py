@@ -26,7 +26,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 
 from corpora.bundled.render import render
 from corpora.errors import OslerError
-from pipelines import model_sources, training
+from pipelines import loading, model_sources, training
 from pipelines.training.weights import Weights
 
 ARCHITECTURES = {
@@ -131,7 +131,7 @@ def _tokens(tokenizer: PreTrainedTokenizerBase, rows: int) -> tuple[list[str], l
 
 def _add_tokenizer(writer: gguf.GGUFWriter, folder: Path, rows: int) -> tuple[str, float]:
     """Writes the tokenizer and its chat template; returns as ``nearest_rule``."""
-    tokenizer = training.load_tokenizer(folder)
+    tokenizer = loading.load_tokenizer(folder)
     layout = json.loads(tokenizer.backend_tokenizer.to_str())
     if layout["model"]["type"] != "BPE" or "ByteLevel" not in json.dumps(layout["pre_tokenizer"]):
         raise ExportError(f"{folder}: only byte-level BPE tokenizers are written as GGUF, and this one is none")

@@ -11,10 +11,11 @@ import torch
 
 from corpora.catalog import find_dataset, load_catalog
 from corpora.errors import OslerError
-from pipelines import training
+from pipelines import loading
 from pipelines.artifact import folder_hashes, load_artifact
 from pipelines.config import Recipe, TrainingStage, named_corpora
-from pipelines.release.card import WRITES, task_of, write_card
+from pipelines.release.card import write_card
+from pipelines.release.front_matter import WRITES, task_of
 
 OPENINGS = (
     "The old house stood",
@@ -33,8 +34,8 @@ OPENINGS = (
 @torch.inference_mode()
 def samples(folder: Path, seed: int, max_new_tokens: int = 60) -> list[str]:
     """One continuation of each opening at temperature 0.7, cut at the last full sentence."""
-    tokenizer = training.load_tokenizer(folder)
-    model = training.load_model(folder, training=False).float().eval()
+    tokenizer = loading.load_tokenizer(folder)
+    model = loading.load_model(folder, training=False).float().eval()
     found = []
     for number, opening in enumerate(OPENINGS):
         torch.manual_seed(seed + number)

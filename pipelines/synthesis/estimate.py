@@ -11,13 +11,13 @@ from typing import Any
 from tqdm import tqdm
 
 from corpora.curate.units import HAN
-from pipelines import training
+from pipelines import loading
 from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
 from pipelines.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
-from pipelines.synthesis.tasks import first_step, further_steps, sourced
 from pipelines.synthesis.teacher import Spent
+from pipelines.synthesis.works import first_step, further_steps, sourced
 
 
 def rough_tokens(text: str) -> int:
@@ -30,7 +30,7 @@ def token_counter(model: str | Path | None) -> tuple[Callable[[str], int], str]:
     """Counts the tokens of a prompt, and says how: with the model's own tokenizer, or roughly where there is none."""
     if model is None:
         return rough_tokens, "about, at 4 characters a token"
-    tokenizer = training.load_tokenizer(model)
+    tokenizer = loading.load_tokenizer(model)
 
     def count(text: str) -> int:
         messages = [{"role": "user", "content": text}]

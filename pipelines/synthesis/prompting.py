@@ -11,7 +11,8 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from pipelines.config import Prompted, RecipeError, nearest
+from corpora.errors import nearest
+from pipelines.config import Prompted, RecipeError
 
 PROMPTS = Path(__file__).parent / "prompts"
 LANGUAGES = ("en", "zh")

@@ -1,48 +1,24 @@
 """What a teacher is asked for each record of a synthesise stage, and when its reply is kept: the three tasks.
 
-A task goes through its sources, says which prompts a record takes, and makes one try at a record. See ``synthesise`` for the paper that the
-tasks follow, and ``agreement`` for the rules.
+A task makes one try at a record. See ``synthesise`` for the paper that the tasks follow, ``works`` for what the records are, and ``agreement``
+for the rules.
 """
 
 from __future__ import annotations
 
-import collections
 import hashlib
 import math
 import random
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from corpora.adapters.documents import script
 from corpora.curate.units import units
-from corpora.errors import DataError
-from corpora.records import LETTERS, Dialogue, Document, ExamItem, Message
-from evals.score import question_text
+from corpora.records import Dialogue, Document, ExamItem, Message
 from evals.verifiers import letters
-from pipelines.config import ExamTask, GroundedTask, SynthesiseStage, SynthesisTask, VignetteTask
-from pipelines.data import Sources, one_by_one
+from pipelines.config import ExamTask, GroundedTask, VignetteTask
 from pipelines.synthesis import agreement
 from pipelines.synthesis.prompting import Prompts
 from pipelines.synthesis.teacher import Failed, Spent, Teacher
-
-
-@dataclass(frozen=True)
-class Work:
-    """One record that is wished."""
-
-    key: str  # the record's id
-    task: SynthesisTask
-    source: ExamItem | Document
-    passage_id: str
-    passage: str
-    unfit: str = ""  # why it is dropped before anything is asked
-
-    @property
-    def language(self) -> str:
-        """Of the prompt."""
-        return script(self.passage)
+from pipelines.synthesis.works import Work, exam_values, first_step, lettered
 
 
 class Disagrees(Exception):
@@ -51,93 +27,6 @@ class Disagrees(Exception):
     def __init__(self, reason: str, reply: str) -> None:
         super().__init__(reason)
         self.reason, self.reply = reason, reply
-
-
-def passages(text: str, limit: int) -> list[str]:
-    """The text in pieces of ``limit`` characters at most, cut between lines and sentences where it can be."""
-    found = [""]
-    for sentence in re.split(r"(?<=\n)|(?<=[.!?]\s)|(?<=[。！？])", text):
-        for start in range(0, len(sentence), limit):
-            part = sentence[start : start + limit]
-            if len(found[-1]) + len(part) > limit:
-                found.append("")
-            found[-1] += part
-    return [piece.strip() for piece in found if piece.strip()]
-
-
-def _pieces(task: SynthesisTask, source: ExamItem | Document) -> Iterator[tuple[str, str, str]]:
-    """Id and text of each passage of a source, and why it is unfit."""
-    if isinstance(source, ExamItem):
-        many = len(source.options) > len(LETTERS)
-        yield source.id, question_text(source, letters=not many), "more options than letters" if many else ""
-    elif isinstance(task, GroundedTask):
-        for number, passage in enumerate(passages(source.text, task.passage_characters), start=1):
-            yield f"{source.id}#{number}", passage, ""
-    elif isinstance(task, VignetteTask):
-        first = next(iter(passages(source.text, task.passage_characters)), "")
-        yield source.id, first, "" if units(source.title) else "the document has no title"
-
-
-def sourced(stage: SynthesiseStage, sources: Sources) -> Iterator[Work]:
-    """The records that are wished, in the order of the sources.
-
-    Raises:
-        DataError: a corpus is missing, cannot be read, is empty, or holds records of another type than its task needs.
-    """
-    for task in stage.tasks:
-        wanted = ExamItem if isinstance(task, ExamTask) else Document
-        met: collections.Counter[str] = collections.Counter()
-        for corpus in task.corpora:
-            empty = True
-            for record in one_by_one(corpus, sources):
-                empty = False
-                if not isinstance(record, (ExamItem, Document)) or not isinstance(record, wanted):
-                    raise DataError(
-                        f"corpus '{corpus.name}' holds {type(record).__name__} records; a task of kind {task.task} needs "
-                        f"{wanted.__name__}"
-                    )
-                for identifier, passage, unfit in _pieces(task, record):
-                    for _ in range(task.each):
-                        met[identifier] += 1
-                        turn = f"/{met[identifier]}" if met[identifier] > 1 else ""
-                        key = f"{task.name or task.task}/{identifier}{turn}"
-                        yield Work(key, task, record, identifier, passage, unfit)
-            if empty:
-                raise DataError(f"corpus '{corpus.name}' is empty after its filters; an empty corpus cannot be used")
-
-
-def _lettered(places: list[int] | frozenset[int]) -> str:
-    return ", ".join(LETTERS[place] for place in sorted(places))
-
-
-def _exam_values(item: ExamItem) -> dict[str, Any]:
-    return {
-        "question": question_text(item, letters=True),
-        "stem": item.question,
-        "context": item.context,
-        "several": len(item.answers) > 1,
-    }
-
-
-def first_step(work: Work) -> tuple[str, dict[str, Any]]:
-    """The step that a record begins with, and the values of its prompt."""
-    source, task = work.source, work.task
-    if isinstance(source, ExamItem):
-        if isinstance(task, ExamTask) and task.write == "items":
-            answer, options = _lettered(source.answers), len(source.options)
-            return "item", {"question": question_text(source, letters=True), "answer": answer, "options": options}
-        return "exam", _exam_values(source)
-    return task.task, {"title": source.title, "passage": work.passage}
-
-
-def further_steps(work: Work) -> list[tuple[str, dict[str, Any]]]:
-    """The steps after the first when nothing is sampled again, without what the teacher will have written."""
-    task = work.task
-    if isinstance(task, ExamTask) and task.write == "items" and isinstance(work.source, ExamItem):
-        return [("exam", _exam_values(work.source))] * task.samples
-    if isinstance(task, GroundedTask) and task.judge:
-        return [("judge", {"passage": work.passage, "question": "", "answer": ""})]
-    return [("diagnose", {"case": ""})] * task.samples if isinstance(task, VignetteTask) else []
 
 
 class Talk:
@@ -205,7 +94,7 @@ def _only(task: ExamTask, options: list[str]) -> list[str] | None:
 
 async def answered(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue:
     """A worked answer to an item, kept when it names the gold label."""
-    values = _exam_values(item)
+    values = exam_values(item)
     reply = await talk.ask("exam", values, only=_only(task, item.options))
     chosen = _chosen(task, reply, item.options)
     if chosen is None:
@@ -213,7 +102,7 @@ async def answered(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue:
     if chosen != frozenset(item.answers):
         raise Disagrees("another option than the gold label", reply)
     asked = f"{item.context}\n\n{values['question']}" if item.context else values["question"]
-    return talk.record(asked if task.choice == "letter" else item.question, reply, _lettered(item.answers))
+    return talk.record(asked if task.choice == "letter" else item.question, reply, lettered(item.answers))
 
 
 async def invented_item(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue | ExamItem:
@@ -235,7 +124,7 @@ async def invented_item(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue 
         answers=[order.index(key)],
         source=talk.source,
     )
-    values = _exam_values(new)
+    values = exam_values(new)
     needed = math.ceil(task.agreement * task.samples)
     agreed: list[str] = []
     for number in range(1, task.samples + 1):
@@ -244,7 +133,7 @@ async def invented_item(talk: Talk, task: ExamTask, item: ExamItem) -> Dialogue 
             agreed.append(answer)
         if len(agreed) + task.samples - number < needed:
             raise Disagrees("independent answers do not name the key", reply)
-    gold = _lettered(new.answers)
+    gold = lettered(new.answers)
     meta = {"agreed": len(agreed), "samples": task.samples}
     if task.record == "item":
         return new.model_copy(update={"meta": talk.meta(gold, **meta)})

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from corpora.bundled.render import Fact, capital, facts
+from corpora.bundled.facts import Fact, facts
+from corpora.bundled.wording import capital
 from corpora.errors import DataError
 from corpora.records import ToolCall
 from pipelines.tool_use.knowledge import (

@@ -16,7 +16,8 @@ import random
 import re
 from collections.abc import Callable, Iterator
 
-from corpora.bundled.render import SOURCE, SYSTEM_PROMPT, facts
+from corpora.bundled.facts import SOURCE, facts
+from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Dialogue, Message
 from pipelines.tool_use.cases import TOOL_NAMES
 from pipelines.tool_use.knowledge import interacting, wordings

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from langchain_core.messages import BaseMessage
 
-from corpora.bundled.render import SOURCE
+from corpora.bundled.facts import SOURCE
 from corpora.errors import DataError
 from corpora.records import Dialogue, ToolCall
 from pipelines.tool_use.cases import Case, cases

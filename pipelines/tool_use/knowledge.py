@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 import yaml
 
-from corpora.bundled.render import Fact, capital, facts, render
+from corpora.bundled.facts import Fact, facts
+from corpora.bundled.render import render
+from corpora.bundled.wording import capital
 from corpora.records import Dialogue, ExamItem
 from serving.passages import Passage, bundled_passages, read_documents
 from serving.retrieval import PassageIndex

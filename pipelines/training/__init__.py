@@ -11,12 +11,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from transformers import (
-    PreTrainedTokenizerBase,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
-)
+from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments
 
 from pipelines import loading
 from pipelines.artifact import Draft
@@ -50,8 +45,13 @@ DEFAULTS: dict[str, Any] = {
     "ddp_find_unused_parameters": False,
 }
 
-
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>")  # of ChatML and of Llama 3
+
+# What to do where a model has no chat template.
+GIVE_TEMPLATE = (
+    "set training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
+    "chat_template.jinja to the model's folder"
+)
 
 
 def load_chat_tokenizer(source: str | Path, kind: str, template: str | None = None) -> PreTrainedTokenizerBase:
@@ -63,9 +63,7 @@ def load_chat_tokenizer(source: str | Path, kind: str, template: str | None = No
     tokenizer = load_tokenizer(source)
     if tokenizer.chat_template is None and not template:
         raise TrainingError(
-            f"{source}: the model has no chat template, which {kind} needs to lay out a dialogue; set "
-            "training.chat_template_path of the sft stage to a .jinja file or to a model that has one, or add a "
-            "chat_template.jinja to the model's folder"
+            f"{source}: the model has no chat template, which {kind} needs to lay out a dialogue; {GIVE_TEMPLATE}"
         )
     return tokenizer
 

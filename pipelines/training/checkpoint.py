@@ -19,8 +19,8 @@ from typing import Any
 from rich.console import Console
 from transformers import Trainer
 
+from corpora.disk import file_sha256
 from corpora.errors import OslerError
-from corpora.fetch import file_sha256
 
 SEAL = "sha256.json"
 SAVING, REPLACED = "saving", "replaced"  # folders beside the checkpoints, for the time of a save

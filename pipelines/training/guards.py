@@ -21,8 +21,8 @@ import torch
 from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from corpora.disk import write_whole
 from corpora.errors import Interrupted, Stopped
-from pipelines.artifact import write_whole
 from pipelines.config import Spikes
 from pipelines.loading import TrainingError as TrainingError
 

@@ -17,12 +17,13 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "varlen"
+# What some architectures ask of attention, and the kernel has not.
 UNKNOWN = (
     "softcap",
     "s_aux",
     "position_bias",
     "cache",
-)  # what some architectures ask of attention, and the kernel has not
+)
 HALF = (torch.bfloat16, torch.float16)  # the formats it computes in
 # From torch 2.12 on it wants to be told that fewer keys than queries are meant; before, it took them as they came.
 GROUPED: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in inspect.signature(varlen_attn).parameters else {}

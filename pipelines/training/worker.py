@@ -15,7 +15,8 @@ import threading
 import traceback
 from pathlib import Path
 
-from pipelines.artifact import Draft, load_artifact, write_whole
+from corpora.disk import write_whole
+from pipelines.artifact import Draft, load_artifact
 from pipelines.config import Recipe
 from pipelines.launching.launch import METRICS, write_error
 

@@ -13,7 +13,8 @@ import pytest
 
 from corpora.catalog import Dataset, locate, stream_records
 from corpora.errors import DataError
-from corpora.fetch import Origin, fetch, fetched
+from corpora.fetch import fetch, fetched
+from corpora.hubs.origin import Origin
 
 BIG = "\n".join(json.dumps({"text": f"Document {n}. " + "word " * 300}) for n in range(2000)).encode()  # 3 MB
 FILES = {"README.md": b"# notes", "data/part-0.jsonl": BIG, "data/part-1.jsonl": b'{"text": "The last one."}\n', "extra/other.csv": b"a,b\n1,2\n"}  # fmt: skip

@@ -13,7 +13,8 @@ import pytest
 
 from corpora.adapters import detect
 from corpora.errors import DataError
-from corpora.files import RawRow, raw_rows
+from corpora.files.reading import raw_rows
+from corpora.files.row import RawRow
 from corpora.importing import adapted, general, import_file, stream_file
 from corpora.records import Dialogue, Document, ExamItem, Preference
 
@@ -62,6 +63,7 @@ ROWS = [
     ("UltraFeedback", {"instruction": "Q", "completions": [{"response": "B", "overall_score": 3}, {"response": "A", "overall_score": 8.5}]}, "ultrafeedback", ["Q", "A", "B"]),
     ("UltraFeedback ratings", {"instruction": "Q", "completions": [{"response": r, "annotations": {"honesty": {"Rating": n}, "helpfulness": {"Rating": "N/A"}}} for r, n in (("A", "5"), ("B", "2"))]}, "ultrafeedback", ["Q", "A", "B"]),
     ("hh-rlhf", {"chosen": "\n\nHuman: Q\n\nAssistant: A", "rejected": "\n\nHuman: Q\n\nAssistant: B"}, "hh", ["Q", "A", "B"]),
+    ("hh-rlhf by other names", {"response_chosen": "\n\nHuman: Q\n\nAssistant: A", "response_rejected": "\n\nHuman: Q\n\nAssistant: B"}, "hh", ["Q", "A", "B"]),
     ("KTO good", {"prompt": [USER], "completion": [ASSISTANT], "label": True}, "kto", ["Q", "A", None]),
     ("KTO bad", {"prompt": "Q", "completion": "A", "label": False}, "kto", ["Q", None, "A"]),
     ("KTO whole", {"completion": [USER, ASSISTANT], "label": True}, "kto", ["Q", "A", None]),
@@ -110,6 +112,19 @@ def test_medmcqa_counted_from_one_is_told_from_the_whole_file():
     assert detect(rows) == "medmcqa-1-based"
     assert adapted(RawRow("row 1", rows[0]), "medmcqa-1-based", "x").answers == [0]
     assert detect([{**row, "cop": row["cop"] - 1} for row in rows]) == "medmcqa"
+
+
+@pytest.mark.parametrize("history", [["Hi", "Ho"], [["Hi"]], [["Hi", "Ho", "He"]], [3], "Hi", {"Hi": "Ho"}])
+@pytest.mark.parametrize(
+    ("row", "shape"),
+    [
+        ({"instruction": "Q", "output": "A"}, "alpaca"),
+        ({"question": "Q", "response_chosen": "A", "response_rejected": "B"}, "preference"),
+    ],
+)
+def test_a_history_that_is_no_list_of_pairs_is_refused(row, shape, history):
+    with pytest.raises(ValueError, match=r"'history' is not a list of \[question, answer\]"):
+        adapted(RawRow("row 1", {**row, "history": history}), shape, "set")
 
 
 ALPACA = [{"instruction": f"Question {n}", "input": "", "output": f"Answer {n}"} for n in range(4)]

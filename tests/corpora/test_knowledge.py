@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from corpora.bundled.facts import facts
 from corpora.bundled.knowledge import load_knowledge
-from corpora.bundled.render import facts
 from corpora.errors import DataError
 from evals.safety import refers_first, states_dose
 

@@ -4,7 +4,10 @@ from collections import Counter
 
 import pytest
 
-from corpora.bundled.render import CORPORA, _distractors, capital, facts, render
+from corpora.bundled.exam import distractors_of
+from corpora.bundled.facts import facts
+from corpora.bundled.render import CORPORA, render
+from corpora.bundled.wording import capital
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
 
@@ -114,7 +117,7 @@ def test_no_distractor_is_right_as_well():
 
     for fact in facts()[:300]:
         pool = [other for other in facts() if (other.kind, other.field) == (fact.kind, fact.field)]
-        chosen = _distractors(fact, pool, random.Random(0))
+        chosen = distractors_of(fact, pool, random.Random(0))
         if chosen and fact.field != "range":
             words = {word for word in fact.value.lower().split() if len(word) > 4}
             assert all(not words & set(option.lower().split()) for option in chosen)

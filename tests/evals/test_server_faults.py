@@ -70,9 +70,8 @@ def exam(tmp_path: Path, url: str, out: str = "out", chatted: bool = True) -> tu
     told: list[str] = []
     options = Options(chat=chatted, scoring="generative" if chatted else None)
     engine = OpenAIEngine(url, "m", concurrency=2, max_retries=0)
-    found = examine_tasks(
-        engine, [load_task("medqa")], Source(file=tmp_path / "own.jsonl"), options, tmp_path / out, None, told.append
-    )
+    source = Source(file=tmp_path / "own.jsonl")
+    found = examine_tasks(engine, [load_task("medqa")], source, options, tmp_path / out, suite=None, told=told.append)
     return found["tasks"]["medqa"], told
 
 

@@ -13,7 +13,8 @@ from pipelines.board import compose, form, opening
 from pipelines.board.edit import parsed, set_value
 from pipelines.board.places import Places
 from pipelines.board.reach import check_reach
-from pipelines.config import RecipeError, load_recipe, recipe_names, recipe_path
+from pipelines.bundled import recipe_names
+from pipelines.config import RecipeError, load_recipe, recipe_path
 
 
 @pytest.mark.parametrize("name", recipe_names())

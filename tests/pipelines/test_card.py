@@ -13,7 +13,8 @@ from pipelines import training
 from pipelines.artifact import drafting
 from pipelines.cli import app
 from pipelines.config import Recipe, load_recipe, training_data
-from pipelines.release.card import licence, lineage, write_card
+from pipelines.release.card import write_card
+from pipelines.release.front_matter import licence, lineage
 from pipelines.release.publish import publish
 from pipelines.reward import read_model
 

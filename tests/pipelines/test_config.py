@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.config import RecipeError, load_recipe, recipe_names, resolve_chat_template, resolve_model
+from pipelines.bundled import recipe_names
+from pipelines.config import RecipeError, load_recipe, resolve_chat_template, resolve_model
 
 GOOD = """
 name: mine

@@ -14,7 +14,7 @@ from pipelines import training
 from pipelines.artifact import Artifact, drafting
 from pipelines.config import Corpus, GrpoStage, Lora, RecipeError, Rewards, SftStage, load_recipe
 from pipelines.grpo import grpo
-from pipelines.report import draw_losses
+from pipelines.report.pictures import draw_losses
 from pipelines.sft import sft
 from pipelines.synthesis.questions import asked_of, of_dialogue, of_item, reward, verdict
 

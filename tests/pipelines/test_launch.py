@@ -25,7 +25,8 @@ from pipelines.config import Launch, Recipe, RecipeError
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.launching import launch as launching
-from pipelines.launching.launch import Node, _first_error, _run, accelerate_arguments, write_error
+from pipelines.launching.accelerate import Node, accelerate_arguments
+from pipelines.launching.launch import _first_error, _run, write_error
 from pipelines.launching.task_files import task_file
 from pipelines.reproduce import given, reproduce
 from pipelines.training.checkpoint import newest_whole

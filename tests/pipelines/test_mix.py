@@ -7,9 +7,8 @@ import pytest
 from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
-from corpora.curate.decontaminate import text_of
 from corpora.errors import DataError
-from corpora.records import Document
+from corpora.records import Document, text_of
 from pipelines import training
 from pipelines.cli import app
 from pipelines.config import MixStage, Stage

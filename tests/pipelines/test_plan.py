@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from corpora.records import Document
 from pipelines import training
+from pipelines.bundled import RECIPES
 from pipelines.cli import app
-from pipelines.config import RECIPES, Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
+from pipelines.config import Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
 from pipelines.plan import check_plan, plan
 from pipelines.plan.compute import forward_flops, training_flops

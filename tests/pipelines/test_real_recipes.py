@@ -13,16 +13,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, s
 from corpora.catalog import find_dataset
 from pipelines import training
 from pipelines.artifact import Artifact, Draft, drafting, load_artifact
-from pipelines.config import (
-    Corpus,
-    CurateStage,
-    Recipe,
-    TokenizeStage,
-    TrainingStage,
-    load_recipe,
-    named_corpora,
-    recipe_names,
-)
+from pipelines.bundled import recipe_names
+from pipelines.config import Corpus, CurateStage, Recipe, TokenizeStage, TrainingStage, load_recipe, named_corpora
 from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.dpo import dpo

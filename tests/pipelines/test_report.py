@@ -5,7 +5,9 @@ from pathlib import Path
 
 from pipelines.artifact import Artifact, drafting, load_artifact
 from pipelines.config import Recipe
-from pipelines.report import exam_section, exams, write_report
+from pipelines.report.exams import exams
+from pipelines.report.page import write_report
+from pipelines.report.sections import exam_section
 
 
 def sat(

@@ -21,8 +21,8 @@ from pipelines.config import RecipeError, Stage, SynthesiseStage, load_recipe
 from pipelines.journal import Journal
 from pipelines.reproduce import reproduce
 from pipelines.synthesis.estimate import estimate
-from pipelines.synthesis.tasks import passages
 from pipelines.synthesis.teacher import TeacherError, retry_after
+from pipelines.synthesis.works import passages
 from pipelines.synthesise import estimate_stage, synthesise
 from tests.pipelines.scripted import Asked, Say, endpoint
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from corpora.bundled.render import facts
+from corpora.bundled.facts import facts
 from corpora.records import Dialogue
 from pipelines import tool_use, training
 from pipelines.config import Corpus

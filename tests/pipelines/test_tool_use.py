@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 from trl import SFTTrainer
 
-from corpora.bundled.render import facts
+from corpora.bundled.facts import facts
 from corpora.errors import DataError
 from corpora.records import Dialogue, Message, ToolCall
 from pipelines import tool_use, training
 from pipelines.config import Corpus
 from pipelines.data import identity, records
 from pipelines.exam import summary, tool_cases
-from pipelines.report import tool_use_section
+from pipelines.report.sections import tool_use_section
 from pipelines.sft import row
 from pipelines.tool_use.cases import COUNTS, TOOL_NAMES, Case
 from pipelines.tool_use.dialogues import right_answer

@@ -262,6 +262,9 @@ def test_what_the_page_says_of_a_model_is_read_from_its_folder(base_model: Path,
     found = about_folder(str(run / "final" / "model"))
     assert found == About("mine/final", "bundled-documents; base model bundled:x.", 8_974_400)
     assert not reads_passages(str(run / "final" / "model"))
+    stages["kto"] = {"kind": "kto", "preferences": {"name": "thumbs.jsonl"}}
+    (run / "report.json").write_text(json.dumps({"recipe": recipe}))
+    assert about_folder(str(run / "final" / "model")).trained_on.startswith("bundled-documents, thumbs.jsonl; ")
     stages["tools"] = {"kind": "sft", "corpora": [{"name": "bundled-tool-dialogues"}]}
     (run / "report.json").write_text(json.dumps({"recipe": recipe}))
     assert reads_passages(str(run / "final" / "model"))

