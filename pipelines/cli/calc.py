@@ -125,7 +125,10 @@ def calc(
     try:
         result = one(values)
     except CalculatorError as error:
-        raise OslerError(f"{error}; `osler calc {one.name} --help` lists the inputs") from error
+        lacking = one.missing(values)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in lacking)  # as they are typed
+        said = str(error).replace(f"missing: {', '.join(lacking)}", f"missing: {options}") if lacking else str(error)
+        raise OslerError(f"{said}; `osler calc {one.name} --help` lists the inputs") from error
     if as_json:
         print(result.model_dump_json(indent=2))
     else:

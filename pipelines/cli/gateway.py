@@ -103,6 +103,9 @@ def list_keys(keys: KeysOption = KEYS, as_json: JsonOption = False) -> None:
     if as_json:
         sys.stdout.write(json.dumps([entry.model_dump(exclude={"sha256"}) for entry in entries]) + "\n")
         return
+    if not entries:
+        err.print(f"{keys}: no keys yet; `osler keys add NAME` makes one", markup=False, soft_wrap=True)
+        return
     table = Table("name", "created (UTC)", "revoked (UTC)", "requests/min", "tokens/min", "triage", "tools")
     for column in table.columns:
         column.overflow = "fold"  # a name is typed again to revoke its key: nothing is cut

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -59,10 +60,23 @@ DataOption = Annotated[
     typer.Option("--data", help="Folder that holds the published datasets a recipe names (see corpora/catalog.yaml)."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+
+def whole_address(url: str | None) -> str | None:
+    """The address of an OpenAI-compatible server with what people leave out of it: ``http://`` before it, ``/v1`` after a bare host."""
+    if not url:
+        return url
+    url = url if "://" in url else f"http://{url}"
+    return url.rstrip("/") + "/v1" if urlsplit(url).path in ("", "/") else url
+
+
 UrlOption = Annotated[
     str | None,
     typer.Option(
-        "--url", "--endpoint", help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1."
+        "--url",
+        "--endpoint",
+        help="An OpenAI-compatible server that already runs, as http://127.0.0.1:8000/v1.",
+        callback=whole_address,
     ),
 ]
 LaunchOption = Annotated[

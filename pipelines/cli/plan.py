@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from pipelines.cli.options import RECIPE, DataOption, JsonOption, RecipeArgument, app, out
+from pipelines.cli.options import RECIPE, DataOption, JsonOption, RecipeArgument, app, out, table
 
 GIB = 2**30
 
@@ -55,21 +55,23 @@ def plan(
         print(json.dumps(found.as_dict()))
         return
     where = found.devices
-    work = Table(title=f"{found.recipe} on {where.label}: work")
-    for head in ("stage", "parameters", "trained", "tokens", "steps", "PFLOP", "hours", "US$", "GiB on disk"):
-        work.add_column(head, justify="left" if head == "stage" else "right")
+    work = table(
+        f"{found.recipe} on {where.label}: work",
+        *("stage", "weights", "trained", "tokens", "steps", "PFLOP", "hours", "US$", "GiB on disk"),
+    )
+    work.padding = (0, 0, 0, 1)  # nine columns in a terminal of 80
+    for column in work.columns[1:]:
+        column.justify, column.overflow = "right", "fold"
     for stage in found.stages:
-        counts = (f"{number:,}" if number else "" for number in (stage.parameters, stage.trainable))
         disk = sum(stage.disk.values()) / GIB
         work.add_row(
-            f"{stage.name} ({stage.kind})",
-            *counts,
-            f"{stage.tokens:,.0f}" if stage.tokens else "",
+            stage.name,
+            *(short(number) for number in (stage.parameters, stage.trainable, stage.tokens)),
             f"{stage.steps:,}" if stage.steps else "",
-            f"{stage.flops / 1e15:,.3g}" if stage.flops else "",
+            short(stage.flops / 1e15),
             f"{stage.hours:,.3g}" if stage.hours else "",
             f"{stage.cost:,.2f}" if stage.cost else "",
-            f"{disk:,.2f}" if disk else "",
+            f"{disk:,.0f}" if disk >= 1000 else f"{disk:,.2f}" if disk else "",
         )
     out.print(work)
     out.print(memory_table(found.stages, where.kind))
@@ -94,17 +96,23 @@ def plan(
 def memory_table(stages: list[Any], kind: str) -> Table:
     """The parts of each stage's memory at the moment when there is most, in GiB."""
     with_memory = [stage for stage in stages if stage.memory is not None]
-    parts = dict.fromkeys(part for stage in with_memory for part in stage.memory.parts)
-    shown = Table(title=f"memory at its peak, GiB {'for each GPU' if kind == 'gpu' else 'of this machine'}")
-    shown.add_column("stage")
-    for head in (*parts, "in all", "there is"):
-        shown.add_column(head, justify="right")
-    for stage in with_memory:
-        sizes = [stage.memory.parts.get(part, 0) / GIB for part in parts]
-        shown.add_row(
-            stage.name,
-            *(f"{size:,.2f}" if size else "" for size in sizes),
-            f"{stage.memory.peak / GIB:,.2f}",
-            f"{stage.usable / GIB:,.1f}",
-        )
+    title = f"memory at its peak, GiB {'for each GPU' if kind == 'gpu' else 'of this machine'}"
+    shown = table(title, "", *(stage.name for stage in with_memory))  # parts down, stages across: it fits 80 columns
+    for column in shown.columns[1:]:
+        column.justify, column.overflow = "right", "fold"
+    for part in dict.fromkeys(part for stage in with_memory for part in stage.memory.parts):
+        sizes = (stage.memory.parts.get(part, 0) / GIB for stage in with_memory)
+        shown.add_row(part, *(f"{size:,.2f}" if size else "" for size in sizes))
+    shown.add_row("in all", *(f"{stage.memory.peak / GIB:,.2f}" for stage in with_memory))
+    shown.add_row("there is", *(f"{stage.usable / GIB:,.1f}" for stage in with_memory))
     return shown
+
+
+def short(number: float | None) -> str:
+    """A count in few characters: three digits and k, M, G or T. The whole of it is in ``--json``."""
+    if not number:
+        return ""
+    for unit, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 0.9995 * unit:
+            return f"{number / unit:.3g}{letter}" if number < 999.5 * unit else f"{number / unit:,.0f}{letter}"
+    return f"{number:.3g}"

@@ -94,8 +94,13 @@ def serve(
         out.print(
             f"vLLM answers at {server.url} as model '{server.model}'. Ctrl-C stops it; its log is {server.log}",
             markup=False,
+            soft_wrap=True,
         )
-        out.print(f'Ask it from another terminal: osler ask --url {server.url} "What is asthma?"')
+        out.print(
+            f'Ask it from another terminal: osler ask --url {server.url} "What is asthma?"',
+            markup=False,
+            soft_wrap=True,  # the command is copied: no line break within it
+        )
         try:
             keep(server, policy, threading.Event(), start_seconds)
         except KeyboardInterrupt:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markdown import Markdown
-from rich.markup import escape
 
 from corpora.errors import OslerError
 from pipelines.cli.options import JsonOption, UrlOption, app, err, out
@@ -42,6 +41,7 @@ def _say(pieces: Any) -> str:
         sys.stdout.write(piece)
         sys.stdout.flush()
     sys.stdout.write("\n")
+    sys.stdout.flush()  # before what standard error says next
     return said
 
 
@@ -87,13 +87,33 @@ def _reachable(address: str) -> Iterator[None]:
         raise OslerError(f"{address}: {error}{later}") from error
 
 
-def _emergency_first(question: str) -> None:
-    """Says what to do first where the words tell of an emergency: before any model is started, and whether or not one can be."""
+def _emergency_first(question: str) -> str:
+    """Says what to do first where the words tell of an emergency: before any model is started, and whether or not one can be.
+
+    Returns what was said.
+    """
     from serving.triage import banner, triage
 
     said = banner(triage(question))
     if said:
         err.print(Markdown(said))
+    return said
+
+
+def told_once(said: str, pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces of an answer without ``said`` at its beginning: the gateway puts the same words there."""
+    rest, begun = iter(pieces), ""
+    for piece in rest:
+        begun += piece
+        whole = begun.rstrip()  # the blank lines after it may come in pieces of their own
+        if said and len(whole) <= len(said) and said.startswith(whole):
+            continue
+        yield begun.removeprefix(said).lstrip() if said and begun.startswith(said) else begun
+        begun = ""
+        break
+    if begun.strip() != said:
+        yield begun
+    yield from rest
 
 
 @app.command()
@@ -125,8 +145,9 @@ def ask(
     from serving.assistant import NOTICE, DoctorAssistant, chat_model, completion_model, stream_answer
     from serving.triage import triage
 
+    said = ""
     if not complete and not as_json and not assistant:  # the assistant says it itself
-        _emergency_first(question)
+        said = _emergency_first(question)
 
     def pieces(address: str, about: dict[str, Any]) -> Iterator[str]:
         if complete:
@@ -147,9 +168,7 @@ def ask(
                 found = {"question": question, "answer": answer, "emergency": told, **about}
                 print(json.dumps(found, ensure_ascii=False, default=str))
                 return
-            _say(pieces(address, about))
-        for citation in about.get("citations", ()):
-            err.print(f"[dim]{escape(str(citation))}[/dim]", soft_wrap=True)
+            _say(told_once(said, pieces(address, about)))
         if not complete:
             err.print(f"[dim]{NOTICE}[/dim]")
 
@@ -192,15 +211,14 @@ def chat(
                 break
             if not question:
                 break
-            if not assistant:
-                _emergency_first(question)
+            said = "" if assistant else _emergency_first(question)
             out.print("[bold]osler:[/bold] ", end="")
             with _reachable(address):
                 if isinstance(client, DoctorAssistant):
                     turns = [*history, HumanMessage(question)]
                     answer = _say(str(piece.text) for piece in client.stream(turns))
                 else:
-                    answer = _say(stream_answer(client, question, history))
+                    answer = _say(told_once(said, stream_answer(client, question, history)))
             history = remember(history, question, answer)
 
     _with_server(url, model, talk)

@@ -27,7 +27,7 @@ def triage(
     from serving.triage import banner
     from serving.triage import triage as find
 
-    if text is None and sys.stdin.isatty():
+    if (text is None and sys.stdin.isatty()) or (text is not None and not text.strip()):
         raise OslerError("no text: give it as an argument, or one a line on standard input")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a stray byte is no reason to leave the rest unanswered

@@ -36,8 +36,23 @@ def keep_below(run_dir: Path, stage: str) -> dict[str, Any]:
     transformers and trackio read these places from the environment and from nowhere else.
     """
     os.environ["TENSORBOARD_LOGGING_DIR"] = str(run_dir / TENSORBOARD / stage)
-    os.environ["TRACKIO_DIR"] = str((run_dir / TRACKIO).resolve())
+    folder = (run_dir / TRACKIO).resolve()
+    os.environ["TRACKIO_DIR"] = str(folder)
+    _move_trackio(folder)
     return {"project": run_dir.resolve().name, "run_name": stage}
+
+
+def _move_trackio(folder: Path) -> None:
+    """Gives ``folder`` to trackio where it is imported already, as by TRL's trainers: it reads TRACKIO_DIR at its import alone."""
+    utils = sys.modules.get("trackio.utils")
+    if utils is None:
+        return
+    before = utils.TRACKIO_DIR
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "trackio":
+            for constant, place in list(vars(module).items()):
+                if isinstance(place, Path) and place.is_relative_to(before):
+                    setattr(module, constant, folder / place.relative_to(before))
 
 
 @contextmanager

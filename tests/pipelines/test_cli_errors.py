@@ -9,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app, main
+from pipelines.cli.options import whole_address
+from pipelines.cli.plan import short
+from pipelines.cli.talk import told_once
 
 
 @pytest.mark.parametrize("name", ["ward[bold]list", "list[/red]", "[NAME]", r"tail\[", "列表[/]"])
@@ -81,3 +84,65 @@ def test_a_file_for_a_cluster_is_written_into_a_new_folder(words: list[str], tmp
 def test_a_number_out_of_range_is_a_wrong_argument(option: list[str], tmp_path: Path):
     words = ["corpora", "mix", "bundled-documents=1", "bundled-general=1", "-o", str(tmp_path / "mix"), *option]
     assert CliRunner().invoke(app, words).exit_code == 2
+
+
+def test_an_address_is_completed_and_a_whole_one_is_left_alone():
+    assert whole_address("127.0.0.1:8000") == "http://127.0.0.1:8000/v1"
+    assert whole_address("localhost:8000/v1") == "http://localhost:8000/v1"
+    assert whole_address("http://host:8000/") == "http://host:8000/v1"
+    assert whole_address("https://host/openai/v1") == "https://host/openai/v1"
+    assert whole_address(None) is None
+
+
+def test_ask_completes_the_address_that_it_is_given():
+    result = CliRunner().invoke(app, ["ask", "What is asthma?", "--url", "127.0.0.1:9"])
+    assert str(result.exception).startswith("http://127.0.0.1:9/v1: no server answers there")
+
+
+def test_a_text_without_words_is_an_error_and_not_an_all_clear():
+    result = CliRunner().invoke(app, ["triage", "  "])
+    assert result.exit_code != 0
+    assert str(result.exception).startswith("no text")
+
+
+def test_no_keys_are_told_in_words(tmp_path: Path):
+    result = CliRunner().invoke(app, ["keys", "list", "--keys", str(tmp_path / "keys.json")])
+    assert result.exit_code == 0
+    assert "no keys yet; `osler keys add NAME` makes one" in result.output
+
+
+def test_a_missing_input_is_named_as_it_is_typed():
+    result = CliRunner().invoke(app, ["calc", "egfr", "--age", "50", "--sex", "female", "--creatinine", "88.4"])
+    assert "missing: --creatinine-unit;" in str(result.exception)
+
+
+def test_a_plan_is_whole_on_a_terminal_of_80_columns():
+    result = CliRunner().invoke(app, ["plan", "qwen3-8b/8x80gb-full", "--gpus", "8xH100"], env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    assert "…" not in result.output
+    assert "8.19G" in result.output
+    assert "optimizer states" in result.output
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, ""), (412, "412"), (999_600, "1M"), (9_625_000_000, "9.62G"), (184_900_000, "185M"), (2e15, "2,000T")],
+)
+def test_a_count_is_told_in_few_characters(number: float, said: str):
+    assert short(number) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "pieces", "left"),
+    [
+        ("Call 120.", ["Call ", "120.", "\n\n", "Sit down."], "Sit down."),
+        ("Call 120.", ["Call 120.\n\nSit", " down."], "Sit down."),
+        ("Call 120.", ["Call 120."], ""),
+        ("Call 120.", ["Call a friend."], "Call a friend."),
+        ("Call 120.", ["Call"], "Call"),
+        ("", ["Gout ", "is arthritis."], "Gout is arthritis."),
+        ("Call 120.", [], ""),
+    ],
+)
+def test_what_the_gateway_says_first_again_is_told_once(said: str, pieces: list[str], left: str):
+    assert "".join(told_once(said, iter(pieces))) == left

@@ -40,7 +40,7 @@ def write_pairs(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def watched(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of its own process, as trackio reads its folder once."""
+    """A run in a process that has imported trackio before, as `osler reproduce` has when its first stage begins."""
     run = tmp_path_factory.mktemp("runs") / "watched"
     (run / "dpo.partial").mkdir(parents=True)
     write_pairs(run / "pairs.jsonl")
@@ -49,8 +49,6 @@ def watched(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         code = 1
         try:
             torch.set_num_threads(1)  # the threads of the process that forked are not there
-            for name in [name for name in sys.modules if name.partition(".")[0] == "trackio"]:
-                del sys.modules[name]
             draft = Draft(run / "dpo.partial")
             draft.checkpoints.mkdir()
             stage = DpoStage(
@@ -157,3 +155,23 @@ def test_the_trackers_write_below_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert keep_below(tmp_path / "mine", "sft") == {"project": "mine", "run_name": "sft"}
     assert os.environ["TENSORBOARD_LOGGING_DIR"] == str(tmp_path / "mine" / "tensorboard" / "sft")
     assert os.environ["TRACKIO_DIR"] == str(tmp_path / "mine" / "trackio")
+
+
+def test_a_second_run_in_one_process_has_its_curves_below_itself(tmp_path: Path):
+    script = """
+import sys, trackio
+from pathlib import Path
+from pipelines.training.watching import keep_below
+
+for name in ("one", "two"):
+    given = keep_below(Path(sys.argv[1]) / name, "sft")
+    trackio.init(project=given["project"], name=given["run_name"])
+    trackio.log({"loss": 1.0})
+    trackio.finish()
+"""
+    environment = {**os.environ, "HOME": str(tmp_path), "TRACKIO_DIR": ""}
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, capture_output=True, check=True)
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*.db"))] == [
+        "one/trackio/one.db",
+        "two/trackio/two.db",
+    ]
