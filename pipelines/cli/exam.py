@@ -26,6 +26,13 @@ from pipelines.cli.judge import (
     means_of,
 )
 from pipelines.cli.options import DataOption, JsonOption, UrlOption, app, err, out, table
+from pipelines.cli.server_options import (
+    ConcurrencyOption,
+    KeyOption,
+    NoTemperatureOption,
+    TimeoutOption,
+    server_options,
+)
 from pipelines.cli.tasks import show_tasks
 
 if TYPE_CHECKING:
@@ -121,6 +128,10 @@ def evaluate(
         ),
     ] = None,
     url: UrlOption = None,
+    timeout: TimeoutOption = None,
+    concurrency: ConcurrencyOption = None,
+    key_env: KeyOption = None,
+    no_temperature: NoTemperatureOption = False,
     dtype: Annotated[
         str,
         typer.Option(
@@ -239,6 +250,7 @@ def evaluate(
             suite,
             engine,
             url,
+            server_options(timeout, concurrency, key_env, no_temperature),
             dtype,
             source,
             asked,
@@ -317,6 +329,7 @@ def _by_tasks(
     suite: str | None,
     engine_name: str,
     url: str | None,
+    server: dict[str, Any],
     dtype: str,
     source: Source,
     asked: dict[str, Any],
@@ -328,6 +341,7 @@ def _by_tasks(
 ) -> None:
     from evals.compare import compare
     from evals.forgetting import forgetting
+    from evals.reports.columns import unparsed
     from evals.reports.report import write_report
     from evals.results import check_writable, model_name
     from evals.run import Options
@@ -338,7 +352,7 @@ def _by_tasks(
     folder = output or Path("runs/exam") / model_name(str(own or model))
     check_writable(folder)  # before a model is loaded, which may take minutes
     marked = means()
-    engine = engine_of(model, engine_name, url, dtype)  # type: ignore[arg-type]
+    engine = engine_of(model, engine_name, url, dtype, server)  # type: ignore[arg-type]
     in_chat = asked_in_chat(model, engine) if chat is None else chat
     if engine.name == "openai" and in_chat and asked["scoring"] is None:
         asked["scoring"] = "generative"  # a chat endpoint gives no log-probabilities of the options
@@ -375,8 +389,8 @@ def _by_tasks(
     chosen = {name: result for name, result in results.items() if "open" not in result}
     for name, result in chosen.items():
         interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
-        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority", "unparsed")]
-        shown.add_row(escape(name), f"{result['n']:,}", shares[0], interval, *shares[1:])
+        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority")]
+        shown.add_row(escape(name), f"{result['n']:,}", shares[0], interval, *shares[1:], unparsed(result))
     if chosen:
         out.print(shown)
     for name, result in chosen.items():
