@@ -39,7 +39,7 @@ def engine_of(
         name: of the engine.
         url: of a server.
         dtype: number format of a model in this process: float32, bfloat16 or float16; auto for what runs fastest here.
-        server: how a server is asked: concurrency, timeout, key_env and temperature of ``evals.engines.openai.OpenAIEngine``.
+        server: how a server is asked, with openai alone: concurrency, timeout, key_env and temperature of ``evals.engines.openai.OpenAIEngine``.
 
     Raises:
         OslerError: the model or the server cannot be used, or ``name`` and ``url`` do not go together.
@@ -54,11 +54,6 @@ def engine_of(
         from evals.engines.openai import OpenAIEngine
 
         return OpenAIEngine(url, model, **server)
-    if server:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in server)
-        raise OslerError(
-            f"{flags}: of a server that is asked with --url, and --engine {name} runs the model in this process"
-        )
     from pipelines.config import resolve_model
     from pipelines.loading import load_model, load_tokenizer, on_gpu
 

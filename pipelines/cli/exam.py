@@ -250,7 +250,7 @@ def evaluate(
             suite,
             engine,
             url,
-            server_options(timeout, concurrency, key_env, no_temperature),
+            server_options(engine, timeout, concurrency, key_env, no_temperature),
             dtype,
             source,
             asked,

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from corpora.errors import OslerError
+
 PANEL = "How a server is asked (--url)"
 
 TimeoutOption = Annotated[
@@ -35,9 +37,18 @@ NoTemperatureOption = Annotated[
 
 
 def server_options(
-    timeout: float | None, concurrency: int | None, key_env: str | None, no_temperature: bool
+    engine: str, timeout: float | None, concurrency: int | None, key_env: str | None, no_temperature: bool
 ) -> dict[str, Any]:
-    """What the command line says, for ``pipelines.examiner.engine_of``; empty where it says nothing."""
+    """What the command line says, for ``pipelines.examiner.engine_of``; empty where it says nothing.
+
+    Raises:
+        OslerError: it says something, and the engine asks no server.
+    """
     given = {"timeout": timeout, "concurrency": concurrency, "key_env": key_env}
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if engine != "openai" and (found or no_temperature):
+        flags = [f"--{name.replace('_', '-')}" for name in found] + ["--no-temperature"] * no_temperature
+        raise OslerError(
+            f"{', '.join(flags)}: of a server, which --url names; --engine {engine} runs the model in this process"
+        )
     return {**found, "temperature": False} if no_temperature else found
