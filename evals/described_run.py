@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from evals.engines import Engine
+from evals.engines import Engine, OneByOne
 from evals.items import Source, provenance
 from evals.tasks import Task
 
@@ -39,4 +39,18 @@ def described_run(task: Task, engine: Engine, source: Source, chat: bool, prompt
         "limit": source.limit,
         "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
         "settings": engine.settings,
+        "not_taken": sorted(_not_taken(engine)),
     }
+
+
+def _not_taken(engine: Engine) -> set[str]:
+    return engine.not_taken if isinstance(engine, OneByOne) else set()
+
+
+def unlike_asked(engine: Engine) -> list[str]:
+    """A note, where a server's model was asked without temperature 0 since it does not take it."""
+    if "temperature" not in _not_taken(engine):
+        return []
+    return [
+        "the model takes no temperature, so that its answers are drawn as its server does and another run may differ"
+    ]

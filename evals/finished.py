@@ -1,8 +1,8 @@
 """Finished parts of an exam, so that a run that was killed goes on where it stopped.
 
-A part is a chunk of items that were computed together. It is kept under a hash of the model, the engine's settings, the task and
-every prompt in it, and as a whole: were single items kept, those computed anew would be batched with other neighbours and could
-differ in the last bits, and the resumed run would not end with the same bytes.
+A part is a chunk of items that were computed together, or one answer of a server. It is kept under a hash of the model, the engine's
+settings, the task and every prompt in it. A chunk is kept as a whole: were its items kept one by one, those computed anew would be batched
+with other neighbours and could differ in the last bits, and the resumed run would not end with the same bytes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def key_of(parts: Iterable[str]) -> str:
 
 
 class Finished:
-    """A SQLite file of finished chunks; each is there whole or not at all, even after ``kill -9``."""
+    """A SQLite file of finished parts; each is there whole or not at all, even after ``kill -9``."""
 
     def __init__(self, path: Path) -> None:
         """Opens the file, or begins it.
@@ -43,10 +43,13 @@ class Finished:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._lock = _alone(path)
-        self.found = 0  # chunks that were asked for and were there
+        self.found = 0  # parts that were asked for and were there from an earlier run
+        self._own: set[str] = set()  # those of this run
         with self._told():
             self._database = sqlite3.connect(path)
             self._database.execute("PRAGMA journal_mode=WAL")
+            # Without a wait for the disk at each answer: a part that a power cut takes is asked for again.
+            self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute("CREATE TABLE IF NOT EXISTS chunks (key TEXT PRIMARY KEY, seconds REAL, found TEXT)")
 
     @contextlib.contextmanager
@@ -59,11 +62,11 @@ class Finished:
                 "damaged, remove it: the run then begins anew"
             ) from error
 
-    def get(self, key: str) -> tuple[Any, float] | None:
-        """What was found for the chunk and the seconds it took, if it is there."""
+    def get(self, key: str, counted: bool = True) -> tuple[Any, float] | None:
+        """What was found for the part and the seconds it took, if it is there; ``counted`` in ``found``."""
         with self._told():
             row = self._database.execute("SELECT found, seconds FROM chunks WHERE key = ?", (key,)).fetchone()
-        self.found += row is not None
+        self.found += counted and row is not None and key not in self._own
         return (json.loads(row[0]), float(row[1])) if row is not None else None
 
     def once(self, key: str, compute: Callable[[], Any]) -> tuple[Any, float]:
@@ -76,7 +79,8 @@ class Finished:
         return kept
 
     def put(self, key: str, found: Any, seconds: float) -> None:
-        """Keeps what was found for a chunk."""
+        """Keeps what was found for a part."""
+        self._own.add(key)
         with self._told(), self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (key, seconds, json.dumps(found, ensure_ascii=False))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,10 @@ from tqdm import tqdm
 from corpora.disk import writing
 from corpora.errors import DataError
 from corpora.records import ExamItem
+from evals import refusals
 from evals.asking import Asked, Given, choice_of
-from evals.described_run import described_run
-from evals.engines import Engine
+from evals.described_run import described_run, unlike_asked
+from evals.engines import Engine, Refusal
 from evals.finished import Finished
 from evals.items import Source, examples_of, items_of, unlike_published
 from evals.known_errors import known_errors
@@ -106,6 +107,7 @@ def run_task(
     asked = Asked(engine, prompter, finished)
     folder.mkdir(parents=True, exist_ok=True)
     chance, first, wrong, ties, empty = 0.0, "", 0, 0, 0
+    refused: list[tuple[str, Refusal]] = []
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
             prompt = prompter.prompt(item)
@@ -114,13 +116,21 @@ def run_task(
             wrong += bool(item.meta.get("key_error"))
             ties += answer.scores is not None and answer.scores.count(max(answer.scores)) > 1
             empty += answer.text is not None and not answer.text.strip()
+            if answer.refused is not None:
+                refused.append((item.id, answer.refused))
             stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
             bar.update()
     about = {
         **described_run(task, engine, source, options.chat, first, count),
         "general": task.general,
         "num_fewshot": task.num_fewshot,
-        "notes": _notes(task, source, widths) + _unmatched(source, wrong) + _unanswered(count, ties, empty),
+        "notes": [
+            *_notes(task, source, widths),
+            *_unmatched(source, wrong),
+            *_unanswered(count, ties, empty),
+            *unlike_asked(engine),
+            *refusals.note(count, refused),
+        ],
         "key_errors": [
             {"title": one.title, "source": one.source, "about": one.about}
             for one in known_errors(task.name, source.key_errors).lists
@@ -222,6 +232,7 @@ def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
         "score": 1.0 if right else 0.0,
         "scores": given.scores,
         "text": given.text,
+        "refused": asdict(given.refused) if given.refused is not None else None,
         "key_error": item.meta.get("key_error", ""),
         "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
     }

@@ -11,6 +11,7 @@ from corpora.errors import DataError
 from evals import contamination
 from evals.calibration import calibration
 from evals.open.summary import summarise_open
+from evals.refusals import counted
 from evals.results import Row, read_items, read_json, read_task
 from evals.stats import majority, mean_interval
 from evals.subjects import by_subject
@@ -23,7 +24,7 @@ def summarise(folder: Path) -> dict[str, Any]:
     Returns:
         ``n``; ``accuracy`` (for graded answers the mean score) with its 95% interval ``low``, ``high`` and how that was made (``interval``:
         "wilson", "clustered" or "t"); ``chance``; ``majority``, what the commonest key would score (None for graded answers); ``unparsed``, the
-        share in which no answer was found; ``key_errors``, how many items are known to have a wrong key, and ``accuracy_without_key_errors``;
+        share in which no answer was found; ``refused``, how many of these a server refused, by the reason; ``key_errors``, how many items are known to have a wrong key, and ``accuracy_without_key_errors``;
         ``subjects`` by name with n, accuracy, low and high (those of at least ``subjects.SUBJECT_ITEMS`` items). Where options were scored, ``ece``,
         ``brier`` and ``aurc`` (value, low, high) and ``reliability``, the plot's points. Where they are there, ``rotations`` and ``blank``, what
         the same items gave in another form, and ``contamination`` (see ``evals.contamination.summarised``).
@@ -58,6 +59,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         "chance": task["chance"],
         "majority": None if graded else majority([item["gold"] for item in items]),
         "unparsed": sum(item["chosen"] is None for item in items) / len(items) if not graded else 0.0,
+        "refused": counted(items),
         "key_errors": len(items) - len(sound),
         "accuracy_without_key_errors": statistics.fmean(item["score"] for item in sound) if sound else None,
         "subjects": by_subject(items, _share),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
 from evals.items import Source
 from evals.open.marking import Means, why_not
+from evals.refusals import RefusedError
 from evals.run import NO_MEANS, Options, adjusted, run_task, summary_of, write_results
 from evals.tasks import Task
 from serving.hardware import has_gpu
@@ -23,11 +24,14 @@ from serving.vllm_options import environment
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EngineName = Literal["transformers", "vllm", "openai"]
 CACHE = ".finished.sqlite"
+NO_OPTIONS: Mapping[str, Any] = {}
 # As the server has it (``serving.server``): the worker in this process, and no compiling for one exam.
 ON_A_PROCESSOR = {"enforce_eager": True, "distributed_executor_backend": "uni", "max_num_seqs": 128}
 
 
-def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto") -> Engine:
+def engine_of(
+    model: str, name: EngineName, url: str | None, dtype: str = "auto", server: Mapping[str, Any] = NO_OPTIONS
+) -> Engine:
     """The engine that asks ``model``.
 
     Args:
@@ -35,6 +39,7 @@ def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto"
         name: of the engine.
         url: of a server.
         dtype: number format of a model in this process: float32, bfloat16 or float16; auto for what runs fastest here.
+        server: how a server is asked, with openai alone: concurrency, timeout, key_env and temperature of ``evals.engines.openai.OpenAIEngine``.
 
     Raises:
         OslerError: the model or the server cannot be used, or ``name`` and ``url`` do not go together.
@@ -48,7 +53,7 @@ def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto"
             raise OslerError("--engine openai asks a server that already runs: name its address with --url")
         from evals.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(url, model)
+        return OpenAIEngine(url, model, **server)
     from pipelines.config import resolve_model
     from pipelines.loading import load_model, load_tokenizer, on_gpu
 
@@ -58,6 +63,8 @@ def engine_of(model: str, name: EngineName, url: str | None, dtype: str = "auto"
         from evals.engines.vllm import VllmEngine
 
         os.environ.update(environment())
+        if has_gpu():  # this process has asked CUDA for its devices, and a fork of it cannot use them
+            os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
         return VllmEngine(folder, model, fingerprint, dtype=dtype, **({} if has_gpu() else ON_A_PROCESSOR))
     from evals.engines.transformers import TransformersEngine
 
@@ -133,7 +140,8 @@ def examine_tasks(
                 skipped[task.name] = str(error)
                 told(f"left out: {error}")
             except OslerError as error:
-                if why_not(task, means) is None or len(tasks) == 1:
+                left_out = isinstance(error, RefusedError) or why_not(task, means) is not None
+                if not left_out or len(tasks) == 1:
                     raise
                 skipped[task.name] = str(error)
                 told(f"left out: {error}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from corpora.disk import file_sha256
 from corpora.errors import OslerError
@@ -32,12 +33,46 @@ class Engine(Protocol):
         """The messages in the model's own chat template, up to where the assistant begins."""
 
 
+RefusalKind = Literal["context too long", "content filter", "other"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a server will not answer one request, however often it is asked."""
+
+    kind: RefusalKind
+    message: str  # the server's
+
+
+class Unanswered(OslerError):
+    """A request that a server failed to answer; ``place`` is its place among those that were asked together."""
+
+    def __init__(self, message: str, place: int) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 @runtime_checkable
 class OneByOne(Protocol):
     """An engine whose answers do not depend on what is asked beside them, so that each is kept as it comes."""
 
-    def answered(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> Iterator[tuple[int, str]]:
-        """Place of each prompt with its continuation, as ``Engine.generate`` gives it, in the order in which they come."""
+    not_taken: set[str]  # parameters that its model turned out not to take, so that it is asked without them
+
+    def scored(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[int, float | Refusal]]:
+        """Place of each pair with its log-probability, as ``Engine.log_probs`` gives it, in the order in which they come.
+
+        Raises:
+            Unanswered: one of them failed; those that were asked already have come before.
+        """
+
+    def answered(
+        self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]
+    ) -> Iterator[tuple[int, str | Refusal]]:
+        """Place of each prompt with its continuation, as ``Engine.generate`` gives it, in the order in which they come.
+
+        Raises:
+            Unanswered: as ``scored``.
+        """
 
 
 SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".gguf"}

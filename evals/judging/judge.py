@@ -9,7 +9,6 @@ that a run goes on when the judge's server was started anew elsewhere.
 from __future__ import annotations
 
 import collections
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,8 @@ from tqdm import tqdm
 
 from corpora.errors import OslerError
 from evals.engines.at_once import at_once
-from evals.engines.openai import MAX_RETRIES, OpenAIEngine, UnreadableError
+from evals.engines.openai import MAX_RETRIES, OpenAIEngine
+from evals.engines.openai_errors import UnreadableError, refusal_of, said
 from evals.finished import Finished, key_of
 from evals.judging.prompts import KINDS, REMINDER, Kind
 from evals.judging.verdicts import Request, Verdict
@@ -84,11 +84,11 @@ class Judge:
         with at_once(self._replies, requests, self.concurrency) as asked:
             for place, replies in tqdm(asked, total=len(requests), desc=label, leave=False, disable=None):
                 key = keys[place]
-                if isinstance(replies, _REFUSED):
-                    found[key] = Verdict(None, self._said(replies), "refused")
+                if isinstance(replies, Exception) and refusal_of(replies, self.key_env) is not None:
+                    found[key] = Verdict(None, said(replies, self.key_env), "refused")
                 elif isinstance(replies, _FAILED):
-                    found[key] = Verdict(None, self._said(replies), "failed")
-                    faults.append(self._said(replies))
+                    found[key] = Verdict(None, said(replies, self.key_env), "failed")
+                    faults.append(said(replies, self.key_env))
                     if len(faults) >= STOP_AFTER:
                         raise self._stopped(faults) from replies
                 elif isinstance(replies, openai.OpenAIError):
@@ -125,17 +125,11 @@ class Judge:
     def _unusable(self, error: openai.OpenAIError) -> OslerError:
         if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
             return OslerError(
-                f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {self._said(error)}"
+                f"the judge at {self.url} refuses the key in the environment variable {self.key_env}: {said(error, self.key_env)}"
             )
         return OslerError(
-            f"the judge at {self.url}: {self._said(error)}; its verdicts so far are kept: run the same command to go on"
+            f"the judge at {self.url}: {said(error, self.key_env)}; its verdicts so far are kept: run the same command to go on"
         )
-
-    def _said(self, error: object) -> str:
-        """An error's message in one short line, without the key should the server repeat it."""
-        key = os.environ.get(self.key_env)
-        text = " ".join(str(error).split())
-        return (text.replace(key, "[key]") if key else text)[:200]
 
     def told(self, kinds: Sequence[str]) -> dict[str, Any]:
         """Who judged, in which words and with which agreement with people, for the results."""
@@ -149,7 +143,6 @@ class Judge:
         }
 
 
-_REFUSED = (openai.BadRequestError, openai.UnprocessableEntityError)
 # After the client's own retries; and a body that is no answer of the protocol.
 _FAILED = (
     openai.RateLimitError,

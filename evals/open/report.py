@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.page import percent, table
+from evals.reports.columns import unparsed
 from evals.results import Row, read_items
 
 HEAD = ["task", "n", "score, % (95%)", "ungraded, %", "unparsed, %", "empty, %"]
@@ -28,7 +29,7 @@ def rows(summaries: dict[str, Row]) -> list[list[str]]:
             f"{found['n']:,}",
             score(found),
             percent(found["ungraded"]),
-            percent(found["unparsed"]),
+            unparsed(found),
             percent(found["empty"]),
         ]
         for name, found in summaries.items()
@@ -115,7 +116,7 @@ def overview(summaries: dict[str, Row], plain: Any) -> list[str]:
         table(HEAD, shown),
         "",
         "Ungraded: answers without a score since a judge's verdict is missing; they are left out of the mean. Unparsed: answers that state no number or "
-        "date; they count as wrong.",
+        "date, and items that the server refused; they count as wrong.",
         "",
     ]
 
@@ -140,7 +141,7 @@ def details(folder: Path, found: Row, plain: Any) -> list[str]:
         lines += ["### Answers that scored least", ""]
     for value, _, item in worst:
         lines += [f"**{plain(str(item['id']))}** ({percent(value)}%). {plain(str(item['question']))}", ""]
-        lines += [f"Answer: {plain(str(item['text'])) or '(nothing)'}", ""]
+        lines += [f"Answer: {plain(str(item['text'] or '')) or '(nothing)'}", ""]
         for reference in item.get("references") or []:
             lines += [f"Reference: {plain(str(reference), 300)}", ""]
         lines += [f"- {_verdict(one, plain)}" for one in (item.get("verdicts") or [])[:12]]

@@ -9,24 +9,26 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from corpora.disk import writing
 from corpora.errors import OslerError
-from evals.described_run import described_run
-from evals.engines import Engine
-from evals.finished import Finished, key_of
+from evals import refusals
+from evals.cached_engine import CachedEngine
+from evals.described_run import described_run, unlike_asked
+from evals.engines import Engine, OneByOne, Refusal
+from evals.finished import Finished
 from evals.items import Source, unlike_published
 from evals.open.items import open_items_of
-from evals.open.marking import ASKED, BY_RULE, Mark, Means, marks, why_not
+from evals.open.marking import ASKED, BY_RULE, Mark, Means, marks, unanswered, why_not
 from evals.open.shapes import OpenItem, fingerprint
 from evals.prompts import Render
 from evals.reading.replies import strip_thinking
 from evals.results import write_json
 from evals.tasks import Task
-from evals.writing import written
 
 Row = dict[str, Any]
 CHUNK = 128  # answers at most that are written and judged before the next are begun
@@ -48,36 +50,6 @@ def prompt_of(item: OpenItem, task: Task, render: Render | None) -> str:
     return f"{description}{chr(10).join(said)}\nAssistant:"
 
 
-class Writer:
-    """An engine that answers chunk by chunk, and not twice what it has finished."""
-
-    def __init__(self, engine: Engine, task: Task, chat: bool, finished: Finished) -> None:
-        self.engine, self.task, self.finished = engine, task, finished
-        self.stop = [] if chat else task.stop
-        self.seconds = 0.0  # of computing, in this and in earlier runs
-
-    def answers(self, prompts: Sequence[str]) -> list[str]:
-        """What the model writes on each prompt."""
-        how = json.dumps([self.task.max_tokens, *self.stop])
-        about = (
-            self.engine.name,
-            self.engine.fingerprint,
-            self.engine.settings,
-            self.task.name,
-            str(self.task.version),
-        )
-        texts, seconds = written(
-            self.engine,
-            prompts,
-            self.task.max_tokens,
-            self.stop,
-            lambda asked: key_of(["open", *about, how, *asked]),
-            self.finished,
-        )
-        self.seconds += seconds
-        return texts
-
-
 def run_open(
     task: Task, engine: Engine, source: Source, folder: Path, chat: bool, finished: Finished, means: Means, version: str
 ) -> Iterator[int]:
@@ -89,28 +61,38 @@ def run_open(
         DataError: the data are not there or cannot be used.
         OslerError: the task needs a judge and there is none, or the judge cannot be used.
     """
-    refused = why_not(task, means)
-    if refused is not None:
-        raise OslerError(refused)
+    reason = why_not(task, means)
+    if reason is not None:
+        raise OslerError(reason)
     count = sum(1 for _ in open_items_of(task, source))
     yield count
     judge = means.judge if task.scoring not in BY_RULE else None
     if judge is not None and task.judged != "none":
         judge.connect()
-    writer = Writer(engine, task, chat, finished)
+    asked = CachedEngine(engine, task, finished)
+    stop = [] if chat else task.stop
+    # Of a server each answer is kept as it comes, and with few items at a time it would have nothing to do at the end of each.
+    size = engine.chunk if isinstance(engine, OneByOne) else min(CHUNK, engine.chunk)
+    refused: list[tuple[str, Refusal]] = []
     render = engine.render if chat else None
     folder.mkdir(parents=True, exist_ok=True)
     first = ""
     items = open_items_of(task, source)
     with writing(folder / "items.jsonl") as stream:
-        while chunk := list(itertools.islice(items, min(CHUNK, engine.chunk))):
+        while chunk := list(itertools.islice(items, size)):
             prompts = [prompt_of(item, task, render) for item in chunk]
             first = first or prompts[0]
-            texts = writer.answers(prompts)
-            found = marks(task, chunk, [strip_thinking(text) for text in texts], means, finished)
-            for item, prompt, text, mark in zip(chunk, prompts, texts, found, strict=True):
+            texts = asked.texts(prompts, [item.id for item in chunk], task.max_tokens, stop)
+            refused += [(one.id, text) for one, text in zip(chunk, texts, strict=True) if isinstance(text, Refusal)]
+            given = [(item, text) for item, text in zip(chunk, texts, strict=True) if not isinstance(text, Refusal)]
+            found = iter(
+                marks(task, [item for item, _ in given], [strip_thinking(text) for _, text in given], means, finished)
+            )
+            for item, prompt, text in zip(chunk, prompts, texts, strict=True):
+                mark = unanswered(task) if isinstance(text, Refusal) else next(found)
                 stream.write(json.dumps(row_of(item, prompt, text, mark), ensure_ascii=False) + "\n")
             yield len(chunk)
+        asked.refusals.check()
     kinds = ASKED.get(task.judged, ())
     judged = judge.told(kinds) if judge is not None and kinds else None
     about = {
@@ -118,13 +100,17 @@ def run_open(
         "judged": task.judged,
         "num_fewshot": 0,
         "max_tokens": task.max_tokens,
-        "notes": unlike_published(task, source, count),
+        "notes": [
+            *unlike_published(task, source, count),
+            *unlike_asked(engine),
+            *refusals.note(count, refused),
+        ],
         "chance": 0.0,
         "judge": judged,
         "judged_by": judged_by(judged),
         "similarity": means.similarity.name if means.similarity is not None and task.scoring == "similarity" else None,
         "osler": version,
-        "seconds": writer.seconds,
+        "seconds": asked.seconds,
     }
     write_json(folder / "task.json", about)
 
@@ -138,7 +124,7 @@ def judged_by(judge: Row | None) -> str | None:
     )
 
 
-def row_of(item: OpenItem, prompt: str, text: str, mark: Mark) -> Row:
+def row_of(item: OpenItem, prompt: str, text: str | Refusal, mark: Mark) -> Row:
     """The line of ``items.jsonl`` for one item."""
     return {
         "id": item.id,
@@ -153,7 +139,8 @@ def row_of(item: OpenItem, prompt: str, text: str, mark: Mark) -> Row:
         "right": mark.score == 1.0,
         "score": mark.score,
         "scores": None,
-        "text": text,
+        "text": None if isinstance(text, Refusal) else text,
+        "refused": asdict(text) if isinstance(text, Refusal) else None,
         "worst": mark.worst,
         "best": mark.best,
         "parts": mark.parts,

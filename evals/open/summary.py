@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
+from evals.refusals import counted
 from evals.results import Row, read_items
 from evals.stats import mean_interval
 from evals.subjects import by_subject
@@ -42,7 +43,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         ``n``, all items; ``graded``, those with a score; ``accuracy``, the mean score of these, with ``low``, ``high`` and ``interval`` as for
         tasks of options (HealthBench's mean is cut at 0 and 1, as published, and single scores are not); ``ungraded``, the share without
         a score, and ``worst`` and ``best``, between which the mean of all items lies whatever the missing verdicts were; ``unparsed``, the share
-        of answers that state nothing which could be marked (they count as wrong); ``empty``, the share of answers that are empty but for thoughts; ``verdicts``, how many
+        of answers that state nothing which could be marked (they count as wrong); ``refused``, how many items the server refused, by the reason; ``empty``, the share of answers that are empty but for thoughts; ``verdicts``, how many
         a judge gave, and how many were unparsed, refused or failed; ``parts``, by name the mean with low, high and n; ``subjects`` as for tasks of
         options; ``judge``, who judged. ``majority`` is None, ``chance`` 0, and ``open`` says what the score is. Where no item has a score,
         ``accuracy``, ``low`` and ``high`` are None.
@@ -51,10 +52,10 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         DataError: a file is missing or broken, or there are no items.
     """
     items: list[Row] = [
-        {key: item.get(key) for key in ("score", "worst", "best", "parts", "unparsed", "subject", "cluster")}
+        {key: item.get(key) for key in ("score", "worst", "best", "parts", "unparsed", "refused", "subject", "cluster")}
         | {
             "faults": [one["fault"] for one in item.get("verdicts") or []],
-            "empty": not str(item.get("text") or "").strip(),
+            "empty": not item.get("refused") and not str(item.get("text") or "").strip(),
         }
         for item in read_items(folder)
     ]
@@ -76,6 +77,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         "best": _cut(statistics.fmean(item["best"] for item in items)),
         "unparsed": sum(bool(item["unparsed"]) for item in items) / len(items),
         "empty": sum(item["empty"] for item in items) / len(items),
+        "refused": counted(items),
         "verdicts": {"n": len(faults), **{name: faults.count(name) for name in ("unparsed", "refused", "failed")}},
         "parts": {name: _part(name, items) for name in names},
         "key_errors": 0,

@@ -24,6 +24,13 @@ def interval(found: Row) -> str:
     return f"{percent(found['accuracy'])} ({percent(found['low'])} to {percent(found['high'])})"
 
 
+def unparsed(found: Row) -> str:
+    """The share of unparsed answers in %, and of which items nothing was asked since the server refused them."""
+    refused = sum((found.get("refused") or {}).values())
+    shown = percent(found.get("unparsed") or 0)
+    return f"{shown} ({percent(refused / found['n'])} refused)" if refused else shown
+
+
 def touched(found: Row) -> list[str]:
     """How many items stand in the training text, and the score on the others."""
     seen = found.get("contamination")

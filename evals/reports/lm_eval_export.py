@@ -168,7 +168,7 @@ def _samples(task: Row, metric: str, folder: Path) -> Iterator[Row]:
             continue
         if task["scoring"] in OPEN:
             target = "\n".join(item["references"])
-            filtered: list[Any] = [item["text"]]
+            filtered: list[Any] = [item["text"] or ""]
         elif item["scores"] is not None:
             target = str(item["gold"][0])
             filtered = [[str(score), "None"] for score in item["scores"]]
@@ -179,7 +179,7 @@ def _samples(task: Row, metric: str, folder: Path) -> Iterator[Row]:
             "doc_id": number,
             "doc": doc,
             "target": target,
-            "resps": [[one] for one in filtered] if item["scores"] is not None else [[item["text"]]],
+            "resps": [[one] for one in filtered] if item["scores"] is not None else [[item["text"] or ""]],
             "filtered_resps": filtered,
             "filter": FILTER,
             "metrics": [metric],

@@ -13,7 +13,7 @@ from evals.calibration import probabilities
 from evals.compare import compare
 from evals.forgetting import beside_base
 from evals.open import report as open_report
-from evals.reports.columns import contamination, error_lists, interval, known_error, plain, touched
+from evals.reports.columns import contamination, error_lists, interval, known_error, plain, touched, unparsed
 from evals.reports.plots import Dot, dots, reliability
 from evals.results import Row, read_items, read_results, read_task, strangers, task_folders
 from evals.summary import summarise
@@ -89,7 +89,7 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
                 interval(found) + ("\\*" if found["interval"] == "clustered" else ""),
                 percent(found["chance"]),
                 percent(found["majority"]) if found.get("majority") is not None else "–",
-                percent(found.get("unparsed", 0)),
+                unparsed(found),
                 f"{errors:,}",
                 percent(without) if errors and without is not None else "–",
             ]
@@ -109,7 +109,8 @@ def _overview(out: Path, summaries: dict[str, Row]) -> list[str]:
         rows = [row + touched(found) for row, found in zip(rows, summaries.values(), strict=True)]
     lines = ["## Tasks", "", table(head, rows), ""]
     lines += [
-        "Majority: what one scores who always names the commonest key. Unparsed: answers in which no choice was found; they count as wrong."
+        "Majority: what one scores who always names the commonest key. Unparsed: answers in which no choice was found, and items that the server refused; they count as "
+        "wrong."
         + (
             " \\* Items share passages, and the interval is clustered by them."
             if any(one["interval"] == "clustered" for one in summaries.values())
@@ -245,6 +246,8 @@ def _mistakes(folder: Path) -> list[str]:
         lines += [f"- {_option(place, option, item)}" for place, option in enumerate(item["options"])]
         if item["chosen"] is None and item.get("text") is not None:
             lines += ["", f"No choice was found in: {plain(str(item['text']), 300) or '(nothing)'}"]
+        if refused := item.get("refused"):
+            lines += ["", f"The server refused it, {refused['kind']}: {plain(str(refused['message']), 300)}"]
         lines += [""]
     return lines
 

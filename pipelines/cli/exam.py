@@ -24,6 +24,13 @@ from pipelines.cli.judge import (
     means_of,
 )
 from pipelines.cli.options import DataOption, JsonOption, UrlOption, app
+from pipelines.cli.server_options import (
+    ConcurrencyOption,
+    KeyOption,
+    NoTemperatureOption,
+    TimeoutOption,
+    server_options,
+)
 from pipelines.cli.tasks import show_tasks
 
 if TYPE_CHECKING:
@@ -117,6 +124,10 @@ def evaluate(
         ),
     ] = None,
     url: UrlOption = None,
+    timeout: TimeoutOption = None,
+    concurrency: ConcurrencyOption = None,
+    key_env: KeyOption = None,
+    no_temperature: NoTemperatureOption = False,
     dtype: Annotated[
         str,
         typer.Option(
@@ -217,12 +228,14 @@ def evaluate(
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
     if task or suite:
+        engine = engine or ("openai" if url else "transformers")
         wanted = Wanted(
             model=model,
             tasks=task or [],
             suite=suite,
-            engine=engine or ("openai" if url else "transformers"),
+            engine=engine,
             url=url,
+            server=server_options(engine, timeout, concurrency, key_env, no_temperature),
             dtype=dtype,
             chat=chat,
             num_fewshot=num_fewshot,

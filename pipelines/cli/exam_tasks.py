@@ -32,6 +32,7 @@ class Wanted:
     suite: str | None
     engine: str
     url: str | None  # of a server
+    server: dict[str, Any]  # how it is asked, as ``evals.engines.openai.OpenAIEngine`` takes it
     dtype: str
     # How the tasks are asked (``evals.run.Options``); None is the task's own, and of ``chat`` the model's.
     chat: bool | None
@@ -107,7 +108,7 @@ def examine_by_tasks(
     folder = wanted.output or Path("runs/exam") / model_name(str(own or wanted.model))
     check_writable(folder)  # before a model is loaded, which may take minutes
     marked = means()
-    engine = engine_of(wanted.model, wanted.engine, wanted.url, wanted.dtype)  # type: ignore[arg-type]
+    engine = engine_of(wanted.model, wanted.engine, wanted.url, wanted.dtype, wanted.server)  # type: ignore[arg-type]
     options = _options(wanted, engine)
     found = examine_tasks(
         engine,
@@ -164,13 +165,15 @@ def _trained_on(wanted: Wanted, engine: Engine) -> Callable[[], TrainingText]:
 
 def _show(title: str, results: dict[str, dict[str, Any]]) -> None:
     """The scores of each task, and what else was asked of it."""
+    from evals.reports.columns import unparsed
+
     chosen = {name: result for name, result in results.items() if "open" not in result}
     heads = ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %")
     shown = table(title, *heads)
     for name, result in chosen.items():
         interval = f"{100 * result['low']:.1f} to {100 * result['high']:.1f}"
-        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority", "unparsed")]
-        shown.add_row(escape(name), f"{result['n']:,}", shares[0], interval, *shares[1:])
+        shares = [f"{100 * result[key]:.1f}" for key in ("accuracy", "chance", "majority")]
+        shown.add_row(escape(name), f"{result['n']:,}", shares[0], interval, *shares[1:], unparsed(result))
     if chosen:
         out.print(shown)
     for name, result in chosen.items():

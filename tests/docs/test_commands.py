@@ -61,6 +61,7 @@ ELSEWHERE = (
     ("ui", "tests/serving/test_ui.py", '"ui"'),
     ("board", "tests/pipelines/test_board_page.py", '"board"'),
     ("gateway", "tests/serving/test_gateway_audit.py", '"gateway"'),
+    ("eval MODEL --url", "tests/evals/test_server_parameters.py", '"--url"'),
     ("eval", "tests/pipelines/test_eval_command.py", '"eval"'),
     ("eval", "notebooks/text/02-read-an-exam.md", 'osler(f"eval '),
     ("compare", "tests/pipelines/test_cli_compare.py", '"compare"'),

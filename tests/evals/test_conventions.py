@@ -106,3 +106,9 @@ def test_a_prompt_that_names_a_field_which_the_item_lacks_says_so():
     )  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"task 'own', prompt of item .*ward"):
         Prompter(task).prompt(ExamItem(id="7", question="Q", options=["a", "b"], answers=[0]))
+
+
+def test_a_chat_model_that_writes_its_answer_is_asked_for_it_in_the_questions_language():
+    row = item(question="¿Qué vitamina?", option=OPTIONS, answer="C")
+    asked = Prompter(load_task("headqa-es"), turns, free=True).prompt(row)
+    assert asked.endswith('Razónelo y termine con "La respuesta es X", donde X es la letra de la opción correcta.')

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from corpora.errors import OslerError
-from evals.engines import weights_fingerprint
+from evals.engines import Refusal, weights_fingerprint
 from evals.engines.openai import OpenAIEngine, tail_log_prob
 from evals.engines.transformers import TransformersEngine
 from evals.tokens import tokenized
@@ -196,6 +196,15 @@ def test_vllm_in_process_and_served_agree_with_transformers(engine: Transformers
         assert served.log_probs(PAIRS) == pytest.approx(here, abs=5e-3)
         written = served.generate(["The ferry"], 12, [])
         assert served.generate([served.render(MESSAGES)], 12, [])[0]
+        long = "water falls " * 900  # vLLM's own words for it are read
+        asked = [
+            served.answered([long], 12, []),
+            served.answered([served.render([{"role": "user", "content": long}])], 12, []),
+            served.scored([(long, " A")]),
+        ]
+        for refused in (dict(answers)[0] for answers in asked):
+            assert isinstance(refused, Refusal)
+            assert refused.kind == "context too long"
     vllm = engine_of(str(base_model), "vllm", None, dtype="float32")
     assert vllm.log_probs(PAIRS) == pytest.approx(here, abs=5e-3)
     assert vllm.generate(["The ferry"], 12, []) == written == engine.generate(["The ferry"], 12, [])

@@ -108,6 +108,7 @@ def test_an_oracle_is_always_right(tmp_path: Path):
         "score",
         "scores",
         "text",
+        "refused",
         "key_error",
         "prompt_sha256",
     }

@@ -1,12 +1,8 @@
 """Servers that answer badly, late, in part or not at all: no traceback, nothing guessed, and nothing that was answered is asked again."""
 
-import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +11,7 @@ import pytest
 from corpora.errors import OslerError
 from evals.engines.at_once import at_once
 from evals.engines.openai import OpenAIEngine
-from evals.items import Source
-from evals.run import Options
-from evals.tasks import load_task
-from pipelines.examiner import examine_tasks
-from tests.evals.one_model_server import OneModel
-
-KEYS = [0, 1, 1, 2, 3, 3, 3, 0, 2, 1]  # of the file's items; A is right in 2 of 10
-Say = Callable[[dict[str, Any], int, str], tuple[int, bytes]]
-
-
-def chat(text: str | None) -> tuple[int, bytes]:
-    return 200, json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": text}}]}).encode()
-
-
-def echoed(asked: dict[str, Any], value: float) -> tuple[int, bytes]:
-    prompt = asked["prompt"]
-    shown = {"tokens": [prompt[:-2], prompt[-2:], "!"], "token_logprobs": [None, value, -1.0]}
-    return 200, json.dumps({"choices": [{"index": 0, "text": prompt, "logprobs": shown}]}).encode()
-
-
-@contextmanager
-def served(say: Say) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server whose ``say`` gets each request, its number from 1, and the letter of the right option."""
-    seen: list[dict[str, Any]] = []
-    lock = threading.Lock()
-
-    class Handler(OneModel):
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                seen.append(asked)
-                number = len(seen)
-            text = asked["messages"][-1]["content"] if "messages" in asked else asked["prompt"]
-            status, body = say(asked, number, "ABCD"[KEYS[int(text.split("Case ")[-1].split(":")[0])]])
-            self.answer(body, status)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", seen
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def exam(tmp_path: Path, url: str, out: str = "out", chatted: bool = True) -> tuple[dict[str, Any], list[str]]:
-    """The result of ten items of a file, and what was told on the way."""
-    rows = [
-        {"question": f"Case {n}: what is given?", "options": ["w", "x", "y", "z"], "answer": key}
-        for n, key in enumerate(KEYS)
-    ]
-    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    told: list[str] = []
-    options = Options(chat=chatted, scoring="generative" if chatted else None)
-    engine = OpenAIEngine(url, "m", concurrency=2, max_retries=0)
-    source = Source(file=tmp_path / "own.jsonl")
-    found = examine_tasks(engine, [load_task("medqa")], source, options, tmp_path / out, suite=None, told=told.append)
-    return found["tasks"]["medqa"], told
+from tests.evals.served_exam import Say, chat, echoed, exam, served
 
 
 @pytest.mark.parametrize(
@@ -103,7 +42,7 @@ def test_log_probabilities_score_what_they_are_worth(tmp_path: Path):
 def test_no_number_is_no_choice(tmp_path: Path):
     with (
         served(lambda asked, _, __: echoed(asked, math.nan)) as (url, _),
-        pytest.raises(OslerError, match=r"no numbers \(nan, nan, nan, nan\).*Case 0: what is given"),
+        pytest.raises(OslerError, match=r"'medqa', item own/\d, is no number \(nan\).*Case 0: what is given"),
     ):
         exam(tmp_path, url, chatted=False)
 
@@ -143,7 +82,9 @@ def test_a_run_that_a_server_ended_goes_on_and_asks_for_the_rest_alone(tmp_path:
         return (403, b'{"error": {"message": "spent"}}') if ends and number > 6 else chat(f"The answer is {key}.")
 
     with served(say) as (url, seen):
-        with pytest.raises(OslerError, match=r"refuses a request: .*spent.*ends in: .*Case \d: what is given"):
+        with pytest.raises(
+            OslerError, match=r"'medqa', item own/\d: .*refuses a request: spent; .*run the same command"
+        ):
             exam(tmp_path, url)
         ends = False
         before = len(seen)
