@@ -108,7 +108,7 @@ def table(title: str, *heads: str, names: int = 1) -> Table:
     shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for place, head in enumerate(heads):
         number = place >= names and (head == "n" or "%" in head)
-        shown.add_column(head, no_wrap=place < names, justify="right" if number else "left")
+        shown.add_column(head, no_wrap=place < names, overflow="fold", justify="right" if number else "left")
     return shown
 
 

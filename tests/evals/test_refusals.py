@@ -101,7 +101,9 @@ def test_few_items_that_are_all_refused_are_no_score_either(tmp_path: Path):
         options = Options(chat=True, scoring="generative")
         source = Source(file=file_of(tmp_path), limit=2)
         with pytest.raises(RefusedError, match=r"refused 2 items and answered none.*content filter"):
-            examine_tasks(engine, [load_task("medqa")], source, options, tmp_path / "out", None, lambda _: None)
+            examine_tasks(
+                engine, [load_task("medqa")], source, options, tmp_path / "out", suite=None, told=lambda _: None
+            )
 
 
 def test_in_a_suite_a_task_that_is_refused_is_left_out_and_the_others_go_on(tmp_path: Path):
@@ -118,8 +120,8 @@ def test_in_a_suite_a_task_that_is_refused_is_left_out_and_the_others_go_on(tmp_
             Source(file=file_of(tmp_path)),
             Options(chat=True, scoring="generative"),
             tmp_path / "out",
-            None,
-            told.append,
+            suite=None,
+            told=told.append,
         )
     assert list(found["tasks"]) == ["medqa"]
     assert "refused 8 items and answered none" in found["skipped"]["medmcqa"]
@@ -193,8 +195,8 @@ def test_a_refused_open_question_is_wrong_and_of_a_harmful_one_nothing_is_known(
             Source(file=file),
             Options(chat=True),
             tmp_path / "out",
-            None,
-            lambda _: None,
+            suite=None,
+            told=lambda _: None,
         )["tasks"]["medcalc"]
     assert found["refused"] == {"context too long": 1}
     assert found["unparsed"] == pytest.approx(1 / 3)

@@ -148,7 +148,9 @@ def test_the_command_says_how_a_server_is_asked(tmp_path: Path, monkeypatch: pyt
     assert most <= 3
     assert "temperature" not in seen[0]
     assert {asked["Authorization"] for asked in seen} == {"Bearer sk-ward"}
-    assert "20.0 (20.0 refused)" in result.output
+    said = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))["tasks"]["medqa"]
+    assert (said["unparsed"], sum(said["refused"].values())) == (0.2, 2), said
+    assert "refused)" in result.output
     result = CliRunner().invoke(app, [*words, "--concurrency", "3", "--no-temperature"])
     assert isinstance(result.exception, OslerError)
     assert "--concurrency, --no-temperature: of a server" in str(result.exception)
