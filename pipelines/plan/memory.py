@@ -1,7 +1,7 @@
 """How much memory a training step asks for, part by part, on each processor or GPU.
 
-A step has three moments at which memory may be greatest: the end of the forward pass (all activations and the logits are there, and no
-gradient yet), the end of the backward pass (all gradients, and the activations of one layer), and the optimizer's update. The parts of the
+A step has four moments at which memory may be greatest: the end of the forward pass (all activations and the logits are there, and no
+gradient yet), with checkpointing the start of the backward pass (all kept inputs, and the activations of the last layer), the end of the backward pass (all gradients, and the activations of one layer), and the optimizer's update. The parts of the
 greatest one are given.
 
 Activations are those of Korthikanti et al. 2022 (https://arxiv.org/abs/2205.05198, section 4) counted anew for what transformers' layers keep
@@ -261,6 +261,9 @@ def memory(load: Load) -> Memory:
     twice = per_gradient * shape.table if shape.tied and load.adapter is None else 0.0
     backward = {"activations": one_layer, "gradients": gradients + twice / shards}
     moments = {"end of the forward pass": forward, "end of the backward pass": backward}
+    if load.checkpointing:  # the last layer is computed again while the inputs of all others are still there
+        again = {"activations": kept + load.tokens * layer_bytes(load), "logits": kept_logits}
+        moments["start of the backward pass"] = {**again, "gradients": forward["gradients"]}
     if load.optimizer == "muon":
         largest = max(linear.inputs * linear.outputs for linear in shape.linears)
         moments["optimizer's update"] = {"gradients": gradients, "activations": 5 * 4.0 * largest}

@@ -131,6 +131,24 @@ def test_a_step_asks_torch_for_what_is_planned(checkpointing: bool):
     assert above == pytest.approx(measured, rel=0.05)
 
 
+def test_under_an_adapter_the_inputs_of_all_layers_are_there_when_the_last_is_computed_again():
+    # Few trained weights and a small vocabulary: neither gradients nor logits hide that moment.
+    sizes = {**SIZES, "vocab_size": 128, "num_hidden_layers": 12, "tie_word_embeddings": True}
+    model = Qwen3ForCausalLM(Qwen3Config(**sizes)).train()
+    model.enable_input_require_grads()
+    adapted = peft.get_peft_model(model, peft.LoraConfig(r=8, target_modules="all-linear"))
+    measured = asked_of_torch(adapted, True)
+    shape = built({"model_type": "qwen3", **sizes}, "", "")
+    trained = sum(weight.numel() for weight in adapted.parameters() if weight.requires_grad)
+    given = {"rows": ROWS, "length": LENGTH, "labelled": ROWS * LENGTH, "head": "all", "checkpointing": True}
+    planned = memory(
+        Load(shape=shape, numbers="float32", device="cpu", adapter=trained, adapter_rank=8, **given)  # type: ignore[arg-type]
+    )
+    above = planned.asked - planned.parts["weights"] - planned.parts["optimizer states"]
+    assert planned.moment == "start of the backward pass"
+    assert above == pytest.approx(measured, rel=0.1)
+
+
 def test_the_cache_of_llama_takes_128_kib_a_token():
     # Grattafiori et al. 2024, table 3: 32 layers, 8 key heads of 128; keys and values in bfloat16.
     assert kv_cache_bytes(shape_of("meta-llama/Llama-3.1-8B"), 1) == 128 * 2**10
