@@ -411,5 +411,5 @@ def test_the_command_computes_lists_explains_and_refuses() -> None:
     assert "--creatinine-unit" in osler("egfr", "--help").stdout
     refused = osler("cha2ds2-vasc", *given)
     assert refused.returncode == 1
-    assert "missing: heart_failure, diabetes" in refused.stderr
+    assert "missing: --heart-failure, --diabetes" in refused.stderr
     assert "`osler calc cha2ds2-vasc --help` lists the inputs" in refused.stderr
