@@ -243,7 +243,7 @@ def memory(load: Load) -> Memory:
     checkpointed = load.tokens * shape.hidden * (2 if load.numbers == "bfloat16" else 4)
     layers = shape.layers if not load.checkpointing else 0
     kept = activation_bytes(load, load.tokens, layers) + (checkpointed * shape.layers if load.checkpointing else 0)
-    one_layer = load.tokens * layer_bytes(load) + checkpointed
+    of_layer = load.tokens * layer_bytes(load)
     most_logits, kept_logits = logits_bytes(load)
 
     teacher = 0.0
@@ -259,11 +259,10 @@ def memory(load: Load) -> Memory:
     forward = {"activations": kept, "logits": most_logits, "gradients": gradients if load.accumulation > 1 else 0.0}
     # The gradient of a tied table comes from the head and from the embedding, and both are there when they are added.
     twice = per_gradient * shape.table if shape.tied and load.adapter is None else 0.0
-    backward = {"activations": one_layer, "gradients": gradients + twice / shards}
+    backward = {"activations": of_layer + checkpointed, "gradients": gradients + twice / shards}
     moments = {"end of the forward pass": forward, "end of the backward pass": backward}
     if load.checkpointing:  # the last layer is computed again while the inputs of all others are still there
-        again = {"activations": kept + load.tokens * layer_bytes(load), "logits": kept_logits}
-        moments["start of the backward pass"] = {**again, "gradients": forward["gradients"]}
+        moments["start of the backward pass"] = {**forward, "activations": kept + of_layer, "logits": kept_logits}
     if load.optimizer == "muon":
         largest = max(linear.inputs * linear.outputs for linear in shape.linears)
         moments["optimizer's update"] = {"gradients": gradients, "activations": 5 * 4.0 * largest}

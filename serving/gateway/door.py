@@ -24,8 +24,6 @@ from serving.gateway.upstream import Served, Upstream
 from serving.guard import RedFlag, red_flags
 
 _DONE = b"data: [DONE]\n\n"
-
-
 _SHORT = 300  # characters of a message that is read through at once
 
 
