@@ -57,8 +57,13 @@ class Prompter:
 
     def without_question(self) -> str:
         """What stands before the answer when nothing is asked, for the answer's own likelihood."""
-        cue = self.task.cue.strip()
-        return cue if self.render is None else self.render([{"role": "user", "content": cue}])
+        if self.render is None:
+            return self.task.cue.strip()
+        said = self.task.cue
+        if self.task.chat_prompt is not None:
+            nothing = dict.fromkeys(("question", "context", "options", "letters", "subject"), "")
+            said = self.task.filled("chat_prompt", "without a question", **nothing, meta={})
+        return self.render([{"role": "user", "content": said.strip()}])
 
     @property
     def lists_options(self) -> bool:
@@ -71,6 +76,8 @@ class Prompter:
         return self.free and self.task.answers == "texts" and not self.task.choices
 
     def _ask(self, item: ExamItem) -> str:
+        if self.render is not None and not self.free and self.task.chat_prompt is not None:
+            return self._filled("chat_prompt", item)
         asked = self._filled("prompt", item)
         if self._added and not self.task.lists_options:
             asked = f"{asked}\n{self._listed(item)}"
@@ -107,7 +114,7 @@ class Prompter:
         answers = self._answers(item)
         return "".join(answers[place] for place in item.answers)
 
-    def _filled(self, field: Literal["prompt", "description"], item: ExamItem) -> str:
+    def _filled(self, field: Literal["prompt", "chat_prompt", "description"], item: ExamItem) -> str:
         return self.task.filled(
             field,
             item.id,

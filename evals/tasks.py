@@ -75,6 +75,9 @@ class Task(_Block):
     option: str = "{letter}. {text}"  # a line of the list of options
     cue: str = "\nAnswer:"  # after which the answer is expected
     lead: str = " "  # between cue and answer
+    # In place of prompt and cue in the chat format, where options are scored by likelihood: for a question that is put to a chat
+    # model in other words. Null: as it is put to a base model, which is what lm-eval does.
+    chat_prompt: str | None = None
     # Ends the prompt in place of the cue when a chat model writes its answer freely; null: nothing does, empty: our own words.
     instruction: str | None = ""
     answers: Literal["letters", "texts"] = "letters"  # what is scored by likelihood
@@ -108,13 +111,13 @@ class Task(_Block):
     @property
     def lists_options(self) -> bool:
         """Whether the prompt has a place for the list of the options."""
-        return "options" in _places(self.prompt)
+        return "options" in _places(self.prompt) | _places(self.chat_prompt or "")
 
     def check_templates(self) -> None:
         """Raises DataError when a field that is filled in with an item is no valid template."""
-        for field in ("prompt", "description"):
+        for field in ("prompt", "chat_prompt", "description"):
             try:
-                _compiled(getattr(self, field))
+                _compiled(getattr(self, field) or "")
             except jinja2.TemplateSyntaxError as error:
                 raise DataError(f"task '{self.name}', {field}: not a valid template: {error.message}") from error
         try:
@@ -124,7 +127,7 @@ class Task(_Block):
                 f"task '{self.name}', option: it may hold {{letter}} and {{text}} alone, not {error}"
             ) from error
 
-    def filled(self, field: Literal["prompt", "description"], item: str, **values: Any) -> str:
+    def filled(self, field: Literal["prompt", "chat_prompt", "description"], item: str, **values: Any) -> str:
         """The template of ``field`` with what an item has.
 
         Raises:

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from corpora.bundled.exam import EXAM_SEED
 from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
@@ -52,6 +53,8 @@ def parts(items: list[ExamItem]) -> dict[str, list[int]]:
 
 def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) -> dict[str, Any]:
     """Everything that the exam finds about one model."""
+    # What a `limit` draws is the same for every run, as the exam itself is.
+    sources = dataclasses.replace(sources, seed=EXAM_SEED)
     in_chat = name in stage.chat
     tokenizer = training.load_chat_tokenizer(place, "the exam") if in_chat else training.load_tokenizer(place)
     model = on_gpu(training.load_model(place, training=False)).eval()

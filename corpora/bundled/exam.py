@@ -11,20 +11,23 @@ from corpora.bundled.wording import capital, wordings
 from corpora.records import ExamItem
 
 EXAM_SIZE = 720
+# What a model is measured on does not follow the seed of its run: two runs could not be compared item by item, and the same
+# model would score otherwise in its run's report than by `osler eval`. Any number would do.
+EXAM_SEED = 7
 
 
 def _words(text: str) -> set[str]:
     return set(re.findall(r"[a-z0-9]{4,}", text.lower()))
 
 
-def exam(size: int, seed: int) -> Iterator[ExamItem]:
+def exam(size: int) -> Iterator[ExamItem]:
     """Items over all fields in proportion, a third of them on facts told in documents only.
 
     Distractors are the same field of other entries, two of them from the same group where it has enough, and share no
     longer word with the right answer or with each other, so that none of them is right as well. They come from facts that
     were taught as the right answer was, so that no option stands out as the one read in fine-tuning.
     """
-    rng = random.Random(f"{seed}/exam")
+    rng = random.Random(f"{EXAM_SEED}/exam")
     pools: dict[tuple[str, str, bool], list[Fact]] = {}
     for fact in facts():
         if wordings()[fact.kind][fact.field]["exam"]:

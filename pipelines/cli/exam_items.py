@@ -52,7 +52,7 @@ def examine_items(
             ExamItems(name=name, options="letters" if letters else "text", normalise=normalise, limit=limit)  # type: ignore[arg-type]
             for name in names
         ],
-        medical=[Corpus(name="bundled-held-out")],
+        medical=[Corpus(name="bundled-held-out", limit=150)],
         general=[Corpus(name="bundled-general")],
         emergencies=[Corpus(name="bundled-emergencies")],
     )

@@ -21,9 +21,14 @@ def test_the_same_seed_gives_the_same_bytes(name: str):
     assert dump(name, 3) == dump(name, 3)
 
 
-@pytest.mark.parametrize("name", ["bundled-documents", "bundled-dialogues", "bundled-exam"])
-def test_another_seed_gives_other_bytes(name: str):
+@pytest.mark.parametrize("name", ["bundled-documents", "bundled-dialogues", "bundled-prompts"])
+def test_another_seed_gives_other_training_text(name: str):
     assert dump(name, 3) != dump(name, 4)
+
+
+@pytest.mark.parametrize("name", ["bundled-exam", "bundled-emergencies", "bundled-held-out", "bundled-general"])
+def test_what_models_are_measured_on_is_the_same_at_every_seed(name: str):
+    assert dump(name, 3) == dump(name, 4)
 
 
 def training_text() -> str:

@@ -6,16 +6,22 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import ExamItem
+from evals.engines import in_own_template
 from evals.items import Source, items_of
 from evals.open.run import prompt_of
 from evals.open.shapes import OpenItem
 from evals.own_file import parse_mapping
 from evals.prompts import Prompter
+from evals.score import chat_asker, plain_asker
 from evals.tasks import load_suite, load_task, suite_names, task_names
 from evals.variants import blanked, original_place, rotated, varied
+from pipelines.bundled import RECIPES
+from pipelines.loading import load_tokenizer
 
 QUESTION = "Which vitamin prevents scurvy?"
 TEXTS = ["Vitamin A", "Vitamin B1", "Vitamin C", "Vitamin D"]
@@ -115,6 +121,29 @@ def test_examples_stand_before_the_question_in_plain_text_and_as_turns_in_chat()
 def test_the_bundled_exam_has_as_many_items_as_its_task_says():
     task = load_task("bundled-exam")
     assert sum(1 for _ in items_of(task, Source())) == task.data.published
+
+
+def test_the_task_asks_the_bundled_exam_as_the_recipe_nano_does(base_model: Path):
+    """Or one model would have two scores: one in its run's report and another by `osler eval --task`."""
+    stage = yaml.safe_load((RECIPES / "nano.yaml").read_text(encoding="utf-8"))["stages"]["exam"]
+    tokenizer = load_tokenizer(base_model)
+    tokenizer.chat_template = "{% for one in messages %}<{{ one.role }}>{{ one.content }}{% endfor %}<assistant>"
+    task = load_task("bundled-exam")
+    assert stage["items"] == [{"name": "bundled-exam", "normalise": task.normalise}]
+    items = [item for item in render("bundled-exam") if isinstance(item, ExamItem)][:20]
+    assert items == list(items_of(task, Source(limit=20)))
+    askers = [(plain_asker(), Prompter(task))]
+    askers.append(
+        (
+            chat_asker(tokenizer, stage["instruction"]),
+            Prompter(task, lambda said: in_own_template(tokenizer, said, "base")),
+        )
+    )
+    for asker, prompter in askers:
+        assert prompter.without_question() == asker.prompt("", "")
+        for item in items:
+            assert prompter.prompt(item) == asker.prompt(item.question, item.context)
+            assert prompter.continuations(item) == [f"{asker.lead}{option}" for option in item.options]
 
 
 def test_options_are_listed_for_one_who_answers_freely():

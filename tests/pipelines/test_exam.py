@@ -1,5 +1,6 @@
 """An exam that was cut goes on with the next model, and its figures are those of the single answers."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -61,3 +62,11 @@ def test_a_model_of_a_hub_is_examined_under_its_id(tiny_model: Path, sources, dr
     exam(stage, {"org/tiny": str(tiny_model)}, sources, draft)
     assert json.loads((draft.folder / "org-tiny.json").read_text())["model"] == "org/tiny"
     assert draft.metrics["org/tiny"]["items"]["bundled-exam"]["all"]["n"] == 2
+
+
+def test_runs_of_any_seed_sit_the_same_exam(tiny_model: Path, sources):
+    one, other = (
+        pipelines.exam.examine(STAGE, dataclasses.replace(sources, seed=seed), "base", tiny_model) for seed in (1, 2)
+    )
+    assert one == other
+    assert len(one["items"]["bundled-exam"]["answers"]) == 6
