@@ -67,6 +67,7 @@ _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant"
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 FORMATS = {"text", "json_object", "json_schema"}
 MOST_STOPS = 16
+DEEPEST = 100  # levels of a tool's parameters or a call's arguments: far above what a schema needs, far below Python's own end
 _MOST_LOGPROBS = 20
 
 
@@ -91,16 +92,18 @@ def parsed_json(body: bytes) -> dict[str, Any]:
     return value
 
 
-def neutral_tree(value: Any, param: str) -> Any:
-    """``value`` with each string, at any depth, made neutral. A key that holds a template's mark is refused."""
+def neutral_tree(value: Any, param: str, depth: int = 0) -> Any:
+    """``value`` with each string in it made neutral. A key that holds a template's mark is refused, and so is what is nested deeper than DEEPEST."""
     if isinstance(value, str):
         return neutral(value)
+    if depth > DEEPEST:
+        raise bad(f"nested deeper than {DEEPEST} levels", param)
     if isinstance(value, list):
-        return [neutral_tree(one, param) for one in value]
+        return [neutral_tree(one, param, depth + 1) for one in value]
     if isinstance(value, dict):
         if any(neutral(key) != key for key in value):
             raise bad("a key holds a mark of chat templates", param)
-        return {key: neutral_tree(one, param) for key, one in value.items()}
+        return {key: neutral_tree(one, param, depth + 1) for key, one in value.items()}
     return value
 
 
@@ -213,8 +216,6 @@ def check_tools(payload: dict[str, Any]) -> None:
         payload["tools"] = neutral_tree(tools, "tools")
     except (KeyError, TypeError, ValueError):
         raise bad("each tool must be a function with a name of letters, digits, _ and -", "tools") from None
-    except RecursionError:
-        raise bad("the tools are nested too deep", "tools") from None
 
 
 def leave_out_tools(payload: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
 from serving.gateway.asked import read
 from serving.gateway.errors import Refused
-from serving.gateway.fields import DROPPED, PASSED
+from serving.gateway.fields import DEEPEST, DROPPED, PASSED
 from serving.gateway.settings import Settings
 from tests.serving.gateway_world import World, world
 
@@ -114,15 +114,18 @@ def test_what_is_no_json_is_refused(door: World, body: bytes):
     assert answer.json()["error"]["type"] == "invalid_request_error"
 
 
-def test_tools_that_are_nested_as_deep_as_json_is_read_are_refused():
-    parameters: dict[str, Any] = {}
-    for _ in range(700):
-        parameters = {"a": parameters}
-    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
-    body = json.dumps({"model": "m", "messages": HI, "tools": tools}).encode()
-    with pytest.raises(Refused, match="too deep") as refused:
-        read(body, "chat", Settings())
-    assert (refused.value.status, refused.value.param) == (400, "tools")
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 700])
+def test_what_is_nested_too_deep_is_refused(levels: int):
+    deep: dict[str, Any] = {}
+    for _ in range(levels):
+        deep = {"a": deep}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": deep}}]
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": json.dumps(deep)}}
+    called = [*HI, {"role": "assistant", "content": None, "tool_calls": [call]}]
+    for asked in ({"messages": HI, "tools": tools}, {"messages": called}):
+        with pytest.raises(Refused, match=f"nested deeper than {DEEPEST} levels") as refused:
+            read(json.dumps({"model": "m", **asked}).encode(), "chat", Settings())
+        assert refused.value.status == 400
 
 
 def test_a_large_body_is_refused_told_or_not(door: World):
