@@ -2,11 +2,15 @@
 
     python benchmarks/gateway.py                    # the bundled base on this machine: about 6 minutes on two cores
     python benchmarks/gateway.py --model MODEL --clients 1 8 --requests 4 --rounds 1
+    python benchmarks/gateway.py --apart            # vLLM on one half of the cores, the door and the clients on the other
 
 One real vLLM, one real `osler gateway` in front of it. Rates, times to the first token and between tokens are measured by vLLM's own
 benchmark client (``vllm.benchmarks.serve``, streamed chat, greedy answers of a fixed number of tokens), first of one, then of the other, the
 first of a pair changing. Then a thousand clients ask at once, each for a nonce of its own, which a JSON schema makes the model's only answer: an answer with
 another's nonce was crossed. Who is refused for capacity waits as Retry-After says, and asks again. Writes results/gateway.json and .md.
+
+On a processor the door takes its time from the cores on which vLLM computes. Beside a GPU it has cores of its own, and ``--apart`` is as near as a
+processor comes to that; it writes results/gateway-apart.json and .md.
 """
 
 from __future__ import annotations
@@ -182,17 +186,35 @@ async def nonces(address: str, key: str, count: int) -> Row:
     }
 
 
+def halves() -> tuple[set[int], set[int]]:
+    """The cores of this process in two halves: vLLM's, and those of the door and its clients.
+
+    Raises:
+        SystemExit: there is one core alone.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise SystemExit("--apart needs two cores: one for vLLM, one for the door and its clients")
+    return set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])
+
+
 def write(rows: list[Row], crowd: Row | None, about: Row) -> None:
     """The results as JSON and as a page."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "gateway.json").write_text(
+    name = "gateway-apart" if about["apart"] else "gateway"
+    where = (
+        "vLLM on one half of the cores, client and door on the other"
+        if about["apart"]
+        else "client, door and vLLM on the same cores"
+    )
+    (RESULTS / f"{name}.json").write_text(
         json.dumps({"about": about, "load": rows, "crowd": crowd}, indent=1) + "\n", encoding="utf-8"
     )
     lines = [
-        "# What the gateway costs",
+        "# What the gateway costs" + (", on cores of its own" if about["apart"] else ""),
         "",
-        f"Made by `benchmarks/gateway.py` on {about['cores']} cores of {about['processor']}: {about['model']}, answers of {about['tokens']} tokens, "
-        f"client, door and vLLM on the same cores. Medians of {about['rounds']} runs each, in turns; milliseconds.",
+        f"Made by `benchmarks/gateway.py{' --apart' if about['apart'] else ''}` on {about['cores']} cores of {about['processor']}: {about['model']}, answers of {about['tokens']} tokens, "
+        f"{where}. Medians of {about['rounds']} runs each, in turns; milliseconds.",
         "",
         "| clients | tokens/s, vLLM | through the door | less by | first token, median | door | p99 | door | between tokens, median | door | p99 | door |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
@@ -217,7 +239,7 @@ def write(rows: list[Row], crowd: Row | None, about: Row) -> None:
             f"{len(crowd['errors'])} got an error, {len(crowd['unreadable'])} an answer without a nonce. Refused for capacity {crowd['refused']:,} times, "
             f"{crowd['without_retry_after']} of them without Retry-After. The median answer took {crowd['median_seconds']:.1f} s with all waiting, the last {crowd['longest_seconds']:.1f} s.",
         ]
-    (RESULTS / "gateway.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -229,6 +251,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32, help="of an answer")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--crowd", type=int, default=1000, help="clients that ask at once; 0 for none")
+    parser.add_argument(
+        "--apart", action="store_true", help="vLLM on one half of the cores, the door and the clients on the other"
+    )
     given = parser.parse_args()
 
     from pipelines.config import MODELS
@@ -241,9 +266,15 @@ def main() -> None:
         "model": model.name,
         "tokens": given.tokens,
         "rounds": given.rounds,
+        "apart": given.apart,
     }
+    if given.apart:
+        of_vllm, of_the_rest = halves()
+        os.sched_setaffinity(0, of_vllm)  # what is started takes it over
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as place, running(prepared(model, words=PLAIN, roomy=True)) as server:
+        if given.apart:
+            os.sched_setaffinity(0, of_the_rest)
         folder, bare = Path(place), server.url.removesuffix("/v1")
         with door(bare, folder) as (address, key):
             sides = {"bare": (bare, "none"), "door": (address, key)}
