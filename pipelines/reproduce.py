@@ -41,7 +41,7 @@ from pipelines.data import Sources, identity
 from pipelines.inputs import Inputs
 from pipelines.launching.accelerate import ALONE, Node
 from pipelines.launching.launch import join, train_in_processes
-from pipelines.locking import alone_in
+from pipelines.locking import Leader, alone_in
 from pipelines.model_sources import allowing
 from pipelines.report.page import write_report
 from pipelines.serve import serve
@@ -240,6 +240,7 @@ def _stage_by_stage(
     recipe: Recipe, run_dir: Path, data_dir: Path | None, last: str | None, node: Node
 ) -> dict[str, Artifact]:
     artifacts: dict[str, Artifact] = {}
+    leader = Leader(run_dir)
     inputs = Inputs(recipe, Sources(data_dir, recipe.seed, artifacts))
     count = len(recipe.stages) + (recipe.serve is not None)
     for number, (name, stage) in enumerate(recipe.stages.items(), start=1):
@@ -251,7 +252,7 @@ def _stage_by_stage(
         if node.leads:
             artifacts[name] = finish(run_dir, name, heading, what, work)
         else:
-            artifacts[name] = join(launch, node, run_dir / name, heading, what)
+            artifacts[name] = join(launch, node, leader, run_dir / name, heading, what)
         if name == last:
             return artifacts
     if not node.leads:

@@ -25,6 +25,7 @@ from corpora.errors import INTERRUPTED, STOPPED, Interrupted, OslerError, Stoppe
 from pipelines.artifact import Artifact, Draft, fingerprint, matches
 from pipelines.config import Launch, Recipe
 from pipelines.launching.accelerate import Node, accelerate_arguments
+from pipelines.locking import Leader
 from pipelines.training.guards import RolledBack, handling
 from pipelines.training.sharding import LaunchError
 from serving.hardware import has_gpu
@@ -35,6 +36,7 @@ METRICS = "metrics.json"
 ERRORS = "errors"
 LOG = "launch.log"
 POLL_SECONDS = 2.0
+UNSEEN_SECONDS = 60.0  # until a machine that waits asks whether the first one was started
 # Exit codes of processes that were asked to stop and said nothing themselves, with the error and the signal's name.
 ASKED: dict[int, tuple[type[Stopped], str]] = {STOPPED: (Stopped, "SIGTERM"), INTERRUPTED: (Interrupted, "Ctrl-C")}
 GRACE_SECONDS = 20  # for the processes to end by themselves before they are killed
@@ -68,17 +70,33 @@ def train_in_processes(
     }
 
 
-def join(launch: Launch | None, node: Node, folder: Path, heading: str, given: dict[str, Any]) -> Artifact:
+def join(
+    launch: Launch | None, node: Node, leader: Leader, folder: Path, heading: str, given: dict[str, Any]
+) -> Artifact:
     """The artifact at ``folder`` that the first machine makes; where the stage trains, with this machine's processes as well.
 
     Raises:
-        LaunchError: a process of this machine failed.
+        LaunchError: a process of this machine failed, or the first machine ended without the artifact.
     """
     key = fingerprint(given)
     draft = Draft(folder.with_name(folder.name + ".partial"))
     marker, request = draft.checkpoints / "key", draft.checkpoints / REQUEST
     console.print(f"{heading}: waiting for the first machine")
+    unseen_until = time.monotonic() + UNSEEN_SECONDS
     while (done := matches(folder, key)) is None:
+        if leader.gone() and matches(folder, key) is None:
+            raise LaunchError(
+                f"{heading}: the first machine has ended, or lost the disk that holds {folder.parent}, before this stage was "
+                "finished; its own messages say why. Start the same command on all machines to go on"
+            )
+        if not leader.seen and time.monotonic() > unseen_until:
+            unseen_until = float("inf")
+            console.print(
+                f"still no sign of the first machine in {folder.parent}: is it started, with --node-rank 0, and is that "
+                "folder on a disk that both see?",
+                style="yellow",
+                markup=False,
+            )
         # An interrupted run's request is as good as a new one: the processes meet at the rendezvous, or wait there.
         if launch is not None and request.is_file() and marker.is_file() and marker.read_text() == key:
             start(launch, draft.checkpoints, node)
