@@ -39,6 +39,7 @@ OWN_WORDS = (
     "fourteenth_fresh",
     "fifteenth_fresh",
     "sixteenth_fresh",
+    "seventeenth_fresh",
 )
 EMERGENCIES = ("direct", "paraphrased", *(f"{name}_emergencies" for name in FRESH))
 LOOKALIKES = ("lookalikes", *(f"{name}_lookalikes" for name in (*FRESH, *OWN_WORDS)))
