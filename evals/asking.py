@@ -100,3 +100,8 @@ def choice_of(given: Given, item: ExamItem, task: Task) -> list[int] | None:
     if given.scores is not None:
         return [max(range(len(given.scores)), key=given.scores.__getitem__)]
     return extract_choices(given.text or "", item.options, several=task.several, language=task.language)
+
+
+def is_right(chosen: list[int] | None, item: ExamItem) -> bool:
+    """Whether exactly the right options were chosen."""
+    return chosen is not None and sorted(chosen) == sorted(item.answers)

@@ -16,8 +16,9 @@ from tqdm import tqdm
 from corpora.curate.decontaminate import Benchmarks
 from corpora.errors import DataError
 from corpora.records import Record, text_of
-from evals.items import Source, items_of
+from evals.items import items_of
 from evals.results import Row, read_json, write_json
+from evals.source import Source
 from evals.tasks import Task
 
 FILE = "contamination.json"

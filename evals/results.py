@@ -11,6 +11,7 @@ from typing import Any
 
 from corpora.disk import writing
 from corpora.errors import DataError
+from evals.engines import Engine
 
 Row = dict[str, Any]
 
@@ -87,6 +88,21 @@ def read_results(out: Path) -> Row:
     model = found.get("model")
     if not isinstance(model, dict) or "id" not in model or not isinstance(found.get("tasks"), dict):
         raise DataError(f"{out / 'results.json'}: no model or no tasks in it; run the tasks again with `osler eval`")
+    return found
+
+
+def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
+    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept.
+
+    Raises:
+        DataError: there is one that cannot be read.
+    """
+    model = {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name}
+    path = out / "results.json"
+    earlier = read_json(path) if path.is_file() else {}
+    kept = earlier.get("tasks", {}) if earlier.get("model") == model else {}
+    found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
+    write_json(path, found)
     return found
 
 

@@ -24,9 +24,8 @@ from evals.finished import Finished
 from evals.judging.judge import Judge
 from evals.judging.labels import Labelled
 from evals.judging.prompts import Kind
-from evals.results import read_json, write_json
+from evals.results import Row, read_json, write_json
 
-Row = dict[str, Any]
 REPLICATES = 2000
 Matrix = NDArray[np.float64]
 
@@ -35,7 +34,7 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
     """Asks the judge for every judgement and compares; see the module for the figures.
 
     Returns:
-        judge, kind, prompt_sha256, file with its SHA-256, n (judgements), pairs, unparsed, refused, failed, share of each class in the labels,
+        judge, kind, prompt_sha256, not_taken (parameters that the judge's model does not take), file with its SHA-256, n (judgements), pairs, unparsed, refused, failed, share of each class in the labels,
         ``macro_f1`` and ``kappa`` with value, low and high (None where undefined), ``f1`` of each class, ``weighted_kappa`` (squared weights) for
         grades, and ``humans``: the same macro-F1 and kappa of each person against the others, where a judgement has several labels.
 
@@ -68,6 +67,7 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
         "judge": judge.model,
         "kind": kind.name,
         "prompt_sha256": kind.sha256,
+        "not_taken": judge.not_taken,
         "file": path.name,
         "sha256": file_sha256(path),
         "n": len(items),

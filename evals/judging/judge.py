@@ -17,6 +17,7 @@ import openai
 from tqdm import tqdm
 
 from corpora.errors import OslerError
+from evals.cached_engine import keep_not_taken, recall_not_taken
 from evals.engines.at_once import at_once
 from evals.engines.openai import MAX_RETRIES, OpenAIEngine
 from evals.engines.openai_errors import UnreadableError, refusal_of, said
@@ -57,6 +58,11 @@ class Judge:
                 self.url, self.model, self.concurrency, self.timeout, key_env=self.key_env, max_retries=self.max_retries
             )
 
+    @property
+    def not_taken(self) -> list[str]:
+        """Parameters that the model turned out not to take; without "temperature" its verdicts are drawn, and may differ in another run."""
+        return sorted(self._engine.not_taken) if self._engine is not None else []
+
     def ask(self, requests: Sequence[Request], finished: Finished, label: str = "judge") -> list[Verdict]:
         """The verdict on each request, in order.
 
@@ -64,6 +70,8 @@ class Judge:
             OslerError: the key or the model is refused, or ``STOP_AFTER`` requests failed one after another.
         """
         self.connect()
+        assert self._engine is not None
+        recall_not_taken(self._engine, finished, self._not_taken_key())
         keys = [self._key(request) for request in requests]
         found: dict[str, Verdict] = {}
         missing: dict[str, Request] = {}
@@ -74,7 +82,10 @@ class Judge:
             else:
                 missing[key] = request
         if missing:
-            found |= self._asked(missing, finished, label)
+            try:
+                found |= self._asked(missing, finished, label)
+            finally:
+                keep_not_taken(self._engine, finished, self._not_taken_key())
         return [found[key] for key in keys]
 
     def _asked(self, missing: dict[str, Request], finished: Finished, label: str) -> dict[str, Verdict]:
@@ -115,6 +126,9 @@ class Judge:
     def _key(self, request: Request) -> str:
         return key_of(["judge", self.model, str(self.max_tokens), request.prompt, REMINDER])
 
+    def _not_taken_key(self) -> str:
+        return key_of(["judge", self.model, "not taken"])
+
     def _stopped(self, faults: list[str]) -> OslerError:
         told = "; ".join(f"{count} × {fault}" for fault, count in collections.Counter(faults).most_common(3))
         return OslerError(
@@ -136,6 +150,7 @@ class Judge:
         return {
             "model": self.model,
             "max_tokens": self.max_tokens,
+            "not_taken": self.not_taken,
             "kinds": {
                 name: {"prompt_sha256": self.kinds[name].sha256, "agreement": self.agreements.get(name)}
                 for name in kinds

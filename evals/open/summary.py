@@ -10,7 +10,7 @@ from typing import Any
 from corpora.errors import DataError
 from evals.refusals import counted
 from evals.results import Row, read_items
-from evals.stats import mean_interval
+from evals.stats.intervals import mean_interval
 from evals.subjects import by_subject
 
 # What a figure of a part of the score is called, and the ends of its scale; parts that are not named here are shares.
@@ -85,6 +85,7 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         "subjects": by_subject(graded, _mean),
         "judge": task.get("judge"),
         "similarity": task.get("similarity"),
+        "notes": task.get("notes", []),
     }
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from corpora.page import percent, table, write_page
 from corpora.records import LETTERS
-from evals.calibration import probabilities
 from evals.compare import compare
 from evals.forgetting import beside_base
 from evals.open import report as open_report
 from evals.reports.columns import contamination, error_lists, interval, known_error, plain, touched, unparsed
 from evals.reports.plots import Dot, dots, reliability
 from evals.results import Row, read_items, read_results, read_task, strangers, task_folders
+from evals.stats.calibration import probabilities
 from evals.summary import summarise
 
 MISTAKES = 5  # shown of each task

@@ -17,9 +17,9 @@ from pipelines.cli.options import err, out, table
 if TYPE_CHECKING:
     from evals.contamination import TrainingText
     from evals.engines import Engine
-    from evals.items import Source
     from evals.open.marking import Means
     from evals.run import Options
+    from evals.source import Source
     from evals.tasks import Task
 
 
@@ -42,7 +42,7 @@ class Wanted:
     rotations: bool
     blank: bool
     contamination: bool
-    # Where their rows are read (``evals.items.Source``).
+    # Where their rows are read (``evals.source.Source``).
     data: Path | None
     file: Path | None
     mapping: list[str]
@@ -58,9 +58,10 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     Raises:
         OslerError: something was named that is not there, or that does not go together.
     """
-    from evals.items import Source, items_of
+    from evals.items import items_of
     from evals.open.items import open_items_of
     from evals.own_file import parse_mapping
+    from evals.source import Source
     from evals.tasks import load_suite, load_task
 
     if wanted.engine not in ("transformers", "vllm", "openai"):

@@ -29,7 +29,7 @@ def tasks_show(
     """Show what a task asks and how: its convention, data, scoring, known errors, and a prompt with a made-up item."""
     import yaml
 
-    from evals.items import how_to_get
+    from evals.source import how_to_get
     from evals.tasks import load_task
 
     task = load_task(name)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from corpora.errors import DataError
 from evals.reports.lm_eval_export import LM_EVAL_TASKS, export, lm_eval_name
-from evals.run import write_results
+from evals.results import write_results
 from evals.summary import summarise
 from evals.tasks import task_names
 from pipelines import training

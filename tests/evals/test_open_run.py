@@ -12,15 +12,15 @@ import pytest
 from corpora.errors import DataError, OslerError
 from evals.compare import compare
 from evals.finished import Finished
-from evals.items import Source
 from evals.judging.judge import Judge
 from evals.open.items import open_items_of
 from evals.open.marking import Means
 from evals.reports.leaderboard import gather, lines
 from evals.reports.lm_eval_export import export
 from evals.reports.report import write_report
-from evals.results import read_items
-from evals.run import Options, adjusted, run_task, write_results
+from evals.results import read_items, write_results
+from evals.run import Options, adjusted, run_task
+from evals.source import Source
 from evals.tasks import Task, load_task
 from tests.evals.judged import HARM, HEALTHBENCH, KQA, LIVEQA, MEDCALC, said, verdict, write
 from tests.evals.test_run import Stub
@@ -293,6 +293,36 @@ def test_export_has_the_open_answers(tmp_path: Path):
     run(tmp_path, "medcalc", write(tmp_path / "m.csv", MEDCALC), lambda prompt: "The answer is 20")
     path = export(tmp_path, tmp_path / "export")
     assert json.loads(path.read_text(encoding="utf-8"))["results"]["medcalc"]["score,none"] == pytest.approx(1 / 3)
+
+
+def test_a_judge_without_temperature_is_told_beside_its_scores(tmp_path: Path):
+    refusal = b'{"error": {"message": "temperature is not supported with this model"}}'
+
+    def script(asked, _):
+        return Say(status=400, raw=refusal) if "temperature" in asked.body else verdict(asked, True)
+
+    file = write(tmp_path / "hb.jsonl", HEALTHBENCH)
+    with endpoint(script) as server:
+        run(tmp_path, "healthbench", file, lambda prompt: "Call 112!", server.url)
+    about = json.loads((tmp_path / "healthbench" / "task.json").read_text(encoding="utf-8"))
+    assert about["judge"]["not_taken"] == ["temperature"]
+    assert about["judged_by"].endswith(", without temperature")
+    assert "the judge takes no temperature" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_ids_are_told_apart_from_those_that_the_file_has_already(tmp_path: Path):
+    rows = [{**HEALTHBENCH[1], "prompt_id": name} for name in ("a", "a#2", "a", "a")]
+    items = open_items_of(load_task("healthbench"), Source(file=write(tmp_path / "hb.jsonl", rows)))
+    assert [item.id for item in items] == ["hb/a", "hb/a#2", "hb/a#3", "hb/a#4"]
+
+
+def test_the_exported_mean_is_cut_as_the_reports_is(tmp_path: Path):
+    file = write(tmp_path / "hb.jsonl", HEALTHBENCH[:1])
+    with endpoint(lambda asked, _: verdict(asked, "certainly" in said(asked)[1])) as server:
+        summary, (row,), _ = run(tmp_path, "healthbench", file, lambda prompt: "It is nothing.", server.url)
+    assert (row["score"], summary["accuracy"]) == (-1.0, 0.0)
+    found = json.loads(export(tmp_path, tmp_path / "export").read_text(encoding="utf-8"))
+    assert found["results"]["healthbench"]["score,none"] == 0.0
 
 
 ALONE = """

@@ -9,13 +9,13 @@ import pytest
 from corpora.errors import OslerError
 from evals.engines import Refusal
 from evals.engines.openai import OpenAIEngine
-from evals.items import Source
 from evals.open.marking import unanswered
 from evals.refusals import Refusals, RefusedError
 from evals.reports.lm_eval_export import export
 from evals.reports.report import write_report
 from evals.results import read_items, read_task
 from evals.run import Options
+from evals.source import Source
 from evals.tasks import load_task
 from pipelines.examiner import examine_tasks
 from tests.evals.judged import MEDCALC, write

@@ -19,9 +19,10 @@ import evals.run
 from corpora.errors import DataError, OslerError
 from evals.engines.transformers import TransformersEngine
 from evals.finished import Finished
-from evals.items import Source
+from evals.results import write_results
 from evals.run import Options, adjusted, run_task
-from evals.stats import wilson
+from evals.source import Source
+from evals.stats.intervals import wilson
 from evals.tasks import Task, load_task
 from pipelines import training
 
@@ -196,7 +197,7 @@ def test_words_are_not_asked_for_in_a_language_in_which_none_can_be_read():
 def test_what_cannot_be_used_of_an_earlier_run_is_named(tmp_path: Path):
     (tmp_path / "results.json").write_text('{"tasks": {')
     with pytest.raises(DataError, match=r"results\.json: not valid JSON"):
-        evals.run.write_results(tmp_path, Stub(oracle), None, {}, {})
+        write_results(tmp_path, Stub(oracle), None, {}, {})
     (tmp_path / "kept.sqlite").write_text("no database " * 100)
     with pytest.raises(DataError, match=r"kept\.sqlite: what is finished cannot be kept here .* remove it"):
         Finished(tmp_path / "kept.sqlite")
@@ -231,7 +232,7 @@ def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest
     peak(100)  # what is loaded once
     few, many = peak(600), peak(2400)  # both more than a chunk of 512
     assert many - few < 2_000 * (2400 - 600), (few, many)
-    monkeypatch.setattr(evals.run, "summary_of", lambda folder: {})
+    monkeypatch.setattr(evals.run, "summarise", lambda folder: {})
     shutil.rmtree(tmp_path / "600")
     shutil.rmtree(tmp_path / "2400")
     few, many = peak(600), peak(2400)
@@ -244,7 +245,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from evals.finished import Finished
-from evals.items import Source
+from evals.source import Source
 from evals.run import Options, run_task
 from evals.tasks import load_task
 from evals.engines.transformers import TransformersEngine
@@ -305,3 +306,27 @@ def finished_chunks(path: Path) -> int:
             return int(database.execute("SELECT count(*) FROM chunks").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
+
+
+def test_intervals_of_other_forms_are_clustered_as_the_score_is(tmp_path: Path):
+    """Four questions a passage, all right or all wrong: ten independent answers, not forty."""
+    file = tmp_path / "test.jsonl"
+    with file.open("w", encoding="utf-8") as stream:
+        for number in range(40):
+            options = {letter: f"option {letter} of {number}" for letter in LETTERS}
+            options["A"] += " (right)" if number // 4 % 2 else ""
+            row = {
+                "id": str(number),
+                "context": f"Passage {number // 4}.",
+                "question": f"Question {number}?",
+                "options": options,
+                "answer_idx": "A",
+            }
+            stream.write(json.dumps(row) + "\n")
+    engine = Stub(lambda prompt: next((line[0] for line in prompt.splitlines() if line.endswith("(right)")), "none"))
+    asked = Options(rotations=True, blank=True)
+    with Finished(tmp_path / "f.sqlite") as finished:
+        found = run_task(load_task("medqa"), engine, Source(file=file), tmp_path / "medqa", asked, finished)
+    assert found["interval"] == "clustered"
+    for other in (found["rotations"]["worst_case"], found["blank"]):
+        assert other["high"] - other["low"] > 1.5 * (wilson(20, 40)[1] - wilson(20, 40)[0])

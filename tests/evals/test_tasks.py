@@ -9,11 +9,12 @@ import pytest
 
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.items import Source, items_of
+from evals.items import items_of
 from evals.open.run import prompt_of
 from evals.open.shapes import OpenItem
 from evals.own_file import parse_mapping
 from evals.prompts import Prompter
+from evals.source import Source
 from evals.tasks import load_suite, load_task, suite_names, task_names
 from evals.variants import blanked, original_place, rotated, varied
 
