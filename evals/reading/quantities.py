@@ -93,6 +93,14 @@ def plain(text: str) -> str:
     return text
 
 
+_RAISED = re.compile(r"(?<![\d.])10\s?([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})|(?<![\d.])10\*\*(?=[-+]?\d)")
+
+
+def with_carets(text: str) -> str:
+    """Powers of ten in one way of writing: "10⁹" and "10**9" as "10^9", which other normal forms make "109"."""
+    return _RAISED.sub(lambda found: "10^" + unicodedata.normalize("NFKC", found[1] or "").replace("−", "-"), text)
+
+
 def _value(text: str) -> str:
     """One way of writing for "5.0" and "5", "two" and "2"; number words that are not known stay as they are."""
     text = re.sub(r"\s+(?:of\s+)?an?$", "", text)

@@ -20,6 +20,7 @@ from typing import Any
 from corpora.disk import writing
 from corpora.errors import DataError
 from corpora.records import LETTERS
+from evals.open.summary import cut
 from evals.results import Row, read_items, read_results, read_task, task_folders
 from evals.tasks import OPEN
 
@@ -126,7 +127,7 @@ def _add_task(found: Row, task: Row, folder: Path, place: Path, date: str) -> No
         "name": name,
         "alias": name,
         "sample_len": n,
-        f"{metric},{FILTER}": statistics.fmean(scores),
+        f"{metric},{FILTER}": cut(statistics.fmean(scores)),
         f"{metric}_stderr,{FILTER}": statistics.stdev(scores) / math.sqrt(n) if n > 1 else "N/A",
     }
     found["group_subtasks"][name] = []

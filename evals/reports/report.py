@@ -177,12 +177,15 @@ def _sources(task: Row) -> str:
 
 
 def _calibration(out: Path, name: str, found: Row) -> list[str]:
+    points = found["reliability"]
+    # Of the items with a confidence; those that a server refused have none.
+    errors = 1 - sum(point["n"] * point["accuracy"] for point in points) / sum(point["n"] for point in points)
     rows = [
         [label, f"{found[key]['value']:.3f}", f"{found[key]['low']:.3f} to {found[key]['high']:.3f}", best]
         for key, label, best in (
             ("ece", "calibration error (ECE)", "0 if confidence equals the share of right answers"),
             ("brier", "Brier score", "0 best, 2 worst"),
-            ("aurc", "errors left by abstaining (AURC)", f"{1 - found['accuracy']:.3f} if confidence told nothing"),
+            ("aurc", "errors left by abstaining (AURC)", f"{max(0.0, errors):.3f} if confidence told nothing"),
         )
     ]
     lines = ["### Calibration", "", table(["measure", "value", "95% interval", "compare"], rows), ""]
@@ -191,7 +194,7 @@ def _calibration(out: Path, name: str, found: Row) -> list[str]:
         *_picture(
             out,
             f"{name}-reliability",
-            reliability(found["reliability"], f"Reliability on {name}"),
+            reliability(points, f"Reliability on {name}"),
             f"reliability on {name}",
         ),
     ]

@@ -62,7 +62,7 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     from evals.open.items import open_items_of
     from evals.own_file import parse_mapping
     from evals.source import Source
-    from evals.tasks import load_suite, load_task
+    from evals.task_files import load_suite, load_task
 
     if wanted.engine not in ("transformers", "vllm", "openai"):
         raise OslerError(f"--engine is transformers, vllm or openai, not '{wanted.engine}'")

@@ -23,7 +23,7 @@ from evals.items import examples_of, items_of
 from evals.prompts import Prompter
 from evals.run import Options, adjusted, run_task
 from evals.source import Source
-from evals.tasks import load_task
+from evals.task_files import load_task
 
 Row = dict[str, Any]
 DESCRIPTION = "The following are multiple choice questions (with answers) about anatomy.\n\n"

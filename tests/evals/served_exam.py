@@ -12,7 +12,7 @@ from typing import Any
 from evals.engines.openai import OpenAIEngine
 from evals.run import Options
 from evals.source import Source
-from evals.tasks import load_task
+from evals.task_files import load_task
 from pipelines.examiner import examine_tasks
 from tests.evals.one_model_server import OneModel
 

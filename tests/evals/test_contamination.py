@@ -13,7 +13,7 @@ from evals.reports.report import write_report
 from evals.run import Options, run_task
 from evals.source import Source
 from evals.summary import summarise
-from evals.tasks import load_task
+from evals.task_files import load_task
 from pipelines.artifact import drafting
 from pipelines.cli import app
 from pipelines.config import Corpus, CptStage, InitStage, Recipe

@@ -8,7 +8,7 @@ import pytest
 
 from evals.reading.extraction import extract_choices
 from evals.reading.replies import strip_thinking
-from evals.tasks import load_task, task_names
+from evals.task_files import load_task, task_names
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
 

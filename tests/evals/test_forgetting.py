@@ -8,7 +8,7 @@ from corpora.errors import OslerError
 from evals.compare import compare
 from evals.forgetting import forgetting
 from evals.reports.report import write_report
-from evals.tasks import load_task, task_names
+from evals.task_files import load_task, task_names
 from tests.evals.results_folders import write_task
 
 

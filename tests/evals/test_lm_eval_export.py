@@ -11,7 +11,7 @@ from corpora.errors import DataError
 from evals.reports.lm_eval_export import LM_EVAL_TASKS, export, lm_eval_name
 from evals.results import write_results
 from evals.summary import summarise
-from evals.tasks import task_names
+from evals.task_files import task_names
 from pipelines import training
 from pipelines.cli import app
 from tests.evals.parity import Outcome, bundled_items, by_lm_eval, by_osler, rows_of

@@ -21,7 +21,8 @@ from evals.reports.report import write_report
 from evals.results import read_items, write_results
 from evals.run import Options, adjusted, run_task
 from evals.source import Source
-from evals.tasks import Task, load_task
+from evals.task_files import load_task
+from evals.tasks import Task
 from tests.evals.judged import HARM, HEALTHBENCH, KQA, LIVEQA, MEDCALC, said, verdict, write
 from tests.evals.test_run import Stub
 from tests.pipelines.scripted import Say, endpoint

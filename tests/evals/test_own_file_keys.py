@@ -10,7 +10,7 @@ from corpora.records import ExamItem
 from evals.items import items_of
 from evals.own_file import parse_mapping
 from evals.source import Source
-from evals.tasks import load_task
+from evals.task_files import load_task
 
 Q = "Which of these?"
 ORGANS, BLOOD = ["Liver", "Lung", "Skin", "Eye"], ["O", "A", "B", "AB"]

@@ -16,7 +16,7 @@ from evals.reports.report import write_report
 from evals.results import read_items, read_task
 from evals.run import Options
 from evals.source import Source
-from evals.tasks import load_task
+from evals.task_files import load_task
 from pipelines.examiner import examine_tasks
 from tests.evals.judged import MEDCALC, write
 from tests.evals.served_exam import Say, case_of, chat, echoed, exam, file_of, served

@@ -23,7 +23,8 @@ from evals.results import write_results
 from evals.run import Options, adjusted, run_task
 from evals.source import Source
 from evals.stats.intervals import wilson
-from evals.tasks import Task, load_task
+from evals.task_files import load_task
+from evals.tasks import Task
 from pipelines import training
 
 LETTERS = "ABCD"
@@ -247,7 +248,7 @@ torch.set_num_threads(1)
 from evals.finished import Finished
 from evals.source import Source
 from evals.run import Options, run_task
-from evals.tasks import load_task
+from evals.task_files import load_task
 from evals.engines.transformers import TransformersEngine
 from pipelines import training
 base, file, out, pause = sys.argv[1:]
@@ -314,13 +315,13 @@ def test_intervals_of_other_forms_are_clustered_as_the_score_is(tmp_path: Path):
     with file.open("w", encoding="utf-8") as stream:
         for number in range(40):
             options = {letter: f"option {letter} of {number}" for letter in LETTERS}
-            options["A"] += " (right)" if number // 4 % 2 else ""
+            options["B"] += " (right)" if number // 4 % 2 else ""
             row = {
                 "id": str(number),
                 "context": f"Passage {number // 4}.",
                 "question": f"Question {number}?",
                 "options": options,
-                "answer_idx": "A",
+                "answer_idx": "B",
             }
             stream.write(json.dumps(row) + "\n")
     engine = Stub(lambda prompt: next((line[0] for line in prompt.splitlines() if line.endswith("(right)")), "none"))

@@ -15,7 +15,7 @@ from evals.open.shapes import OpenItem
 from evals.own_file import parse_mapping
 from evals.prompts import Prompter
 from evals.source import Source
-from evals.tasks import load_suite, load_task, suite_names, task_names
+from evals.task_files import load_suite, load_task, suite_names, task_names
 from evals.variants import blanked, original_place, rotated, varied
 
 QUESTION = "Which vitamin prevents scurvy?"
