@@ -20,16 +20,16 @@ T = TypeVar("T")
 R = TypeVar("R", str, float)
 
 
-def recall_not_taken(engine: OneByOne, finished: Finished, key: str) -> None:
-    """Tells an engine which parameters an earlier run found its model not to take: where all answers are kept, nothing would tell it."""
+def recall_not_taken(not_taken: set[str], finished: Finished, key: str) -> None:
+    """Adds the parameters that an earlier run found a model not to take: where all answers are kept, nothing would tell them."""
     kept = finished.get(key, counted=False)
-    engine.not_taken.update(kept[0] if kept is not None else ())
+    not_taken.update(kept[0] if kept is not None else ())
 
 
-def keep_not_taken(engine: OneByOne, finished: Finished, key: str) -> None:
-    """Keeps for the next run which parameters an engine's model turned out not to take."""
-    if engine.not_taken:
-        finished.put(key, sorted(engine.not_taken), 0.0)
+def keep_not_taken(not_taken: set[str], finished: Finished, key: str) -> None:
+    """Keeps for the next run which parameters a model turned out not to take."""
+    if not_taken:
+        finished.put(key, sorted(not_taken), 0.0)
 
 
 class CachedEngine:
@@ -40,7 +40,7 @@ class CachedEngine:
         self.seconds = 0.0  # of computing, in this and in earlier runs
         self.refusals = Refusals(task.name)
         if isinstance(engine, OneByOne):
-            recall_not_taken(engine, finished, self._key("not taken"))
+            recall_not_taken(engine.not_taken, finished, self._key("not taken"))
 
     def texts(
         self, prompts: Sequence[str], items: Sequence[str], max_tokens: int, stop: Sequence[str]
@@ -130,7 +130,7 @@ class CachedEngine:
             ) from error.__cause__
         finally:
             if missing and isinstance(self.engine, OneByOne):
-                keep_not_taken(self.engine, self.finished, self._key("not taken"))
+                keep_not_taken(self.engine.not_taken, self.finished, self._key("not taken"))
         return [found[place] for place in range(len(given))]
 
     def _key(self, *parts: str) -> str:
