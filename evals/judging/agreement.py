@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from corpora.errors import DataError
 from evals.finished import Finished
 from evals.judging.judge import Judge
 from evals.judging.labels import Labelled
-from evals.judging.prompts import Kind
+from evals.judging.prompts import Kind, Value
+from evals.judging.verdicts import Verdict
 from evals.results import Row, read_json, write_json
 
 REPLICATES = 2000
@@ -45,22 +46,12 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
     verdicts = judge.ask([one.request for one in items], finished, f"{kind.name}, {judge.model}")
     places = {value: place for place, value in enumerate(kind.values)}
     size = len(kind.values)
-    clusters: dict[str, Matrix] = {}
-    people = np.zeros((size, size))
-    for one, verdict in zip(items, verdicts, strict=True):
-        for first, second in itertools.permutations(range(len(one.labels)), 2):
-            people[places[one.labels[first]], places[one.labels[second]]] += 1
-        if verdict.value is None:
-            continue
-        counts = clusters.setdefault(one.cluster, np.zeros((size, size)))
-        for label in one.labels:
-            counts[places[label], places[verdict.value]] += 1
-    if not clusters:
+    table, people = _counted(items, verdicts, places)
+    if not len(table):
         shown = next((one for one in verdicts if one.value is None), None)
         raise DataError(
             f"{judge.model}: no verdict on any of {len(items)} judgements could be read; the first reply was: {shown.reply[:200] if shown else ''!r}"
         )
-    table = np.stack(list(clusters.values()))
     total = table.sum(axis=0)
     faults = [verdict.fault for verdict in verdicts]
     found: Row = {
@@ -71,7 +62,7 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
         "file": path.name,
         "sha256": file_sha256(path),
         "n": len(items),
-        "conversations": len(clusters),
+        "conversations": len(table),
         "pairs": int(total.sum()),
         **{name: faults.count(name) for name in ("unparsed", "refused", "failed")},
         "labels": {str(value): float(total[place].sum() / total.sum()) for value, place in places.items()},
@@ -89,6 +80,24 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
             "pairs": int(people.sum()),
         }
     return found
+
+
+def _counted(
+    items: Sequence[Labelled], verdicts: Sequence[Verdict], places: Mapping[Value, int]
+) -> tuple[Matrix, Matrix]:
+    """How often each label met each verdict, ``[conversations, classes, classes]``, and each label another person's, ``[classes, classes]``."""
+    size = len(places)
+    clusters: dict[str, Matrix] = {}
+    people = np.zeros((size, size))
+    for one, verdict in zip(items, verdicts, strict=True):
+        for first, second in itertools.permutations(one.labels, 2):
+            people[places[first], places[second]] += 1
+        if verdict.value is None:
+            continue
+        counts = clusters.setdefault(one.cluster, np.zeros((size, size)))
+        for label in one.labels:
+            counts[places[label], places[verdict.value]] += 1
+    return np.array(list(clusters.values())), people
 
 
 def _f1(counts: Matrix) -> Matrix:

@@ -20,7 +20,8 @@ from evals.described_run import described_run
 from evals.engines import Engine, OneByOne, Refusal, not_taken
 from evals.finished import Finished
 from evals.open.items import open_items_of
-from evals.open.marking import ASKED, BY_RULE, Mark, Means, marks, unanswered, why_not
+from evals.open.marking import ASKED, BY_RULE, Means, marks, unanswered, why_not
+from evals.open.marks import Mark
 from evals.open.shapes import OpenItem, fingerprint
 from evals.prompts import Render
 from evals.reading.replies import strip_thinking

@@ -166,7 +166,7 @@ def _trained_on(wanted: Wanted, engine: Engine) -> Callable[[], TrainingText]:
 
 def _show(title: str, results: dict[str, dict[str, Any]]) -> None:
     """The scores of each task, and what else was asked of it."""
-    from evals.reports.columns import unparsed
+    from evals.reports.cells import unparsed
 
     chosen = {name: result for name, result in results.items() if "open" not in result}
     heads = ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %")
@@ -187,7 +187,7 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
     """The table of open answers, and what its scores are made of."""
     if not results:
         return
-    from evals.open.report import HEAD, judges, rows, told
+    from evals.reports.open_answers import HEAD, judges, rows, told
 
     for line in judges(results):
         out.print(line, markup=False, soft_wrap=True)

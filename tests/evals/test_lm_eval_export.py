@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import DataError
-from evals.reports.lm_eval_export import LM_EVAL_TASKS, export, lm_eval_name
+from evals.reports.lm_eval_export import export
+from evals.reports.lm_eval_names import LM_EVAL_TASKS, lm_eval_name
 from evals.results import write_results
 from evals.summary import summarise
 from evals.task_files import task_names

@@ -9,8 +9,9 @@ import pytest
 
 from corpora.errors import DataError, OslerError
 from evals.reports import leaderboard
+from evals.reports.cells import plain
 from evals.reports.plots import Dot, dots, reliability
-from evals.reports.report import plain, write_report
+from evals.reports.report import write_report
 from evals.summary import summarise
 from tests.evals.results_folders import write_results, write_task
 
