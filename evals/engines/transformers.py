@@ -46,7 +46,7 @@ class TransformersEngine:
 
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
-        # About the longest prompt's tokens, which have some four bytes each.
+        # As many tokens as the longest prompt has at most: in most text a token has three bytes or more.
         longest = max(len(prompt.encode()) for prompt in prompts) // 3
         at_once = max(1, min(MOST_AT_ONCE, KEPT_TOKENS // (longest + max_tokens)))
         texts = greedy_answers(

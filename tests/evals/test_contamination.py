@@ -21,7 +21,7 @@ from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.reproduce import given
 from pipelines.trained_on import training_text
-from tests.evals.test_run import Stub
+from tests.evals.stub_engine import Stub
 
 QUESTIONS = [
     "A 54-year-old farmer has had a painless ulcer with a black scab on his forearm since he skinned a sheep; which organism is the cause?",

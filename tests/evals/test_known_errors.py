@@ -13,7 +13,7 @@ from evals.reports.report import write_report
 from evals.run import Options, run_task
 from evals.source import Source
 from evals.task_files import load_task, task_names
-from tests.evals.test_run import Stub, exam_file, oracle
+from tests.evals.stub_engine import Stub, exam_file, oracle
 
 ITEM = ExamItem(id="1", question="Which vitamin prevents scurvy?", options=["A1", "C"], answers=[1])
 

@@ -16,7 +16,7 @@ from evals.task_files import task_names
 from pipelines import training
 from pipelines.cli import app
 from tests.evals.parity import Outcome, bundled_items, by_lm_eval, by_osler, rows_of
-from tests.evals.test_run import Stub, oracle, run
+from tests.evals.stub_engine import Stub, oracle, run
 
 lm_eval = pytest.importorskip("lm_eval", reason="lm-eval is not installed: pip install -e '.[dev]'")
 
