@@ -41,7 +41,9 @@ def right_option(answer: str, options: Sequence[str], right: Sequence[int]) -> f
     return float(stated_options(answer, options) == frozenset(right))
 
 
-_POWER = re.compile(r"(\d+(?:\.\d+)?)\s?(?:[x×*]\s?10\s?\^\s?(\d{1,2})|[eE]\+?(\d{1,2})(?!\w))")
+_POWER = re.compile(
+    r"(?<![\d.])(?:(\d+(?:\.\d+)?)\s?[x×*]\s?)?10\s?\^\s?(\d{1,2})(?!\d)|(\d+(?:\.\d+)?)[eE]\+?(\d{1,2})(?!\w)"
+)
 _RESULT = re.compile(r"\b(?:answers?|result)\b|答案|结果|\\boxed\{", re.IGNORECASE)
 _SENTENCE = re.compile(r"[。；;\n]|\.(?=\s|$)")
 
@@ -50,8 +52,8 @@ def _written_out(text: str) -> str:
     """The text with powers of ten written out: "4.5 × 10⁹" as "4500000000"."""
 
     def out(match: re.Match[str]) -> str:
-        power = int(match[2] or match[3])
-        return f"{float(match[1]) * 10**power:.12g}" if power <= 11 else match[0]
+        power = int(match[2] or match[4])
+        return f"{float(match[1] or match[3] or 1) * 10**power:.12g}" if power <= 11 else match[0]
 
     return _POWER.sub(out, with_carets(text))
 

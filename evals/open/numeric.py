@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from evals.reading.dates import date_in, weeks_in
-from evals.reading.quantities import UP_TO_TEN_IN_CHINESE, UP_TO_TWENTY, with_carets
+from evals.reading.quantities import UP_TO_TEN_IN_CHINESE, UP_TO_TWENTY, joined_thousands, with_carets
 from evals.reading.replies import after_thinking
 
 _MARK = re.compile(
@@ -26,7 +26,7 @@ _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+"
 _VALUE = re.compile(
     rf"(?<![\w.,^])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^\s?(?P<power>[-+]?\d{{1,2}})|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w)|\s?\^\s?(?P<raised>[-+]?\d{{1,2}}))?"
 )
-_COMMA = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
+_COMMA = re.compile(r"(?<![\d,.])0,\d+(?![\d,])|(?<![\d,])\d+,\d{1,2}(?![\d,])")  # decimal; no thousands begin with 0
 _RANGE = re.compile(rf"(?<!\d)(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
 _BOUND = re.compile(
     r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
@@ -46,7 +46,6 @@ _WORD = re.compile(
 _MARKUP = re.compile(
     r"\\(?:text|mathrm|mathbf)\s?\{([^{}]*)\}|[{}$`]|(?<!\d)(?<!\d\s)\*+|\*+(?!\s?\d)|\\[,;! ]|\\boxed"
 )
-_GROUPED = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")  # narrow spaces between thousands
 # What is said of a number behind it: how it was found, with numbers of its own.
 _ASIDE = re.compile(r"(?<=[\w%])\s*\([^()]*=[^()]*\)")
 _REASON = re.compile(r",?\s(?:since|because|where|given|using)\b", re.IGNORECASE)
@@ -75,7 +74,7 @@ def stated(answer: str, form: str) -> float | datetime.date | tuple[int, int] | 
     text = after_thinking(answer)
     if not text:
         return None
-    text = unicodedata.normalize("NFKC", with_carets(_GROUPED.sub("", text))).replace("−", "-").replace("–", "-")
+    text = unicodedata.normalize("NFKC", with_carets(joined_thousands(text))).replace("−", "-").replace("–", "-")
     marks = list(_MARK.finditer(text))
     if not marks:
         return _whole(_plain(text), form)
@@ -132,7 +131,7 @@ def _percentage(answer: str) -> bool:
 def _plain(text: str) -> str:
     """The text without markup, and with decimal commas as points."""
     text = _MARKUP.sub(lambda found: found[1] or "", text)
-    return _COMMA.sub(r"\1.\2", text.replace("\\%", "%"))
+    return _COMMA.sub(lambda found: found[0].replace(",", "."), text.replace("\\%", "%"))
 
 
 def _whole(text: str, form: str) -> float | datetime.date | tuple[int, int] | None:

@@ -56,6 +56,8 @@ CASES = [
     ("The answer is 2 × 10⁻³ mol", "decimal", 2e-3),
     ("The answer is 1\u202f234 mL", "decimal", 1234.0),
     ("The answer is 1 234 mL", "decimal", None),
+    ("The answer is 0,125 mg", "decimal", 0.125),
+    ("The answer is 0,12345", "decimal", 0.12345),
     ("The answer is 5 1/2 mg", "decimal", None),
     ("The answer is 1.234,5", "decimal", None),
     ("The answer is 120 mg (dose = 2 mg/kg)", "decimal", 120.0),

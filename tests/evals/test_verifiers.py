@@ -286,3 +286,9 @@ def test_a_policy_that_says_one_thing_for_ever_holds_nothing_up(said: str):
     right_form(reply)
     right_referral(reply)
     assert time.monotonic() - started < 2
+
+
+def test_a_power_of_ten_alone_is_a_number():
+    for said in ("10^3", "10³", "1 × 10³", "1e3", "10**3"):
+        assert right_number(f"The answer is {said}", "1000") == 1, said
+    assert right_number("The answer is 10⁹", "109") == 0
