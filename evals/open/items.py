@@ -12,13 +12,12 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from corpora.adapters import SHAPES, detect
 from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.files.reading import raw_rows
-from corpora.files.row import RawRow
+from corpora.files.row import RawRow, Row
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
 from evals.exam_rows import refuse
@@ -27,8 +26,6 @@ from evals.open.shapes import PUBLISHED, Criterion, OpenItem, liveqa
 from evals.own_file import mapped_row, names_of
 from evals.source import BUNDLED_FACTS, Source, catalogued_rows
 from evals.tasks import Task
-
-Row = dict[str, Any]
 
 
 def open_items_of(task: Task, source: Source) -> Iterator[OpenItem]:
