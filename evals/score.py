@@ -19,7 +19,7 @@ from typing import Any
 from torch import nn
 
 from corpora.records import LETTERS, ExamItem
-from evals.continuations import continuation_log_probs
+from evals.engines.continuations import continuation_log_probs
 from evals.normalisation import WAYS, normalised
 
 

@@ -16,7 +16,7 @@ from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
 from evals.baselines import chance, majority
-from evals.generate import greedy_answers
+from evals.engines.generate import greedy_answers
 from evals.likelihood import bits_per_byte
 from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items

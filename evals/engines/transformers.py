@@ -1,4 +1,4 @@
-"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.continuations``)."""
+"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.engines.continuations``)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 import transformers
 
-from evals.continuations import continuation_log_probs
 from evals.engines import cut, in_own_template
-from evals.generate import greedy_answers
+from evals.engines.continuations import continuation_log_probs
+from evals.engines.generate import greedy_answers
 
 MOST_AT_ONCE = 64  # prompts that are continued together
-ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.continuations``)
+ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.engines.continuations``)
 KEPT_TOKENS = 65_536  # whose keys and values are held at once: 8 GiB at 128 KiB a token, as an 8B Llama 3 has
 
 

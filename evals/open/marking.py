@@ -21,8 +21,8 @@ from evals.open.marks import (
 )
 from evals.open.shapes import OpenItem
 from evals.safety import declines
-from evals.similarity import Similarity
 from evals.tasks import Task
+from evals.text_metrics.similarity import Similarity
 
 if TYPE_CHECKING:  # its client takes half a second to import, and most exams have no judge
     from evals.judging.judge import Judge

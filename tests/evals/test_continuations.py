@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM, set_seed
 
-from evals.continuations import continuation_log_probs
-from evals.prompt_batches import MOST_LENGTHS
-from evals.tokens import tokenized
+from evals.engines.continuations import continuation_log_probs
+from evals.engines.prompt_batches import MOST_LENGTHS
+from evals.engines.tokens import tokenized
 from pipelines.loading import load_model, load_tokenizer
 
 CLOSE = 2e-4  # nats, in float32

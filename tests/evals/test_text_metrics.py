@@ -9,10 +9,10 @@ from rouge_score import rouge_scorer
 
 import evals.metrics
 from corpora.errors import OslerError
-from evals.coverage import bundled_statements, coverage, share
 from evals.reading.quantities import Quantity, quantities
-from evals.rouge import rouge
-from evals.similarity import Similarity, greedy_match
+from evals.text_metrics.coverage import bundled_statements, coverage, share
+from evals.text_metrics.rouge import rouge
+from evals.text_metrics.similarity import Similarity, greedy_match
 
 MODULES = Path(evals.metrics.__file__).parent
 PAIRS = [

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from evals.prompt_batches import PromptRow, batched, by_beginning, prompt_rows
-from evals.tokens import tokenized
+from evals.engines.prompt_batches import PromptRow, batched, by_beginning, prompt_rows
+from evals.engines.tokens import tokenized
 
 AT_ONCE = 4  # batches at once on a processor
 
