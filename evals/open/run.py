@@ -91,7 +91,7 @@ def run_open(
             *notes.unlike_published(task, source, count),
             *notes.without_temperature(not_taken(engine)),
             *notes.without_temperature(judged["not_taken"] if judged else (), "the judge", "verdicts"),
-            *refusals.note(count, refused),
+            *refusals.note(count, refused, scored=unanswered(task).score is not None),
         ],
         "chance": 0.0,
         "judge": judged,
