@@ -23,6 +23,7 @@ Pair = tuple[str, str]
 class Given:
     """What a model gave for one item: each option's score, or its text; or why the server refused the item."""
 
+    prompt: str  # what it was asked with
     scores: list[float] | None = None
     text: str | None = None
     refused: Refusal | None = None
@@ -59,10 +60,17 @@ class Asked:
         stop = task.stop if prompter.render is None else []
         prompts = [prompter.prompt(item) for item in items]
         texts = self.engine.texts(prompts, [item.id for item in items], task.max_tokens, stop)
-        return [Given(refused=text) if isinstance(text, Refusal) else Given(text=text) for text in texts]
+        return [
+            Given(prompt, refused=text) if isinstance(text, Refusal) else Given(prompt, text=text)
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
 
     def _scores(self, items: Sequence[ExamItem]) -> list[Given]:
-        pairs = [self._pairs(item) for item in items]
+        prompts = [self.prompter.prompt(item) for item in items]
+        pairs = [
+            [(prompt, answer) for answer in self.prompter.continuations(item)]
+            for item, prompt in zip(items, prompts, strict=True)
+        ]
         names = [item.id for item, its in zip(items, pairs, strict=True) for _ in its]
         values = iter(self.engine.log_probs([pair for its in pairs for pair in its], names))
         raw = [[next(values) for _ in its] for its in pairs]
@@ -79,14 +87,9 @@ class Asked:
             )
         )
         return [
-            Given(refused=refusal) if refusal is not None else Given(scores=[next(scores) for _ in its])
-            for refusal, its in zip(refused, pairs, strict=True)
+            Given(prompt, refused=refusal) if refusal is not None else Given(prompt, scores=[next(scores) for _ in its])
+            for prompt, refusal, its in zip(prompts, refused, pairs, strict=True)
         ]
-
-    def _pairs(self, item: ExamItem) -> list[Pair]:
-        """The prompt with each of the item's answers."""
-        prompt = self.prompter.prompt(item)
-        return [(prompt, answer) for answer in self.prompter.continuations(item)]
 
     def _alone(self, pairs: Sequence[Pair]) -> list[float]:
         """Log-probabilities of options without their question."""

@@ -11,7 +11,7 @@ from evals.results import Row
 from evals.tasks import Task
 
 
-def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
+def row_of(item: ExamItem, given: Given, task: Task) -> Row:
     """What is kept of an item and its answer; the prompt's SHA-256 tells whether two runs, or lm-eval, asked in the same words."""
     chosen = choice_of(given, item, task)
     right = is_right(chosen, item)
@@ -29,7 +29,7 @@ def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
         "text": given.text,
         "refused": asdict(given.refused) if given.refused is not None else None,
         "key_error": item.meta.get("key_error", ""),
-        "prompt_sha256": prompt_sha256(prompt),
+        "prompt_sha256": prompt_sha256(given.prompt),
     }
 
 

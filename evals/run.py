@@ -159,18 +159,16 @@ class _Seen:
 
 def _write_answers(asked: Asked, source: Source, folder: Path, count: int) -> _Seen:
     """Asks all items and writes ``items.jsonl``."""
-    seen, prompter = _Seen(), asked.prompter
-    task = prompter.task
+    seen, task = _Seen(), asked.prompter.task
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
-            prompt = prompter.prompt(item)
-            seen.first_prompt = seen.first_prompt or prompt
+            seen.first_prompt = seen.first_prompt or answer.prompt
             seen.known_errors += bool(item.meta.get("key_error"))
             seen.ties += answer.scores is not None and answer.scores.count(max(answer.scores)) > 1
             seen.empty += answer.text is not None and not answer.text.strip()
             if answer.refused is not None:
                 seen.refused.append((item.id, answer.refused))
-            stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(row_of(item, answer, task), ensure_ascii=False) + "\n")
             bar.update()
     return seen
 
