@@ -11,9 +11,9 @@ from corpora.records import ExamItem
 from evals.cached_engine import CachedEngine
 from evals.engines import Engine, Refusal
 from evals.finished import Finished
+from evals.normalisation import normalised
 from evals.prompts import Prompter
 from evals.reading.extraction import extract_choices
-from evals.score import normalised
 from evals.tasks import Task
 
 Pair = tuple[str, str]
@@ -23,6 +23,7 @@ Pair = tuple[str, str]
 class Given:
     """What a model gave for one item: each option's score, or its text; or why the server refused the item."""
 
+    prompt: str  # what it was asked with
     scores: list[float] | None = None
     text: str | None = None
     refused: Refusal | None = None
@@ -52,32 +53,42 @@ class Asked:
         self.engine.refusals.check()
 
     def _chunk(self, items: Sequence[ExamItem]) -> list[Given]:
-        task = self.prompter.task
+        return self._texts(items) if self.prompter.free else self._scores(items)
+
+    def _texts(self, items: Sequence[ExamItem]) -> list[Given]:
+        task, prompter = self.prompter.task, self.prompter
+        stop = task.stop if prompter.render is None else []
+        prompts = [prompter.prompt(item) for item in items]
+        texts = self.engine.texts(prompts, [item.id for item in items], task.max_tokens, stop)
+        return [
+            Given(prompt, refused=text) if isinstance(text, Refusal) else Given(prompt, text=text)
+            for prompt, text in zip(prompts, texts, strict=True)
+        ]
+
+    def _scores(self, items: Sequence[ExamItem]) -> list[Given]:
         prompts = [self.prompter.prompt(item) for item in items]
-        if self.prompter.free:
-            stop = task.stop if self.prompter.render is None else []
-            texts = self.engine.texts(prompts, [item.id for item in items], task.max_tokens, stop)
-            return [Given(refused=text) if isinstance(text, Refusal) else Given(text=text) for text in texts]
-        wanted = [self.prompter.continuations(item) for item in items]
-        asked = [(prompt, option) for prompt, options in zip(prompts, wanted, strict=True) for option in options]
-        names = [item.id for item, options in zip(items, wanted, strict=True) for _ in options]
-        values = iter(self.engine.log_probs(asked, names))
-        raw = [[next(values) for _ in options] for options in wanted]
+        pairs = [
+            [(prompt, answer) for answer in self.prompter.continuations(item)]
+            for item, prompt in zip(items, prompts, strict=True)
+        ]
+        names = [item.id for item, its in zip(items, pairs, strict=True) for _ in its]
+        values = iter(self.engine.log_probs([pair for its in pairs for pair in its], names))
+        raw = [[next(values) for _ in its] for its in pairs]
+        # An item of which any option was refused has no scores.
         refused = [next((value for value in its if isinstance(value, Refusal)), None) for its in raw]
         whole = [place for place, refusal in enumerate(refused) if refusal is None]
-        pairs = [(prompts[place], option) for place in whole for option in wanted[place]]
         scores = iter(
             normalised(
                 [value for place in whole for value in raw[place] if not isinstance(value, Refusal)],
-                pairs,
-                task.normalise,
+                [pair for place in whole for pair in pairs[place]],
+                self.prompter.task.normalise,
                 self.prompter.without_question(),
                 self._alone,
             )
         )
         return [
-            Given(refused=refusal) if refusal is not None else Given(scores=[next(scores) for _ in options])
-            for refusal, options in zip(refused, wanted, strict=True)
+            Given(prompt, refused=refusal) if refusal is not None else Given(prompt, scores=[next(scores) for _ in its])
+            for prompt, refusal, its in zip(prompts, refused, pairs, strict=True)
         ]
 
     def _alone(self, pairs: Sequence[Pair]) -> list[float]:
@@ -100,3 +111,8 @@ def choice_of(given: Given, item: ExamItem, task: Task) -> list[int] | None:
     if given.scores is not None:
         return [max(range(len(given.scores)), key=given.scores.__getitem__)]
     return extract_choices(given.text or "", item.options, several=task.several, language=task.language)
+
+
+def is_right(chosen: list[int] | None, item: ExamItem) -> bool:
+    """Whether exactly the right options were chosen."""
+    return chosen is not None and sorted(chosen) == sorted(item.answers)

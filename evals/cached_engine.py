@@ -20,6 +20,18 @@ T = TypeVar("T")
 R = TypeVar("R", str, float)
 
 
+def recall_not_taken(not_taken: set[str], finished: Finished, key: str) -> None:
+    """Adds the parameters that an earlier run found a model not to take: where all answers are kept, nothing would tell them."""
+    kept = finished.get(key, counted=False)
+    not_taken.update(kept[0] if kept is not None else ())
+
+
+def keep_not_taken(not_taken: set[str], finished: Finished, key: str) -> None:
+    """Keeps for the next run which parameters a model turned out not to take."""
+    if not_taken:
+        finished.put(key, sorted(not_taken), 0.0)
+
+
 class CachedEngine:
     """An engine that is asked the items of one task."""
 
@@ -28,8 +40,7 @@ class CachedEngine:
         self.seconds = 0.0  # of computing, in this and in earlier runs
         self.refusals = Refusals(task.name)
         if isinstance(engine, OneByOne):
-            kept = finished.get(self._key("not taken"), counted=False)
-            engine.not_taken.update(kept[0] if kept is not None else ())
+            recall_not_taken(engine.not_taken, finished, self._key("not taken"))
 
     def texts(
         self, prompts: Sequence[str], items: Sequence[str], max_tokens: int, stop: Sequence[str]
@@ -118,8 +129,8 @@ class CachedEngine:
                 f"task '{self.task.name}', item {items[missing[error.place]]}: {error}"
             ) from error.__cause__
         finally:
-            if missing and isinstance(self.engine, OneByOne) and self.engine.not_taken:
-                self.finished.put(self._key("not taken"), sorted(self.engine.not_taken), 0.0)
+            if missing and isinstance(self.engine, OneByOne):
+                keep_not_taken(self.engine.not_taken, self.finished, self._key("not taken"))
         return [found[place] for place in range(len(given))]
 
     def _key(self, *parts: str) -> str:

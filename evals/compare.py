@@ -11,7 +11,9 @@ from typing import Any
 
 from corpora.errors import OslerError
 from evals.results import Row, model_name, read_items, read_results, read_task, strangers, task_folders
-from evals.stats import discordant, holm, mcnemar, minimal_difference, paired_difference
+from evals.stats.clusters import cluster_places
+from evals.stats.mcnemar import holm, mcnemar, minimal_difference
+from evals.stats.paired import paired_difference
 from evals.summary import clusters_of
 
 SIGNIFICANT = 0.05
@@ -91,23 +93,18 @@ def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
         raise OslerError(f"{base} and {other}: no item has a score in both")
     after = [by_id[item["id"]] for item in before]
     olds, news = [float(item["score"]) for item in before], [float(item["score"]) for item in after]
-    clusters = clusters_of(before)
+    clusters, n = clusters_of(before), len(before)
+    groups = len(set(cluster_places(n, clusters).tolist()))
     paired = paired_difference(olds, news, clusters)
-    binary = set(olds) | set(news) <= {0.0, 1.0}
-    alone = len({name for name in clusters if name is not None}) == sum(name is not None for name in clusters)
-    n = len(before)
     gained = sum(new > old for old, new in zip(olds, news, strict=True))
     lost = sum(new < old for old, new in zip(olds, news, strict=True))
+    binary = {*olds, *news} <= {0.0, 1.0}
     exact = mcnemar([old == 1 for old in olds], [new == 1 for new in news]) if binary else None
-    if binary:
-        assert (gained, lost) == discordant([old == 1 for old in olds], [new == 1 for new in news])
-    by_mcnemar = binary and alone
+    by_mcnemar = exact is not None and groups == n
     return {
         "n": n,
         "ungraded": ungraded,
-        "clusters": n
-        - sum(name is not None for name in clusters)
-        + len({name for name in clusters if name is not None}),
+        "clusters": groups,
         "base_accuracy": sum(olds) / n,
         "accuracy": sum(news) / n,
         "difference": paired.difference,

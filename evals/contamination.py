@@ -15,9 +15,11 @@ from tqdm import tqdm
 
 from corpora.curate.decontaminate import Benchmarks
 from corpora.errors import DataError
+from corpora.page import percent
 from corpora.records import Record, text_of
-from evals.items import Source, items_of
+from evals.items import items_of
 from evals.results import Row, read_json, write_json
+from evals.source import Source
 from evals.tasks import Task
 
 FILE = "contamination.json"
@@ -112,10 +114,10 @@ def in_words(found: Row) -> str:
     if found["status"] == "unknown":
         return f"training data unknown: {'; '.join(found['unknown']) or 'no manifest names them'}"
     n = found["touched"] + (found["clean"]["n"] if found["clean"] else 0)
-    told = f"{found['touched']:,} of {n:,} items ({100 * found['share']:.1f}%) stand in the {found['records']:,} records of training text that were read"
+    told = f"{found['touched']:,} of {n:,} items ({percent(found['share'])}%) stand in the {found['records']:,} records of training text that were read"
     clean = found["clean"]
     if found["touched"] and clean:
-        told += f"; on the other {clean['n']:,} {100 * clean['accuracy']:.1f}% right ({100 * clean['low']:.1f} to {100 * clean['high']:.1f})"
+        told += f"; on the other {clean['n']:,} {percent(clean['accuracy'])}% right ({percent(clean['low'])} to {percent(clean['high'])})"
     if found["unknown"]:
         told += f"; not known or not at hand: {'; '.join(found['unknown'])}"
     return told

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from evals.engines import Engine, OneByOne
-from evals.items import Source, provenance
+from evals.engines import Engine, not_taken
+from evals.source import Source, provenance
 from evals.tasks import Task
 
 
@@ -30,6 +31,7 @@ def described_run(task: Task, engine: Engine, source: Source, chat: bool, prompt
         "scoring": task.scoring,
         "normalise": task.normalise,
         "chat_template": chat,
+        "max_tokens": task.max_tokens if task.scoring != "likelihood" else None,
         "prompt_example": prompt,
         "source": task.source,
         "licence": task.data_licence + (f", if {source.file.name} holds the published rows" if source.file else ""),
@@ -39,18 +41,13 @@ def described_run(task: Task, engine: Engine, source: Source, chat: bool, prompt
         "limit": source.limit,
         "model": {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name},
         "settings": engine.settings,
-        "not_taken": sorted(_not_taken(engine)),
+        "not_taken": sorted(not_taken(engine)),
+        "osler": _osler_version(),
     }
 
 
-def _not_taken(engine: Engine) -> set[str]:
-    return engine.not_taken if isinstance(engine, OneByOne) else set()
-
-
-def unlike_asked(engine: Engine) -> list[str]:
-    """A note, where a server's model was asked without temperature 0 since it does not take it."""
-    if "temperature" not in _not_taken(engine):
-        return []
-    return [
-        "the model takes no temperature, so that its answers are drawn as its server does and another run may differ"
-    ]
+def _osler_version() -> str:
+    try:
+        return version("osler")
+    except PackageNotFoundError:
+        return "unknown"

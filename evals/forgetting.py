@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from corpora.page import percent, table
+from corpora.page import p_value, percent, table
 from evals.results import Row
 
 
@@ -20,7 +20,7 @@ def _said(one: Row, base: str) -> str:
     """One general set in words."""
     numbers = (
         f"{percent(one['accuracy'])}% beside {percent(one['base_accuracy'])}%, {_points(one['difference'])} points "
-        f"({_points(one['low'])} to {_points(one['high'])}) on {one['n']:,} items, Holm p {one['holm']:.4f}"
+        f"({_points(one['low'])} to {_points(one['high'])}) on {one['n']:,} items, Holm p {p_value(one['holm'])}"
     )
     if one["verdict"] == "worse":
         return f"{one['model']} is worse than {base} on {one['task']}, a general set: it has forgotten some of it ({numbers})"
@@ -49,7 +49,7 @@ def beside_base(found: dict[str, Any]) -> list[str]:
             percent(one["accuracy"]),
             f"{_points(one['difference'])} ({_points(one['low'])} to {_points(one['high'])})",
             f"{one['gained']} / {one['lost']}",
-            f"{one['holm']:.4f}",
+            p_value(one["holm"]),
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
             one["verdict"],
         ]

@@ -81,12 +81,11 @@ class KnownErrors:
 
 def content_hash(item: ExamItem) -> str:
     """The first 16 digits of the SHA-256 of an item's question and options, by letters and digits alone, so that layout does not change it."""
-    parts = ("".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold())) for text in _texts(item))
+    parts = (
+        "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text).casefold()))
+        for text in (item.question, *item.options)
+    )
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-
-
-def _texts(item: ExamItem) -> list[str]:
-    return [item.question, *item.options]
 
 
 @functools.cache

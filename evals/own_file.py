@@ -10,6 +10,7 @@ from corpora.adapters.choices import OPTION_LISTS, has_options, why_unread
 from corpora.adapters.items import QUESTIONS
 from corpora.adapters.keys import ANSWERS
 from corpora.errors import DataError
+from corpora.files.row import RawRow
 from evals.tasks import Task
 
 FIRST = "first"  # from what the numbers of right options are counted, 0 or 1
@@ -83,6 +84,11 @@ def mapped(row: dict[str, Any], mapping: Mapping[str, str], task: Task, path: Pa
     if task.choices and not has_options(found):
         found["options"] = list(task.choices)
     return found
+
+
+def mapped_row(row: RawRow, mapping: Mapping[str, str], task: Task, path: Path) -> RawRow:
+    """A row of the user's own file ``path`` with its fields under our names; one that could not be read stays as it is."""
+    return row if row.fault else RawRow(row.place, mapped(row.value, mapping, task, path))
 
 
 def names_of(row: Mapping[str, Any]) -> str:

@@ -68,19 +68,21 @@ def counted(items: Sequence[dict[str, Any]]) -> dict[str, int]:
     return dict(kinds.most_common())
 
 
-def note(count: int, refused: Sequence[tuple[str, Refusal]]) -> list[str]:
+def note(count: int, refused: Sequence[tuple[str, Refusal]], scored: bool = True) -> list[str]:
     """A sentence on the items that were refused; none where there are none.
 
     Args:
         count: items of the task.
         refused: names of those refused, with the reason.
+        scored: whether they count as wrong; of a harmful request nobody knows what the model would have said, and it has no score.
     """
     if not refused:
         return []
     kinds = collections.Counter(one.kind for _, one in refused)
     shown = "; ".join(f"{number:,} {kind} ({REMEDIES[kind]})" for kind, number in kinds.most_common())
     item, first = refused[0]
+    worth = "count as unparsed" if scored else "have no score"
     return [
-        f"{len(refused):,} of the {count:,} items were refused by the server and count as unparsed: {shown}. The first is {item}: "
+        f"{len(refused):,} of the {count:,} items were refused by the server and {worth}: {shown}. The first is {item}: "
         f"{first.message}. The same command asks for these again, and for no others"
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from corpora.disk import writing
 from corpora.errors import DataError
+from evals.engines import Engine
 
 Row = dict[str, Any]
 
@@ -90,6 +91,21 @@ def read_results(out: Path) -> Row:
     return found
 
 
+def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
+    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept.
+
+    Raises:
+        DataError: there is one that cannot be read.
+    """
+    model = {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name}
+    path = out / "results.json"
+    earlier = read_json(path) if path.is_file() else {}
+    kept = earlier.get("tasks", {}) if earlier.get("model") == model else {}
+    found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
+    write_json(path, found)
+    return found
+
+
 def read_items(folder: Path) -> Iterator[Row]:
     """Each item with its answer, in the task's order.
 
@@ -117,20 +133,28 @@ def read_items(folder: Path) -> Iterator[Row]:
 
 def _fault(item: Row) -> str:
     """What in an item is no answer that an exam writes; empty where nothing is."""
-    score, chosen, gold, options = item["score"], item["chosen"], item["gold"], item["options"]
-    scores = item.get("scores")
+    score, chosen, options, scores = item["score"], item["chosen"], item["options"], item.get("scores")
     if not isinstance(item["id"], str) or not isinstance(item.get("cluster"), str | None):
         return "its id or its cluster is no text"
     if not isinstance(options, list) or not all(
         isinstance(places, list) and all(place in range(len(options)) for place in places)
-        for places in (gold, chosen or [])
+        for places in (item["gold"], [] if chosen is None else chosen)
     ):
         return "its options, its gold or what was chosen is broken"
-    if score is not None and not (isinstance(score, int | float) and math.isfinite(score)):
+    if score is not None and not _is_number(score):
         return "its score is no number"
-    if scores is not None and (len(scores) != len(options) or not all(map(math.isfinite, scores))):
+    if scores is not None and not (
+        isinstance(scores, list) and len(scores) == len(options) and all(map(_is_number, scores))
+    ):
         return "the scores of its options are no numbers, or not as many as options"
+    refused = item.get("refused")
+    if refused is not None and not (isinstance(refused, dict) and {"kind", "message"} <= refused.keys()):
+        return "why it was refused is broken"
     return ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def task_folders(out: Path) -> dict[str, Path]:

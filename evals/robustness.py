@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from corpora.disk import writing
-from evals.asking import Asked, choice_of
+from evals.asking import Asked, choice_of, is_right
 from evals.engines import Engine
 from evals.finished import Finished
-from evals.items import Source, items_of
+from evals.items import items_of
 from evals.prompts import Prompter
 from evals.results import write_json
-from evals.stats import wilson
+from evals.rows import cluster_of
+from evals.source import Source
+from evals.stats.intervals import mean_interval
 from evals.tasks import Task
 from evals.variants import blanked, original_place, rotated
 
@@ -32,37 +36,32 @@ def write_rotations(task: Task, asked: Asked, source: Source, folder: Path) -> N
         )
         return
     most = max(len(item.options) for item in items_of(task, source))
-    chosen: list[list[list[int] | None]] = []
-    right: list[list[bool]] = []
+    clusters = [cluster_of(item) for item in items_of(task, source)]
+    chosen: list[list[list[int] | None]] = [[] for _ in clusters]
+    right: list[list[bool]] = [[] for _ in clusters]
     for by in range(most):
         places = [place for place, item in enumerate(items_of(task, source)) if by < len(item.options)]
         turned = (rotated(item, by) for item in items_of(task, source) if by < len(item.options))
         for place, (item, given) in zip(places, asked.answers(turned), strict=True):
-            if by == 0:
-                chosen.append([])
-                right.append([])
             found = choice_of(given, item, task)
             count = len(item.options)
             chosen[place].append(None if found is None else sorted(original_place(one, by, count) for one in found))
-            right[place].append(found is not None and sorted(found) == sorted(item.answers))
+            right[place].append(is_right(found, item))
     with writing(folder / "rotations.jsonl") as stream:
         for item, its_chosen, its_right in zip(items_of(task, source), chosen, right, strict=True):
             stream.write(
                 json.dumps({"id": item.id, "chosen": its_chosen, "right": its_right}, ensure_ascii=False) + "\n"
             )
-    n = len(chosen)
-    flips = sum(any(one != its[0] for one in its) for its in chosen)
-    worst = sum(all(its) for its in right)
     by_rotation = [[its[by] for its in right if by < len(its)] for by in range(most)]
     write_json(
         folder / "rotations.json",
         {
-            "n": n,
+            "n": len(clusters),
             "rotations": most,
-            "accuracy": sum(sum(its) / len(its) for its in right) / n,
-            "by_rotation": [sum(its) / len(its) for its in by_rotation],
-            "flip_rate": share(flips, n),
-            "worst_case": share(worst, n),
+            "accuracy": statistics.fmean(statistics.fmean(its) for its in right),
+            "by_rotation": [statistics.fmean(its) for its in by_rotation],
+            "flip_rate": share([any(one != its[0] for one in its) for its in chosen], clusters),
+            "worst_case": share([all(its) for its in right], clusters),
         },
     )
 
@@ -73,17 +72,18 @@ def write_blank(
     """Writes how often the right option is chosen when the question is not shown."""
     unseen = replace(prompter, examples=[blanked(one) for one in prompter.examples])
     asked = Asked(engine, unseen, finished)
-    n = right = 0
+    clusters = [cluster_of(item) for item in items_of(task, source)]
+    right: list[bool] = []
     with writing(folder / "blank.jsonl") as stream:
         for item, given in asked.answers(blanked(item) for item in items_of(task, source)):
             chosen = choice_of(given, item, task)
-            is_right = chosen is not None and sorted(chosen) == sorted(item.answers)
-            n, right = n + 1, right + is_right
-            stream.write(json.dumps({"id": item.id, "chosen": chosen, "right": is_right}, ensure_ascii=False) + "\n")
-    write_json(folder / "blank.json", share(right, n))
+            right.append(is_right(chosen, item))
+            row = {"id": item.id, "chosen": chosen, "right": right[-1]}
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+    write_json(folder / "blank.json", share(right, clusters))
 
 
-def share(count: int, n: int) -> dict[str, Any]:
-    """A share with its 95% interval (Wilson)."""
-    low, high = wilson(count, n)
-    return {"n": n, "share": count / n, "low": low, "high": high}
+def share(true: Sequence[bool], clusters: Sequence[str | None]) -> dict[str, Any]:
+    """The share of items of which something is true, with its 95% interval."""
+    found = mean_interval([float(one) for one in true], clusters)
+    return {"n": len(true), "share": found.value, "low": found.low, "high": found.high}

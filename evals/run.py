@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +16,28 @@ from tqdm import tqdm
 
 from corpora.disk import writing
 from corpora.errors import DataError
-from corpora.records import ExamItem
-from evals import refusals
-from evals.asking import Asked, Given, choice_of
-from evals.described_run import described_run, unlike_asked
-from evals.engines import Engine, Refusal
+from evals import notes, refusals
+from evals.asking import Asked
+from evals.baselines import chance
+from evals.described_run import described_run
+from evals.engines import Engine, Refusal, not_taken
 from evals.finished import Finished
-from evals.items import Source, examples_of, items_of, unlike_published
+from evals.items import examples_of, items_of
 from evals.known_errors import known_errors
 from evals.open.marking import Means
 from evals.open.run import run_open
 from evals.prompts import Prompter
 from evals.reading.extraction import LANGUAGES
-from evals.results import read_json, write_json
+from evals.results import Row, write_json
 from evals.robustness import write_blank, write_rotations
+from evals.rows import row_of
+from evals.source import Source
 from evals.summary import summarise
 from evals.tasks import Task
 
-Row = dict[str, Any]
 NO_MEANS = Means()
-MANY = 0.01  # share of the items from which equally likely options, or empty replies, are worth a note
+# What an earlier run, which may have asked in another way, found of the same items in other forms.
+OTHER_FORMS = ("rotations.json", "rotations.jsonl", "blank.json", "blank.jsonl", "contamination.json")
 
 
 @dataclass(frozen=True)
@@ -98,45 +98,44 @@ def run_task(
         OslerError: the task cannot be scored here.
     """
     if task.open_ended:
-        return _run_open(task, engine, source, folder, options, finished, means)
-    free = task.scoring == "generative"
+        steps = run_open(task, engine, source, folder, options.chat, finished, means)
+        with _bar(next(steps), task.name) as bar:
+            for step in steps:
+                bar.update(step)
+        _forget_other_forms(folder)
+    else:
+        _run_options(task, engine, source, folder, options, finished)
+    return summarise(folder)
+
+
+def _run_options(
+    task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished
+) -> None:
+    """As ``run_task``, of a task whose items have options."""
     widths = Counter(len(item.options) for item in items_of(task, source))
-    count = widths.total()
     examples = examples_of(task, source, task.num_fewshot)
-    prompter = Prompter(task, engine.render if options.chat else None, examples, free)
+    prompter = Prompter(task, engine.render if options.chat else None, examples, task.scoring == "generative")
     asked = Asked(engine, prompter, finished)
+    count = widths.total()
     folder.mkdir(parents=True, exist_ok=True)
-    chance, first, wrong, ties, empty = 0.0, "", 0, 0, 0
-    refused: list[tuple[str, Refusal]] = []
-    with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
-        for item, answer in asked.answers(items_of(task, source)):
-            prompt = prompter.prompt(item)
-            first = first or prompt
-            chance += _chance(item, task)
-            wrong += bool(item.meta.get("key_error"))
-            ties += answer.scores is not None and answer.scores.count(max(answer.scores)) > 1
-            empty += answer.text is not None and not answer.text.strip()
-            if answer.refused is not None:
-                refused.append((item.id, answer.refused))
-            stream.write(json.dumps(row_of(item, answer, task, prompt), ensure_ascii=False) + "\n")
-            bar.update()
+    seen = _write_answers(asked, source, folder, count)
     about = {
-        **described_run(task, engine, source, options.chat, first, count),
+        **described_run(task, engine, source, options.chat, seen.first_prompt, count),
         "general": task.general,
         "num_fewshot": task.num_fewshot,
         "notes": [
-            *_notes(task, source, widths),
-            *_unmatched(source, wrong),
-            *_unanswered(count, ties, empty),
-            *unlike_asked(engine),
-            *refusals.note(count, refused),
+            *notes.unlike_published(task, source, count),
+            *notes.other_widths(task, widths),
+            *notes.unmatched(source, seen.known_errors),
+            *notes.undecided(count, seen.ties, seen.empty),
+            *notes.without_temperature(not_taken(engine)),
+            *refusals.note(count, seen.refused),
         ],
         "key_errors": [
             {"title": one.title, "source": one.source, "about": one.about}
             for one in known_errors(task.name, source.key_errors).lists
         ],
-        "chance": chance / count,
-        "osler": _osler_version(),
+        "chance": sum(number * chance(width, task.several) for width, number in widths.items()) / count,
         "seconds": asked.seconds,
     }
     write_json(folder / "task.json", about)
@@ -145,116 +144,38 @@ def run_task(
         write_rotations(task, asked, source, folder)
     if options.blank:
         write_blank(task, engine, prompter, source, folder, finished)
-    return summary_of(folder)
 
 
-def _run_open(
-    task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished, means: Means
-) -> Row:
-    """As ``run_task``, for answers in the model's own words."""
-    steps = run_open(task, engine, source, folder, options.chat, finished, means, _osler_version())
-    with _bar(next(steps), task.name) as bar:
-        for step in steps:
-            bar.update(step)
-    _forget_other_forms(folder)
-    return summary_of(folder)
+@dataclass
+class _Seen:
+    """What is counted while the items are answered."""
+
+    first_prompt: str = ""
+    known_errors: int = 0
+    ties: int = 0
+    empty: int = 0
+    refused: list[tuple[str, Refusal]] = field(default_factory=list)
+
+
+def _write_answers(asked: Asked, source: Source, folder: Path, count: int) -> _Seen:
+    """Asks all items and writes ``items.jsonl``."""
+    seen, task = _Seen(), asked.prompter.task
+    with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
+        for item, answer in asked.answers(items_of(task, source)):
+            seen.first_prompt = seen.first_prompt or answer.prompt
+            seen.known_errors += bool(item.meta.get("key_error"))
+            seen.ties += answer.scores is not None and answer.scores.count(max(answer.scores)) > 1
+            seen.empty += answer.text is not None and not answer.text.strip()
+            if answer.refused is not None:
+                seen.refused.append((item.id, answer.refused))
+            stream.write(json.dumps(row_of(item, answer, task), ensure_ascii=False) + "\n")
+            bar.update()
+    return seen
 
 
 def _forget_other_forms(folder: Path) -> None:
-    """Removes what an earlier run, which may have asked in another way, found of the same items in other forms."""
-    for name in ("rotations.json", "rotations.jsonl", "blank.json", "blank.jsonl", "contamination.json"):
+    for name in OTHER_FORMS:
         (folder / name).unlink(missing_ok=True)
-
-
-def _notes(task: Task, source: Source, widths: Counter[int]) -> list[str]:
-    """What is unlike the published form of the task."""
-    notes = unlike_published(task, source, widths.total())
-    expected = task.options and task.options + (task.variant == "unsure")
-    if expected and set(widths) != {expected}:
-        seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
-        notes.append(f"the published items have {task.options} options each, and those read: {seen}")
-    return notes
-
-
-def _unmatched(source: Source, wrong: int) -> list[str]:
-    return [f"none of the items is in {source.key_errors}"] if source.key_errors is not None and not wrong else []
-
-
-def _unanswered(count: int, ties: int, empty: int) -> list[str]:
-    """What makes a score say less than it seems: options that are equally likely, and replies in which nothing stands."""
-    notes = []
-    if ties and ties >= MANY * count:
-        notes.append(
-            f"of {ties:,} of the {count:,} items the likeliest options are equally likely, and the first of these counts as chosen"
-        )
-    if empty and empty >= MANY * count:
-        notes.append(
-            f"{empty:,} of the {count:,} replies are empty; a model that thinks first may need more room (--max-tokens)"
-        )
-    return notes
-
-
-def summary_of(folder: Path) -> Row:
-    """The summary of a task's folder, with what its rotations and its blanked questions gave and what is unlike the published task."""
-    found = summarise(folder)
-    found["notes"] = read_json(folder / "task.json")["notes"]
-    return found
-
-
-def write_results(out: Path, engine: Engine, suite: str | None, tasks: Row, skipped: dict[str, str]) -> Row:
-    """Writes ``results.json`` and returns what is in it; what an earlier run found there on other tasks of the same model is kept.
-
-    Raises:
-        DataError: there is one that cannot be read.
-    """
-    model = {"id": engine.id, "fingerprint": engine.fingerprint, "engine": engine.name}
-    path = out / "results.json"
-    earlier = read_json(path) if path.is_file() else {}
-    kept = earlier.get("tasks", {}) if earlier.get("model") == model else {}
-    found: Row = {"model": model, "suite": suite, "tasks": {**kept, **tasks}, "skipped": skipped}
-    write_json(path, found)
-    return found
-
-
-def row_of(item: ExamItem, given: Given, task: Task, prompt: str) -> Row:
-    """The line of ``items.jsonl`` for one item; the prompt's SHA-256 tells whether two runs, or lm-eval, asked in the same words."""
-    chosen = choice_of(given, item, task)
-    right = chosen is not None and sorted(chosen) == sorted(item.answers)
-    return {
-        "id": item.id,
-        "cluster": _cluster(item),
-        "subject": str(item.meta["subject"]) if item.meta.get("subject") else None,
-        "question": f"{item.context}\n\n{item.question}" if item.context else item.question,
-        "options": item.options,
-        "gold": sorted(item.answers),
-        "chosen": chosen,
-        "right": right,
-        "score": 1.0 if right else 0.0,
-        "scores": given.scores,
-        "text": given.text,
-        "refused": asdict(given.refused) if given.refused is not None else None,
-        "key_error": item.meta.get("key_error", ""),
-        "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
-    }
-
-
-def _cluster(item: ExamItem) -> str | None:
-    """A name that items on the same passage share."""
-    if item.context:
-        return hashlib.sha256(item.context.encode()).hexdigest()[:12]
-    return str(item.meta["cluster"]) if item.meta.get("cluster") else None
-
-
-def _chance(item: ExamItem, task: Task) -> float:
-    """The share of right answers of one who guesses: one of the options, or, where several may be right, any set of them."""
-    return 1 / 2 ** len(item.options) if task.several else 1 / len(item.options)
-
-
-def _osler_version() -> str:
-    try:
-        return version("osler")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _bar(total: int, label: str) -> Any:

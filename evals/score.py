@@ -6,9 +6,8 @@ Two ways to ask, by the task's convention:
   calls it the cloze format; the right one for small models, and for PubMedQA's yes, no and maybe).
 - ``letters``: the options are listed as ``A. …`` and the letters scored, as MedQA and MedMCQA are usually asked.
 
-A longer text is less likely, whatever it says. ``normalise`` says what is done about it: ``none``; ``bytes``, the
-log-probability per byte of the option (lm-eval's ``acc_bytes``); or ``unconditional``, the gain over the text's log-probability without the
-question (pointwise mutual information, Holtzman et al. 2021).
+Tasks of ``evals/tasks`` are laid out by ``evals.prompts`` and asked by ``evals.asking``; this is the short way of a stage that examines its own
+model on items it holds.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from typing import Any
 from torch import nn
 
 from corpora.records import LETTERS, ExamItem
-from evals.continuations import continuation_log_probs
+from evals.engines.continuations import continuation_log_probs
+from evals.normalisation import WAYS, normalised
 
 
 @dataclass(frozen=True)
@@ -79,31 +79,6 @@ def question_text(item: ExamItem, letters: bool) -> str:
     return text
 
 
-def normalised(
-    log_probs: Sequence[float],
-    pairs: Sequence[tuple[str, str]],
-    normalise: str,
-    without_question: str,
-    log_probs_of: Callable[[Sequence[tuple[str, str]]], list[float]],
-) -> list[float]:
-    """The log-probabilities of ``pairs``, normalised as ``normalise`` says (see the module's text).
-
-    Args:
-        log_probs: one for each pair.
-        pairs: prompts and continuations.
-        normalise: none, bytes or unconditional.
-        without_question: the prompt that asks nothing, for unconditional.
-        log_probs_of: computes those of further pairs.
-    """
-    if normalise == "unconditional":
-        texts = sorted({after for _, after in pairs})
-        prior = dict(zip(texts, log_probs_of([(without_question, text) for text in texts]), strict=True))
-        return [value - prior[after] for value, (_, after) in zip(log_probs, pairs, strict=True)]
-    if normalise == "bytes":
-        return [value / len(after.strip().encode()) for value, (_, after) in zip(log_probs, pairs, strict=True)]
-    return list(log_probs)
-
-
 def score_items(
     model: nn.Module,
     tokenizer: Any,
@@ -119,8 +94,8 @@ def score_items(
     Raises:
         ValueError: an unknown way to normalise.
     """
-    if normalise not in ("none", "bytes", "unconditional"):
-        raise ValueError(f"normalise is none, bytes or unconditional, not {normalise!r}")
+    if normalise not in WAYS:
+        raise ValueError(f"normalise is {', '.join(WAYS[:-1])} or {WAYS[-1]}, not {normalise!r}")
     model.eval()
     options = [list(LETTERS[: len(item.options)]) if letters else item.options for item in items]
     pairs = [

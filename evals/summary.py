@@ -9,11 +9,12 @@ from typing import Any
 
 from corpora.errors import DataError
 from evals import contamination
-from evals.calibration import calibration
+from evals.baselines import majority
 from evals.open.summary import summarise_open
 from evals.refusals import counted
 from evals.results import Row, read_items, read_json, read_task
-from evals.stats import majority, mean_interval
+from evals.stats.calibration import calibration
+from evals.stats.intervals import mean_interval
 from evals.subjects import by_subject
 from evals.tasks import OPEN
 
@@ -63,6 +64,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         "key_errors": len(items) - len(sound),
         "accuracy_without_key_errors": statistics.fmean(item["score"] for item in sound) if sound else None,
         "subjects": by_subject(items, _share),
+        "notes": task.get("notes", []),
     }
     scored = [item for item in items if item.get("scores") is not None and len(item["gold"]) == 1]
     if scored:

@@ -7,7 +7,6 @@ Raises DataError, and TrainingError when a model cannot be read.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import json
 from pathlib import Path
@@ -17,11 +16,13 @@ from corpora.bundled.exam import EXAM_SEED
 from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
-from evals.generate import greedy_answers
+from evals.baselines import chance, majority
+from evals.engines.generate import greedy_answers
 from evals.likelihood import bits_per_byte
 from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items
-from evals.stats import mcnemar, wilson
+from evals.stats.intervals import wilson
+from evals.stats.mcnemar import discordant, mcnemar
 from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import ExamStage
@@ -106,13 +107,11 @@ def _accuracy(items: list[ExamItem], answers: list[Answer]) -> dict[str, Any]:
     found: dict[str, Any] = {
         part: share(sum(answers[place].right for place in places), len(places)) for part, places in parts(items).items()
     }
-    chance = sum(1 / len(item.options) for item in items) / len(items)
-    # What one gets who always names the same option: a small model that likes one letter scores this and knows nothing.
-    majority = max(collections.Counter(item.answer for item in items).values()) / len(items)
     return {
         **found,
-        "chance": chance,
-        "majority": majority,
+        "chance": sum(chance(len(item.options)) for item in items) / len(items),
+        # A small model that likes one letter scores this and knows nothing.
+        "majority": majority([item.answers for item in items]),
         "answers": [dataclasses.asdict(answer) for answer in answers],
     }
 
@@ -142,10 +141,11 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str
         if not both:
             continue
         first, second = [old[item] for item in both], [new[item] for item in both]
+        gained, lost = discordant(first, second)
         found[name] = {
             "n": len(both),
-            "gained": sum(b and not a for a, b in zip(first, second, strict=True)),
-            "lost": sum(a and not b for a, b in zip(first, second, strict=True)),
+            "gained": gained,
+            "lost": lost,
             "difference": (sum(second) - sum(first)) / len(both),
             "p": mcnemar(first, second),
         }

@@ -13,10 +13,12 @@ from corpora.errors import DataError, OslerError
 from evals.contamination import TrainingText, write_contamination
 from evals.engines import Engine, weights_fingerprint
 from evals.finished import Finished
-from evals.items import Source
 from evals.open.marking import Means, why_not
 from evals.refusals import RefusedError
-from evals.run import NO_MEANS, Options, adjusted, run_task, summary_of, write_results
+from evals.results import write_results
+from evals.run import NO_MEANS, Options, adjusted, run_task
+from evals.source import Source
+from evals.summary import summarise
 from evals.tasks import Task
 from serving.hardware import has_gpu
 from serving.vllm_options import environment
@@ -150,7 +152,7 @@ def examine_tasks(
         # Of open questions there are no options to know an item by.
         looked_for = {out / task.name: task for task in tasks if task.name in summaries and not task.open_ended}
         write_contamination(looked_for, source, trained_on())
-        summaries |= {folder.name: summary_of(folder) for folder in looked_for}
+        summaries |= {folder.name: summarise(folder) for folder in looked_for}
     if not summaries:
         raise OslerError(f"none of the tasks could be run: {'; '.join(skipped.values())}")
     return write_results(out, engine, suite, summaries, skipped)

@@ -22,7 +22,7 @@ from trl import RewardTrainer
 
 from corpora.errors import DataError
 from corpora.records import Message
-from evals.stats import wilson
+from evals.stats.intervals import wilson
 from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.config import RewardStage

@@ -75,6 +75,11 @@ class OneByOne(Protocol):
         """
 
 
+def not_taken(engine: Engine) -> set[str]:
+    """Parameters that an engine's model turned out not to take, as a server's may; it was asked without them."""
+    return engine.not_taken if isinstance(engine, OneByOne) else set()
+
+
 SUFFIXES = {".safetensors", ".bin", ".json", ".jinja", ".model", ".txt", ".gguf"}
 
 

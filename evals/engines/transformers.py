@@ -1,4 +1,4 @@
-"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.continuations``)."""
+"""A model in this process, by transformers: each prompt is computed once for all of its options (``evals.engines.continuations``)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 import transformers
 
-from evals.continuations import continuation_log_probs
 from evals.engines import cut, in_own_template
-from evals.generate import greedy_answers
+from evals.engines.continuations import continuation_log_probs
+from evals.engines.generate import greedy_answers
 
 MOST_AT_ONCE = 64  # prompts that are continued together
-ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.continuations``)
+ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.engines.continuations``)
 KEPT_TOKENS = 65_536  # whose keys and values are held at once: 8 GiB at 128 KiB a token, as an 8B Llama 3 has
 
 
@@ -46,7 +46,7 @@ class TransformersEngine:
 
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
-        # About the longest prompt's tokens, which have some four bytes each.
+        # As many tokens as the longest prompt has at most: in most text a token has three bytes or more.
         longest = max(len(prompt.encode()) for prompt in prompts) // 3
         at_once = max(1, min(MOST_AT_ONCE, KEPT_TOKENS // (longest + max_tokens)))
         texts = greedy_answers(

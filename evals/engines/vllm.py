@@ -8,7 +8,7 @@ from typing import Any
 
 from corpora.errors import OslerError
 from evals.engines import cut, in_own_template
-from evals.tokens import tokenized
+from evals.engines.tokens import tokenized
 
 
 class VllmEngine:

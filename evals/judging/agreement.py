@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,10 @@ from corpora.errors import DataError
 from evals.finished import Finished
 from evals.judging.judge import Judge
 from evals.judging.labels import Labelled
-from evals.judging.prompts import Kind
-from evals.results import read_json, write_json
+from evals.judging.prompts import Kind, Value
+from evals.judging.verdicts import Verdict
+from evals.results import Row, read_json, write_json
 
-Row = dict[str, Any]
 REPLICATES = 2000
 Matrix = NDArray[np.float64]
 
@@ -35,7 +35,7 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
     """Asks the judge for every judgement and compares; see the module for the figures.
 
     Returns:
-        judge, kind, prompt_sha256, file with its SHA-256, n (judgements), pairs, unparsed, refused, failed, share of each class in the labels,
+        judge, kind, prompt_sha256, not_taken (parameters that the judge's model does not take), file with its SHA-256, n (judgements), pairs, unparsed, refused, failed, share of each class in the labels,
         ``macro_f1`` and ``kappa`` with value, low and high (None where undefined), ``f1`` of each class, ``weighted_kappa`` (squared weights) for
         grades, and ``humans``: the same macro-F1 and kappa of each person against the others, where a judgement has several labels.
 
@@ -46,32 +46,23 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
     verdicts = judge.ask([one.request for one in items], finished, f"{kind.name}, {judge.model}")
     places = {value: place for place, value in enumerate(kind.values)}
     size = len(kind.values)
-    clusters: dict[str, Matrix] = {}
-    people = np.zeros((size, size))
-    for one, verdict in zip(items, verdicts, strict=True):
-        for first, second in itertools.permutations(range(len(one.labels)), 2):
-            people[places[one.labels[first]], places[one.labels[second]]] += 1
-        if verdict.value is None:
-            continue
-        counts = clusters.setdefault(one.cluster, np.zeros((size, size)))
-        for label in one.labels:
-            counts[places[label], places[verdict.value]] += 1
-    if not clusters:
+    table, people = _counted(items, verdicts, places)
+    if not len(table):
         shown = next((one for one in verdicts if one.value is None), None)
         raise DataError(
             f"{judge.model}: no verdict on any of {len(items)} judgements could be read; the first reply was: {shown.reply[:200] if shown else ''!r}"
         )
-    table = np.stack(list(clusters.values()))
     total = table.sum(axis=0)
     faults = [verdict.fault for verdict in verdicts]
     found: Row = {
         "judge": judge.model,
         "kind": kind.name,
         "prompt_sha256": kind.sha256,
+        "not_taken": judge.not_taken,
         "file": path.name,
         "sha256": file_sha256(path),
         "n": len(items),
-        "conversations": len(clusters),
+        "conversations": len(table),
         "pairs": int(total.sum()),
         **{name: faults.count(name) for name in ("unparsed", "refused", "failed")},
         "labels": {str(value): float(total[place].sum() / total.sum()) for value, place in places.items()},
@@ -89,6 +80,24 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
             "pairs": int(people.sum()),
         }
     return found
+
+
+def _counted(
+    items: Sequence[Labelled], verdicts: Sequence[Verdict], places: Mapping[Value, int]
+) -> tuple[Matrix, Matrix]:
+    """How often each label met each verdict, ``[conversations, classes, classes]``, and each label another person's, ``[classes, classes]``."""
+    size = len(places)
+    clusters: dict[str, Matrix] = {}
+    people = np.zeros((size, size))
+    for one, verdict in zip(items, verdicts, strict=True):
+        for first, second in itertools.permutations(one.labels, 2):
+            people[places[first], places[second]] += 1
+        if verdict.value is None:
+            continue
+        counts = clusters.setdefault(one.cluster, np.zeros((size, size)))
+        for label in one.labels:
+            counts[places[label], places[verdict.value]] += 1
+    return np.array(list(clusters.values())), people
 
 
 def _f1(counts: Matrix) -> Matrix:

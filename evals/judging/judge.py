@@ -17,9 +17,10 @@ import openai
 from tqdm import tqdm
 
 from corpora.errors import OslerError
+from evals.cached_engine import keep_not_taken, recall_not_taken
 from evals.engines.at_once import at_once
-from evals.engines.openai import MAX_RETRIES, OpenAIEngine
 from evals.engines.openai_errors import UnreadableError, refusal_of, said
+from evals.engines.openai_server import MAX_RETRIES, OpenAIServer
 from evals.finished import Finished, key_of
 from evals.judging.prompts import KINDS, REMINDER, Kind
 from evals.judging.verdicts import Request, Verdict
@@ -44,7 +45,7 @@ class Judge:
     agreements: dict[str, dict[str, Any]] = field(
         default_factory=dict
     )  # by kind of judgement: see ``evals.judging.agreement``
-    _engine: OpenAIEngine | None = field(default=None, repr=False)
+    _server: OpenAIServer | None = field(default=None, repr=False)
 
     def connect(self) -> None:
         """Asks the server for its models, so that a wrong address or name is told before hours of answers are written.
@@ -52,10 +53,15 @@ class Judge:
         Raises:
             OslerError: it does not answer, refuses the key, or does not have the model.
         """
-        if self._engine is None:
-            self._engine = OpenAIEngine(
-                self.url, self.model, self.concurrency, self.timeout, key_env=self.key_env, max_retries=self.max_retries
-            )
+        if self._server is None:
+            server = OpenAIServer(self.url, self.model, self.timeout, self.key_env, self.max_retries)
+            server.check()
+            self._server = server
+
+    @property
+    def not_taken(self) -> list[str]:
+        """Parameters that the model turned out not to take; without "temperature" its verdicts are drawn, and may differ in another run."""
+        return sorted(self._server.not_taken) if self._server is not None else []
 
     def ask(self, requests: Sequence[Request], finished: Finished, label: str = "judge") -> list[Verdict]:
         """The verdict on each request, in order.
@@ -64,6 +70,8 @@ class Judge:
             OslerError: the key or the model is refused, or ``STOP_AFTER`` requests failed one after another.
         """
         self.connect()
+        assert self._server is not None
+        recall_not_taken(self._server.not_taken, finished, self._not_taken_key())
         keys = [self._key(request) for request in requests]
         found: dict[str, Verdict] = {}
         missing: dict[str, Request] = {}
@@ -74,7 +82,10 @@ class Judge:
             else:
                 missing[key] = request
         if missing:
-            found |= self._asked(missing, finished, label)
+            try:
+                found |= self._asked(missing, finished, label)
+            finally:
+                keep_not_taken(self._server.not_taken, finished, self._not_taken_key())
         return [found[key] for key in keys]
 
     def _asked(self, missing: dict[str, Request], finished: Finished, label: str) -> dict[str, Verdict]:
@@ -109,11 +120,14 @@ class Judge:
         return replies
 
     def _write(self, prompt: str) -> str:
-        assert self._engine is not None
-        return self._engine.written(self._engine.render([{"role": "user", "content": prompt}]), self.max_tokens, [])
+        assert self._server is not None
+        return self._server.written(self._server.render([{"role": "user", "content": prompt}]), self.max_tokens, [])
 
     def _key(self, request: Request) -> str:
         return key_of(["judge", self.model, str(self.max_tokens), request.prompt, REMINDER])
+
+    def _not_taken_key(self) -> str:
+        return key_of(["judge", self.model, "not taken"])
 
     def _stopped(self, faults: list[str]) -> OslerError:
         told = "; ".join(f"{count} × {fault}" for fault, count in collections.Counter(faults).most_common(3))
@@ -136,6 +150,7 @@ class Judge:
         return {
             "model": self.model,
             "max_tokens": self.max_tokens,
+            "not_taken": self.not_taken,
             "kinds": {
                 name: {"prompt_sha256": self.kinds[name].sha256, "agreement": self.agreements.get(name)}
                 for name in kinds

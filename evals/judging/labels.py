@@ -18,11 +18,10 @@ from typing import Any
 
 from corpora.errors import DataError
 from corpora.files.reading import raw_rows
+from corpora.files.row import Row
 from evals.judging.prompts import KINDS, Kind, Value, transcript
 from evals.judging.verdicts import Request
 from evals.open.shapes import role_of
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from evals.coverage import ENOUGH, bundled_statements, coverage
+from evals.text_metrics.coverage import ENOUGH, bundled_statements, coverage
 
 DESCRIPTION = """
 Share of the statements that an answer should make whose quantities are all in the answer and whose words mostly are. The statements are given, or
@@ -34,7 +34,7 @@ class FactCoverage(evaluate.Metric):  # type: ignore[misc]
         text = datasets.Value("string")
         return evaluate.MetricInfo(
             description=DESCRIPTION,
-            citation="Osler, evals/coverage.py.",
+            citation="Osler, evals/text_metrics/coverage.py.",
             inputs_description=USAGE,
             features=datasets.Features({"predictions": text, "references": datasets.Sequence(text)}),
         )

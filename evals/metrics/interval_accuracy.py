@@ -7,7 +7,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from evals.stats import wilson
+from evals.stats.intervals import wilson
 
 DESCRIPTION = """
 Share of predictions that equal their reference, with Wilson's 95% score interval (Wilson 1927), which stays inside 0 and 1

@@ -8,7 +8,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from evals.rouge import TYPES, rouge
+from evals.text_metrics.rouge import TYPES, rouge
 
 DESCRIPTION = """
 F1 of ROUGE-1, ROUGE-2 and ROUGE-L by rouge_score, each by the reference that gives the most. English is stemmed; in other languages words and

@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 import evaluate
 
-from evals.similarity import Similarity
+from evals.text_metrics.similarity import Similarity
 
 DESCRIPTION = """
 Greedy matching of tokens by the cosine of their hidden states (BERTScore, Zhang et al. 2020), with a model from a local folder; nothing is fetched.

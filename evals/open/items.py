@@ -7,27 +7,25 @@ multiple-choice sets, an exam is given whole or not at all.
 
 from __future__ import annotations
 
-import collections
 import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from corpora.adapters import SHAPES, detect
 from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.files.reading import raw_rows
-from corpora.files.row import RawRow
+from corpora.files.row import RawRow, Row
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
-from evals.items import BUNDLED_FACTS, Source, catalogued_rows, evenly, mapped_row, refuse
+from evals.exam_rows import refuse
+from evals.items import DistinctIds, evenly
 from evals.open.shapes import PUBLISHED, Criterion, OpenItem, liveqa
-from evals.own_file import names_of
+from evals.own_file import mapped_row, names_of
+from evals.source import BUNDLED_FACTS, Source, catalogued_rows
 from evals.tasks import Task
-
-Row = dict[str, Any]
 
 
 def open_items_of(task: Task, source: Source) -> Iterator[OpenItem]:
@@ -39,11 +37,11 @@ def open_items_of(task: Task, source: Source) -> Iterator[OpenItem]:
     items = _read(task, source)
     if task.data.limit is not None and source.file is None:
         items = evenly(items, task.data.limit)
-    seen: collections.Counter[str] = collections.Counter()
+    ids, empty = DistinctIds(), True
     for item in itertools.islice(items, source.limit):
-        seen[item.id] += 1
-        yield item if seen[item.id] == 1 else replace(item, id=f"{item.id}#{seen[item.id]}")
-    if not seen:
+        empty = False
+        yield replace(item, id=ids.of(item.id))
+    if empty:
         raise DataError(f"task '{task.name}': its data hold no item")
 
 
@@ -55,7 +53,7 @@ def _read(task: Task, source: Source) -> Iterator[OpenItem]:
     rows: Iterator[tuple[str, RawRow]]
     if path is not None:
         dataset = path.stem
-        rows = ((row.place, mapped_row(row, task, source, path)) for row in raw_rows(path))
+        rows = ((row.place, mapped_row(row, source.mapping, task, path)) for row in raw_rows(path))
     else:
         rows = catalogued_rows(task, source.data_dir, task.data.read)
     first = list(itertools.islice(rows, LOOKED_AT))

@@ -12,7 +12,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from evals.reading.quantities import UP_TO_TEN_IN_CHINESE, UP_TO_TWENTY
+from evals.reading.dates import date_in, weeks_in
+from evals.reading.quantities import UP_TO_TEN_IN_CHINESE, UP_TO_TWENTY, joined_thousands, with_carets
 from evals.reading.replies import after_thinking
 
 _MARK = re.compile(
@@ -23,9 +24,9 @@ _MARK = re.compile(
 _END = re.compile(r"\n|</answer>|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s+[A-Z\n]|\s*$)|。|；")
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+"
 _VALUE = re.compile(
-    rf"(?<![\w.,])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^?\s?\{{?(?P<power>[-+]?\d{{1,2}})\}}?|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w))?(?P<percent>\s?\\?%)?"
+    rf"(?<![\w.,^])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^\s?(?P<power>[-+]?\d{{1,2}})|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w)|\s?\^\s?(?P<raised>[-+]?\d{{1,2}}))?"
 )
-_COMMA = re.compile(r"(?<![\d,])(\d+),(\d{1,2})(?![\d,])")
+_COMMA = re.compile(r"(?<![\d,.])0,\d+(?![\d,])|(?<![\d,])\d+,\d{1,2}(?![\d,])")  # decimal; no thousands begin with 0
 _RANGE = re.compile(rf"(?<!\d)(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
 _BOUND = re.compile(
     r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
@@ -41,28 +42,13 @@ _WORDS = {word: value for words in (UP_TO_TWENTY, UP_TO_TEN_IN_CHINESE) for valu
 _WORD = re.compile(
     r"\W*(?:a |an )?(?:total |score )*(?:of )?([a-z]+\b|[零一二三四五六七八九十](?![零一二三四五六七八九十百千]))(?!\s*(?:or|to|and|或|至|到)\b)"
 )
-_MONTHS = (
-    *("january", "february", "march", "april", "may", "june"),
-    *("july", "august", "september", "october", "november", "december"),
+# Stars between two numbers multiply, and all others are markup.
+_MARKUP = re.compile(
+    r"\\(?:text|mathrm|mathbf)\s?\{([^{}]*)\}|[{}$`]|(?<!\d)(?<!\d\s)\*+|\*+(?!\s?\d)|\\[,;! ]|\\boxed"
 )
-_DATES = [
-    (re.compile(r"(?<!\d)(\d{1,2})/(\d{1,2})/(\d{4})(?!\d)"), "mdy"),
-    (re.compile(r"(?<!\d)(\d{1,2})-(\d{1,2})-(\d{4})(?!\d)"), "mdy"),
-    (re.compile(r"(?<!\d)(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?!\d)"), "ymd"),
-    (re.compile(r"(?<!\d)(\d{4})\s?年\s?(\d{1,2})\s?月\s?(\d{1,2})\s?[日号]"), "ymd"),
-    (re.compile(r"\b([A-Z][a-z]{2,8})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})\b", re.IGNORECASE), "Mdy"),
-    (re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)?\s+(?:of\s+)?([A-Z][a-z]{2,8})\.?,?\s+(\d{4})\b", re.IGNORECASE), "dMy"),
-]
-_WEEKS = [
-    re.compile(
-        r"(\d+)[\"']?\s*(?:weeks?|wks?|w|周|星期)[\"']?\s*(?:,|and|&|\+|又|零)?\s*[\"']?(\d+)\s*(?:days?|d|天|日)",
-        re.IGNORECASE,
-    ),
-    re.compile(r"(?<![\d.])(\d{1,2})\s?\+\s?(\d)(?![\d.])"),
-    re.compile(r"[(\[]\s*[\"']?(\d+)[\"']?\s*,\s*[\"']?(\d+)[\"']?\s*[)\]]"),
-]
-_WHOLE_WEEKS = re.compile(r"(?<![\d.])(\d+)\s*(?:weeks?|wks?|周)(?!\s*[\d,+])", re.IGNORECASE)
-MATH = re.compile(r"\\(?:text|mathrm|mathbf)\s?\{([^{}]*)\}|[{}$*`]|\\[,;! ]|\\boxed")
+# What is said of a number behind it: how it was found, with numbers of its own.
+_ASIDE = re.compile(r"(?<=[\w%])\s*\([^()]*=[^()]*\)")
+_REASON = re.compile(r",?\s(?:since|because|where|given|using)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,7 @@ def stated(answer: str, form: str) -> float | datetime.date | tuple[int, int] | 
     text = after_thinking(answer)
     if not text:
         return None
-    text = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-")
+    text = unicodedata.normalize("NFKC", with_carets(joined_thousands(text))).replace("−", "-").replace("–", "-")
     marks = list(_MARK.finditer(text))
     if not marks:
         return _whole(_plain(text), form)
@@ -130,7 +116,7 @@ def check_limits(limits: Limits) -> None:
 
 
 def _truth(text: str, form: str) -> datetime.date | tuple[int, int]:
-    found = _date(text) if form == "date" else _weeks(text)
+    found = date_in(text) if form == "date" else weeks_in(text)
     if found is None:
         raise ValueError(f"'{text}' is not a {'date' if form == 'date' else 'time in weeks and days'}")
     return found
@@ -144,17 +130,17 @@ def _percentage(answer: str) -> bool:
 
 def _plain(text: str) -> str:
     """The text without markup, and with decimal commas as points."""
-    text = MATH.sub(lambda found: found[1] or "", text)
-    return _COMMA.sub(r"\1.\2", text.replace("\\%", "%"))
+    text = _MARKUP.sub(lambda found: found[1] or "", text)
+    return _COMMA.sub(lambda found: found[0].replace(",", "."), text.replace("\\%", "%"))
 
 
 def _whole(text: str, form: str) -> float | datetime.date | tuple[int, int] | None:
     """The value of a reply that does not say which is its answer: it must hold one alone."""
     if form == "date":
-        dates = {found for part in re.split(r"[\n;]", text) if (found := _date(part)) is not None}
+        dates = {found for part in re.split(r"[\n;]", text) if (found := date_in(part)) is not None}
         return dates.pop() if len(dates) == 1 and text.count("\n") < 3 else None
     if form == "weeks":
-        return _weeks(text) if len(text) < 80 else None
+        return weeks_in(text) if len(text) < 80 else None
     last = text.strip().splitlines()[-1].rpartition("=")
     if last[1]:
         return _value(last[2], form)
@@ -169,11 +155,14 @@ def _whole(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
 
 def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | None:
     if form == "date":
-        return _date(text)
+        return date_in(text)
     if form == "weeks":
-        return _weeks(text)
+        return weeks_in(text)
     if _DENIED.search(text):
         return None
+    text = _ASIDE.sub("", text)
+    stated_first = _REASON.split(text)[0]
+    text = stated_first if _VALUE.search(stated_first) else text
     text = text.rpartition("=")[2] if "=" in text else text
     text = re.sub(r"(?<=\d)\s*±.*", "", text)
     if form == "integer" and (found := _OUT_OF.search(text)) is not None:
@@ -186,36 +175,10 @@ def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
     span = _RANGE.search(text)
     if (span is not None and span.start() <= first.start()) or _BOUND.search(text[: first.start()]):
         return None
-    if re.match(r"\s?/\s?\d", text[first.end() :]):  # 120/80, 1/2
+    if re.match(r"\s?/\s?\d|\s\d|[.,]\d", text[first.end() :]):  # 120/80, 1/2; 5 1/2; 1.234,5
         return None
     value = float(first["value"].replace(",", ""))
+    if first["raised"]:
+        return 10.0 ** int(first["raised"]) if value == 10 else None
     power = first["power"] or first["exp"]
     return value * 10 ** int(power) if power else value
-
-
-def _date(text: str) -> datetime.date | None:
-    for pattern, order in _DATES:
-        found = pattern.search(text)
-        if found is None:
-            continue
-        parts = dict(zip(order.lower(), found.groups(), strict=True))
-        if not parts["m"].isdigit():
-            month = next(
-                (n for n, name in enumerate(_MONTHS, start=1) if name.startswith(parts["m"].lower()[:3])), None
-            )
-            if month is None or not _MONTHS[month - 1].startswith(parts["m"].lower()):
-                continue
-            parts["m"] = str(month)
-        try:
-            return datetime.date(int(parts["y"]), int(parts["m"]), int(parts["d"]))
-        except ValueError:
-            return None
-    return None
-
-
-def _weeks(text: str) -> tuple[int, int] | None:
-    for pattern in _WEEKS:
-        if (found := pattern.search(text)) is not None:
-            return int(found[1]), int(found[2])
-    found = _WHOLE_WEEKS.search(text)
-    return (int(found[1]), 0) if found is not None else None

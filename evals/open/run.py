@@ -6,31 +6,30 @@ and the judge's ``verdicts``. Answers and verdicts are kept as they are finished
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from corpora.disk import writing
 from corpora.errors import OslerError
-from evals import refusals
+from evals import notes, refusals
 from evals.cached_engine import CachedEngine
-from evals.described_run import described_run, unlike_asked
-from evals.engines import Engine, OneByOne, Refusal
+from evals.described_run import described_run
+from evals.engines import Engine, OneByOne, Refusal, not_taken
 from evals.finished import Finished
-from evals.items import Source, unlike_published
 from evals.open.items import open_items_of
-from evals.open.marking import ASKED, BY_RULE, Mark, Means, marks, unanswered, why_not
+from evals.open.marking import ASKED, BY_RULE, Means, marks, unanswered, why_not
+from evals.open.marks import Mark
 from evals.open.shapes import OpenItem, fingerprint
 from evals.prompts import Render
 from evals.reading.replies import strip_thinking
-from evals.results import write_json
+from evals.results import Row, write_json
+from evals.rows import passage, prompt_sha256
+from evals.source import Source
 from evals.tasks import Task
 
-Row = dict[str, Any]
 CHUNK = 128  # answers at most that are written and judged before the next are begun
 
 
@@ -51,7 +50,7 @@ def prompt_of(item: OpenItem, task: Task, render: Render | None) -> str:
 
 
 def run_open(
-    task: Task, engine: Engine, source: Source, folder: Path, chat: bool, finished: Finished, means: Means, version: str
+    task: Task, engine: Engine, source: Source, folder: Path, chat: bool, finished: Finished, means: Means
 ) -> Iterator[int]:
     """Asks every item of ``task`` and writes its folder; yields the number of items after each chunk, the first time all of them.
 
@@ -66,69 +65,88 @@ def run_open(
         raise OslerError(reason)
     count = sum(1 for _ in open_items_of(task, source))
     yield count
-    judge = means.judge if task.scoring not in BY_RULE else None
-    if judge is not None and task.judged != "none":
+    judge = means.judge if task.scoring not in BY_RULE and task.judged != "none" else None
+    if judge is not None:
         judge.connect()
     asked = CachedEngine(engine, task, finished)
-    stop = [] if chat else task.stop
-    # Of a server each answer is kept as it comes, and with few items at a time it would have nothing to do at the end of each.
-    size = engine.chunk if isinstance(engine, OneByOne) else min(CHUNK, engine.chunk)
     refused: list[tuple[str, Refusal]] = []
-    render = engine.render if chat else None
+    first_prompt = ""
     folder.mkdir(parents=True, exist_ok=True)
-    first = ""
-    items = open_items_of(task, source)
     with writing(folder / "items.jsonl") as stream:
-        while chunk := list(itertools.islice(items, size)):
-            prompts = [prompt_of(item, task, render) for item in chunk]
-            first = first or prompts[0]
-            texts = asked.texts(prompts, [item.id for item in chunk], task.max_tokens, stop)
-            refused += [(one.id, text) for one, text in zip(chunk, texts, strict=True) if isinstance(text, Refusal)]
-            given = [(item, text) for item, text in zip(chunk, texts, strict=True) if not isinstance(text, Refusal)]
-            found = iter(
-                marks(task, [item for item, _ in given], [strip_thinking(text) for _, text in given], means, finished)
-            )
-            for item, prompt, text in zip(chunk, prompts, texts, strict=True):
-                mark = unanswered(task) if isinstance(text, Refusal) else next(found)
-                stream.write(json.dumps(row_of(item, prompt, text, mark), ensure_ascii=False) + "\n")
+        for chunk in _chunks(open_items_of(task, source), engine):
+            found = _answered(chunk, asked, chat, means)
+            first_prompt = first_prompt or found[0].prompt
+            for item, one in zip(chunk, found, strict=True):
+                if isinstance(one.text, Refusal):
+                    refused.append((item.id, one.text))
+                stream.write(json.dumps(row_of(item, one), ensure_ascii=False) + "\n")
             yield len(chunk)
         asked.refusals.check()
-    kinds = ASKED.get(task.judged, ())
-    judged = judge.told(kinds) if judge is not None and kinds else None
+    judged = judge.told(ASKED[task.judged]) if judge is not None else None
     about = {
-        **described_run(task, engine, source, chat, first, count),
+        **described_run(task, engine, source, chat, first_prompt, count),
         "judged": task.judged,
         "num_fewshot": 0,
-        "max_tokens": task.max_tokens,
         "notes": [
-            *unlike_published(task, source, count),
-            *unlike_asked(engine),
-            *refusals.note(count, refused),
+            *notes.unlike_published(task, source, count),
+            *notes.without_temperature(not_taken(engine)),
+            *notes.without_temperature(judged["not_taken"] if judged else (), "the judge", "verdicts"),
+            *refusals.note(count, refused, scored=unanswered(task).score is not None),
         ],
         "chance": 0.0,
         "judge": judged,
         "judged_by": judged_by(judged),
         "similarity": means.similarity.name if means.similarity is not None and task.scoring == "similarity" else None,
-        "osler": version,
         "seconds": asked.seconds,
     }
     write_json(folder / "task.json", about)
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What an item was asked with, what came back, and what that is worth."""
+
+    prompt: str
+    text: str | Refusal
+    mark: Mark
+
+
+def _chunks(items: Iterator[OpenItem], engine: Engine) -> Iterator[list[OpenItem]]:
+    """Items that are asked and judged before the next are begun."""
+    # Of a server each answer is kept as it comes, and with few items at a time it would have nothing to do at the end of each.
+    size = engine.chunk if isinstance(engine, OneByOne) else min(CHUNK, engine.chunk)
+    while chunk := list(itertools.islice(items, size)):
+        yield chunk
+
+
+def _answered(chunk: Sequence[OpenItem], asked: CachedEngine, chat: bool, means: Means) -> list[Answered]:
+    """Each item's answer with its mark, thoughts left out of what is marked."""
+    task = asked.task
+    prompts = [prompt_of(item, task, asked.engine.render if chat else None) for item in chunk]
+    texts = asked.texts(prompts, [item.id for item in chunk], task.max_tokens, [] if chat else task.stop)
+    given = [(item, strip_thinking(text)) for item, text in zip(chunk, texts, strict=True) if isinstance(text, str)]
+    found = iter(marks(task, [item for item, _ in given], [text for _, text in given], means, asked.finished))
+    return [
+        Answered(prompt, text, next(found) if isinstance(text, str) else unanswered(task))
+        for prompt, text in zip(prompts, texts, strict=True)
+    ]
+
+
 def judged_by(judge: Row | None) -> str | None:
-    """The judge and its wordings in one line: two results can be compared where this is the same."""
+    """The judge, its wordings and whether it takes a temperature in one line: two results can be compared where this is the same."""
     if judge is None:
         return None
-    return ", ".join(
-        [judge["model"], *(f"{name} {told['prompt_sha256'][:12]}" for name, told in judge["kinds"].items())]
-    )
+    wordings = [f"{name} {told['prompt_sha256'][:12]}" for name, told in judge["kinds"].items()]
+    drawn = ["without temperature"] if "temperature" in judge["not_taken"] else []
+    return ", ".join([judge["model"], *wordings, *drawn])
 
 
-def row_of(item: OpenItem, prompt: str, text: str | Refusal, mark: Mark) -> Row:
+def row_of(item: OpenItem, answered: Answered) -> Row:
     """The line of ``items.jsonl`` for one item."""
+    text, mark = answered.text, answered.mark
     return {
         "id": item.id,
-        "cluster": hashlib.sha256(item.context.encode()).hexdigest()[:12] if item.context else None,
+        "cluster": passage(item.context),
         "subject": item.subject,
         "question": "\n\n".join(f"{role}: {said}" for role, said in item.turns)
         if len(item.turns) > 1
@@ -148,6 +166,6 @@ def row_of(item: OpenItem, prompt: str, text: str | Refusal, mark: Mark) -> Row:
         "verdicts": mark.verdicts,
         "references": list(item.references[:1]),
         "marked_by": fingerprint(item),
-        "key_error": False,
-        "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
+        "key_error": "",
+        "prompt_sha256": prompt_sha256(answered.prompt),
     }

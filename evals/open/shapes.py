@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpora.adapters.fields import ROLES, check_text
+from corpora.files.row import Row
 from evals.open.numeric import Limits, check_limits
 from evals.reading.replies import unmarked
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from corpora.errors import DataError
 from evals.refusals import counted
 from evals.results import Row, read_items
-from evals.stats import mean_interval
+from evals.stats.intervals import mean_interval
 from evals.subjects import by_subject
 
 # What a figure of a part of the score is called, and the ends of its scale; parts that are not named here are shares.
@@ -73,8 +73,8 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         "chance": 0.0,
         "majority": None,
         "ungraded": 1 - len(graded) / len(items),
-        "worst": _cut(statistics.fmean(item["worst"] for item in items)),
-        "best": _cut(statistics.fmean(item["best"] for item in items)),
+        "worst": cut(statistics.fmean(item["worst"] for item in items)),
+        "best": cut(statistics.fmean(item["best"] for item in items)),
         "unparsed": sum(bool(item["unparsed"]) for item in items) / len(items),
         "empty": sum(item["empty"] for item in items) / len(items),
         "refused": counted(items),
@@ -85,10 +85,12 @@ def summarise_open(folder: Path, task: Row) -> dict[str, Any]:
         "subjects": by_subject(graded, _mean),
         "judge": task.get("judge"),
         "similarity": task.get("similarity"),
+        "notes": task.get("notes", []),
     }
 
 
-def _cut(value: float) -> float:
+def cut(value: float) -> float:
+    """A mean score within 0 and 1, as HealthBench publishes it though an answer's own score may be below 0."""
     return min(1.0, max(0.0, value))
 
 
@@ -96,7 +98,7 @@ def _mean(items: Sequence[Row]) -> dict[str, Any]:
     if not items:
         return {"accuracy": None, "low": None, "high": None, "interval": "none"}
     found = mean_interval([item["score"] for item in items], [item["cluster"] for item in items])
-    return {"accuracy": _cut(found.value), "low": _cut(found.low), "high": _cut(found.high), "interval": found.kind}
+    return {"accuracy": cut(found.value), "low": cut(found.low), "high": cut(found.high), "interval": found.kind}
 
 
 def _part(name: str, items: Sequence[Row]) -> dict[str, Any]:
@@ -106,7 +108,7 @@ def _part(name: str, items: Sequence[Row]) -> dict[str, Any]:
     title, low, high = PARTS.get(name, (name.removeprefix("axis:"), 0.0, 1.0))
     high = high if high > low else max(1.0, *values)
     found = mean_interval([(value - low) / (high - low) for value in values], [item["cluster"] for item in its])
-    value, *ends = (low + (high - low) * _cut(one) for one in (found.value, found.low, found.high))
+    value, *ends = (low + (high - low) * cut(one) for one in (found.value, found.low, found.high))
     return {
         "title": title,
         "value": value,

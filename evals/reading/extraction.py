@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from string import ascii_uppercase as ALPHABET
 
-from evals.reading import wording
-from evals.reading.named import LETTERS, Reader
+from evals.reading import statement_wording as wording
+from evals.reading.named import Reader
 from evals.reading.replies import after_thinking, one_form
 from evals.reading.spanish import in_english_words
 from evals.reading.statements import Statement, after_cues, bare, verdicts
@@ -78,8 +79,8 @@ def extract_choices(text: str, options: Sequence[str], several: bool = False, la
     """
     if language not in LANGUAGES:
         raise ValueError(f"answers can be read in en, zh and es, not in {language!r}")
-    if not 2 <= len(options) <= len(LETTERS):
-        raise ValueError(f"there must be 2 to {len(LETTERS)} options, not {len(options)}")
+    if not 2 <= len(options) <= len(ALPHABET):
+        raise ValueError(f"there must be 2 to {len(ALPHABET)} options, not {len(options)}")
     said = after_thinking(text)
     if not said:
         return None

@@ -6,11 +6,11 @@ import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase as ALPHABET  # a reply may name letters that no option has
 
 from corpora.curate.units import units
-from evals.reading import wording
+from evals.reading import label_wording as labels
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NEXT_LISTED = re.compile(r"\s(?=[A-J][.、)])")
 
 
@@ -50,14 +50,18 @@ class Reader:
             match = phrase.match(self.text, start) if phrase else None
             if match and (best is None or match.end() > best.end) and self._ended(match.end()):
                 best = Named(frozenset({place}), match.end())
-        return best
+        behind = labels.LABEL_BEHIND.match(self.text, best.end) if best else None
+        if best is None or behind is None:
+            return best
+        own = frozenset({ALPHABET.index(behind[1])})
+        return Named(own if best.places == own else None, behind.end())
 
     def _ended(self, end: int) -> bool:
         for _ in range(len(self.options)):
-            if wording.AFTER_WORDS.match(self.text, end) or _NEXT_LISTED.match(self.text, end):
+            if labels.AFTER_WORDS.match(self.text, end) or _NEXT_LISTED.match(self.text, end):
                 return True
-            joint = wording.JOINT.match(self.text, end)
-            if joint and wording.LABEL_FOLLOWS.match(self.text, joint.end()) and self.several:
+            joint = labels.JOINT.match(self.text, end)
+            if joint and labels.LABEL_FOLLOWS.match(self.text, joint.end()) and self.several:
                 return True
             phrases = [phrase for phrase in map(phrase_of, self.options) if phrase] if joint else []
             following = [phrase.match(self.text, joint.end()) for phrase in phrases] if joint else []
@@ -69,38 +73,38 @@ class Reader:
     def label(self, start: int) -> Named | None:
         """The label or labels that stand at ``start``."""
         text = self.text
-        found = wording.LETTER.match(text, start)
+        found = labels.LETTER.match(text, start)
         if found:
             named, end = [found[1]], found.end()
             small = named[0].islower()
             # "(B) B cells" is one label with its words.
-            while not self.words(wording.CLOSING.match(text, end).end()):  # type: ignore[union-attr]
-                more = wording.NEXT_LETTER.match(text, end)
+            while not self.words(labels.CLOSING.match(text, end).end()):  # type: ignore[union-attr]
+                more = labels.NEXT_LETTER.match(text, end)
                 if more is None or small != bool(more[2]):
                     break
                 named.append(more[1] or more[2])
                 end = more.end()
         else:
-            glued = wording.GLUED.match(text, start)
+            glued = labels.GLUED.match(text, start)
             if not glued:
                 return None
             named, end = list(glued[0]), glued.end()
             if len(set(named)) < len(named) or (glued[0].islower() and named != sorted(named)):
                 return None
-            if any(LETTERS.index(letter.upper()) >= len(self.options) for letter in named):
+            if any(ALPHABET.index(letter.upper()) >= len(self.options) for letter in named):
                 return None  # "CABG" among five options is a word
-        places = frozenset(LETTERS.index(letter.upper()) for letter in named)
-        beside = self.words(wording.CLOSING.match(text, end).end()) if end < len(text) else None  # type: ignore[union-attr]
-        if beside is not None and len(named) == 1 and "\n" not in text[end : wording.CLOSING.match(text, end).end()]:  # type: ignore[union-attr]
+        places = frozenset(ALPHABET.index(letter.upper()) for letter in named)
+        beside = self.words(labels.CLOSING.match(text, end).end()) if end < len(text) else None  # type: ignore[union-attr]
+        if beside is not None and len(named) == 1 and "\n" not in text[end : labels.CLOSING.match(text, end).end()]:  # type: ignore[union-attr]
             return self._listed(beside) if places == beside.places else Named(None, beside.end)
-        if not wording.AFTER_LABEL.match(text, end):
+        if not labels.AFTER_LABEL.match(text, end):
             own = phrase_of(self.options[min(places)]) if max(places) < len(self.options) else None
             if own is None or not own.match(text, end):
                 return None
         elif (
             text[end : end + 1] == "."
             and text[end + 1 : end + 2] != "."
-            and not wording.NOT_ABBREVIATED.match(text, end)
+            and not labels.NOT_ABBREVIATED.match(text, end)
         ):
             return None  # "E. coli"
         if max(places) >= len(self.options):
@@ -110,7 +114,7 @@ class Reader:
     def _listed(self, first: Named) -> Named:
         """``first``, a label with its words, and where several may be right the labels with their words that follow it."""
         joint = (
-            (wording.JOINT.match(self.text, first.end) or _NEXT_LISTED.match(self.text, first.end))
+            (labels.JOINT.match(self.text, first.end) or _NEXT_LISTED.match(self.text, first.end))
             if self.several
             else None
         )
@@ -123,7 +127,7 @@ class Reader:
 
     def named(self, start: int) -> Named | None:
         """What a cue that ends at ``start`` is followed by: an option's words, or labels."""
-        begin = wording.OPENING.match(self.text, start).end()  # type: ignore[union-attr]
+        begin = labels.OPENING.match(self.text, start).end()  # type: ignore[union-attr]
         by_words = self.words(start) or self.words(begin)
         by_label = self.label(begin)
         # "A fracture of the hip" is no label, since words follow; "A. Aspirin" is one with its words.
@@ -136,7 +140,7 @@ class Reader:
 
     def everything(self, start: int) -> Named | None:
         """All options, where several may be right and "all of the above" is none of them."""
-        found = wording.ALL.match(self.text, start) if self.several else None
+        found = labels.ALL.match(self.text, start) if self.several else None
         return Named(frozenset(range(len(self.options))), found.end()) if found else None
 
     def worded(self, start: int) -> Named | None:
@@ -148,7 +152,7 @@ class Reader:
         """``first`` with the options whose words are joined to it; a contradiction where one alone is asked for, or a choice is left."""
         places, end = first.places or frozenset(), first.end
         open_choice = False
-        while joint := wording.JOINT.match(self.text, end):
+        while joint := labels.JOINT.match(self.text, end):
             more = self.words(joint.end())
             if more is None:
                 break

@@ -64,7 +64,7 @@ _SAID = re.compile(
 )
 _BARE = re.compile(rf"(?P<sign>{_SIGN})?\s*(?<![a-z]-)(?<![a-z0-9.])(?P<values>{_VALUE})")
 _SHORTHAND = [
-    (re.compile(r"(?<=\d)[,，](?=\d{3}(?!\d))"), ""),  # 1,000
+    (re.compile(r"(?<=\d)(?<!\b0)[,，](?=\d{3}(?!\d))"), ""),  # 1,000, and not 0,125
     (re.compile(r"(?<=\d)[,·](?=\d)"), "."),  # 0,5 and 0·5
     (re.compile(r"^\s*\d{1,2}[.)、]\s+", re.MULTILINE), ""),  # the numbers of a list
     (re.compile(r"(?<![a-z])(?:thrice)(?![a-z])"), "3 times"),
@@ -86,11 +86,28 @@ _SHORTHAND = [
 
 def plain(text: str) -> str:
     """The text in one way of writing: widths, case, decimal commas, ``twice daily`` and the like."""
-    text = unicodedata.normalize("NFKC", text).casefold().replace("µ", "μ")
+    text = unicodedata.normalize("NFKC", joined_thousands(text)).casefold().replace("µ", "μ")
     text = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", text) if "\n" in text else text)
     for pattern, instead in _SHORTHAND:
         text = pattern.sub(instead, text)
     return text
+
+
+# Narrow and unbreakable spaces; a plain one only before 000, since "2 500 mg tablets" are two.
+_THOUSANDS = re.compile(r"(?<=\d)(?:[\u00a0\u2009\u202f](?=\d{3}(?!\d))| (?=000(?!\d)))")
+
+
+def joined_thousands(text: str) -> str:
+    """Thousands such as "10 000" as "10000", before other normal forms make all spaces alike."""
+    return _THOUSANDS.sub("", text)
+
+
+_RAISED = re.compile(r"(?<![\d.])10\s?([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})|(?<![\d.])10\*\*(?=[-+]?\d)")
+
+
+def with_carets(text: str) -> str:
+    """Powers of ten in one way of writing: "10⁹" and "10**9" as "10^9", which other normal forms make "109"."""
+    return _RAISED.sub(lambda found: "10^" + unicodedata.normalize("NFKC", found[1] or "").replace("−", "-"), text)
 
 
 def _value(text: str) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_uppercase as ALPHABET
 
-from evals.reading import wording
-from evals.reading.named import LETTERS, Named, Reader, phrase_of
+from evals.reading import label_wording as labels
+from evals.reading import statement_wording as wording
+from evals.reading.named import Named, Reader, phrase_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Statement:
 
 def _stands(text: str, start: int, named_start: int, named_end: int) -> bool:
     """Whether a statement that begins at ``start``, and its label at ``named_start``, is neither denied, asked nor supposed."""
-    if wording.ASKED.match(text, named_end) or wording.UNDONE.match(text, named_end):
+    if labels.ASKED.match(text, named_end) or wording.UNDONE.match(text, named_end):
         return False
     before = text[max(0, start - 80) : named_start]
     sentence = wording.SENTENCE.split(text[max(0, start - 240) : start])[-1]
@@ -47,7 +49,7 @@ def after_cues(reader: Reader) -> Iterator[Statement]:
                 continue
             if wording.KIND.search(match[0]) and not reader.words(match.end()):
                 continue
-            places = None if wording.OR.match(text, named.end) else named.places
+            places = None if labels.OR.match(text, named.end) else named.places
             clause = wording.CLAUSE.split(text[max(0, match.start() - 40) : match.start()])[-1] + match[0]
             if weight == wording.PLAIN and wording.FINALLY.search(clause):
                 heavy = wording.FINAL
@@ -67,12 +69,12 @@ def verdicts(reader: Reader) -> Iterator[Statement]:
     for match in wording.VERDICT.finditer(text):
         label = match["label"]
         letters = re.findall(r"[A-Ja-j]", re.sub(r"\band\b|\boption\b|also", "", label))
-        places = frozenset(LETTERS.index(letter.upper()) for letter in letters)
+        places = frozenset(ALPHABET.index(letter.upper()) for letter in letters)
         before = wording.CLAUSE.split(text[max(0, match.start("label") - 60) : match.start("label")])[-1]
         if (
             wording.DENIED.search(before)
-            or wording.ASKED.match(text, match.end())
-            or wording.OR.match(text, match.end("label"))
+            or labels.ASKED.match(text, match.end())
+            or labels.OR.match(text, match.end("label"))
         ):
             continue
         if re.search(r"(?:\bor|或)\s?$", before):
@@ -89,12 +91,12 @@ def verdicts(reader: Reader) -> Iterator[Statement]:
         phrase = phrase_of(option)
         for match in phrase.finditer(text) if phrase else ():
             verdict = wording.WORDS_RIGHT.match(text, match.end())
-            if not verdict or wording.ASKED.match(text, verdict.end()):
+            if not verdict or labels.ASKED.match(text, verdict.end()):
                 continue
             longest = reader.words(match.start()) or Named(frozenset({place}), match.end())
             clause = wording.CLAUSE.split(text[max(0, match.start() - 60) : match.start()])[-1].strip(" \"'(")
             label = re.match("[A-J](?![A-Za-z])", clause)
-            if label and LETTERS.index(label[0]) != place:
+            if label and ALPHABET.index(label[0]) != place:
                 continue
             if longest.places == frozenset({place}) and (not clause or wording.LEADS.fullmatch(clause)):
                 yield Statement(match.start(), match.start(), match.end(), longest.places, wording.PLAIN, verdict=True)
@@ -103,28 +105,28 @@ def verdicts(reader: Reader) -> Iterator[Statement]:
 def bare(reader: Reader) -> Iterator[Statement]:
     """The reply's first line, and its last, where they are an answer by themselves."""
     text = reader.text
-    listed = wording.LABELS.findall(text)
-    labels = set(listed)
+    listed = labels.LABELS.findall(text)
+    shown = set(listed)
     # "B. …" and then A, C and D: the others are gone through after the answer. From A on it may be the options said over again.
     answer_first = len(listed) > 1 and listed[0] > listed[1]
     last = text.rfind("\n") + 1
     for start in sorted({0, last}):
-        head = wording.BARE_HEAD.match(text, start).end()  # type: ignore[union-attr]
+        head = labels.BARE_HEAD.match(text, start).end()  # type: ignore[union-attr]
         by_label = reader.label(head)
         small = text[head : head + 1].islower()
         if by_label is not None and small and not re.match(r"[).\]\"]{0,2}\s*(?:$|\n)|\)\s", text[by_label.end :]):
             by_label = None
-        if by_label is not None and wording.ABOUT_IT.match(text, by_label.end):
+        if by_label is not None and labels.ABOUT_IT.match(text, by_label.end):
             by_label = None  # a sentence about it
         if by_label is not None:
-            named = {LETTERS[place] for place in by_label.places or ()}
+            named = {ALPHABET[place] for place in by_label.places or ()}
             first = start == 0 and answer_first and listed[0] in named
-            if labels <= named or first or (by_label.places is None and len(labels) <= 1):
-                places = None if wording.OR.match(text, by_label.end) else by_label.places
+            if shown <= named or first or (by_label.places is None and len(shown) <= 1):
+                places = None if labels.OR.match(text, by_label.end) else by_label.places
                 if _stands(text, start, head, by_label.end):
                     yield Statement(start, start, by_label.end, places, wording.PLAIN)
                 continue
         named_words = reader.worded(start) or reader.everything(start)
-        its_own = {LETTERS[place] for place in named_words.places or ()} if named_words else set()
-        if named_words is not None and labels <= its_own and _stands(text, start, start, named_words.end):
+        its_own = {ALPHABET[place] for place in named_words.places or ()} if named_words else set()
+        if named_words is not None and shown <= its_own and _stands(text, start, start, named_words.end):
             yield Statement(start, start, named_words.end, named_words.places, wording.WEAK)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from corpora.records import ExamItem
-from evals.items import how_to_get
 from evals.known_errors import known_errors
 from evals.prompts import Prompter
+from evals.source import how_to_get
 from evals.tasks import Scoring, Task
 
 # Made up, so that no published item is shown.

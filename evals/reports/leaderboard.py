@@ -10,7 +10,7 @@ from typing import Any
 
 from corpora.errors import DataError, OslerError
 from corpora.page import percent, table
-from evals.reports.columns import plain
+from evals.reports.cells import plain
 from evals.results import Row, read_json, read_task
 
 

@@ -20,34 +20,11 @@ from typing import Any
 from corpora.disk import writing
 from corpora.errors import DataError
 from corpora.records import LETTERS
+from evals.open.summary import cut
+from evals.reports.lm_eval_names import lm_eval_name, metric_of
 from evals.results import Row, read_items, read_results, read_task, task_folders
 from evals.tasks import OPEN
 
-_GROUPS = {  # our prefix and theirs, and the subjects, which both call alike
-    (
-        "mmlu",
-        "mmlu",
-    ): "anatomy clinical-knowledge college-biology college-medicine medical-genetics professional-medicine",
-    ("ceval", "ceval-valid"): "basic-medicine clinical-medicine physician",
-    ("cmmlu", "cmmlu"): "anatomy clinical-knowledge college-medical-statistics college-medicine genetics nutrition "
-    "professional-medicine traditional-chinese-medicine virology",
-}
-LM_EVAL_TASKS = {
-    "medqa": "medqa_4options",
-    "medmcqa": "medmcqa",
-    "pubmedqa": "pubmedqa",
-    "careqa": "careqa_en",
-    "careqa-es": "careqa_es",
-    "headqa": "headqa_en",
-    "headqa-es": "headqa_es",
-    **{
-        f"{ours}-{subject}": f"{theirs}_{subject.replace('-', '_')}"
-        for (ours, theirs), subjects in _GROUPS.items()
-        for subject in subjects.split()
-    },
-}
-# What lm-eval calls the choice of the option that is likeliest after each way to normalise.
-LIKELIHOOD_METRICS = {"none": "acc", "bytes": "acc_bytes", "unconditional": "acc_mutual_info"}
 NOTHING_READ = "[invalid]"  # as lm-eval's filters have it
 FILTER = "none"
 
@@ -95,19 +72,6 @@ def export(folder: Path, out: Path) -> Path:
     return path
 
 
-def lm_eval_name(task: Row) -> str:
-    """lm-eval's name of a task that was asked in its way, and our own name of any other."""
-    name = str(task["task"])
-    return LM_EVAL_TASKS.get(name, name) if task["scoring"] == "likelihood" else name
-
-
-def metric_of(task: Row) -> str:
-    """lm-eval's name of what a task's score is."""
-    if task["scoring"] == "likelihood":
-        return LIKELIHOOD_METRICS[task["normalise"]]
-    return "score" if task["metric"] == "graded" else "exact_match"
-
-
 def _add_task(found: Row, task: Row, folder: Path, place: Path, date: str) -> None:
     name, metric = lm_eval_name(task), metric_of(task)
     scores: list[float] = []
@@ -126,7 +90,7 @@ def _add_task(found: Row, task: Row, folder: Path, place: Path, date: str) -> No
         "name": name,
         "alias": name,
         "sample_len": n,
-        f"{metric},{FILTER}": statistics.fmean(scores),
+        f"{metric},{FILTER}": cut(statistics.fmean(scores)),
         f"{metric}_stderr,{FILTER}": statistics.stdev(scores) / math.sqrt(n) if n > 1 else "N/A",
     }
     found["group_subtasks"][name] = []

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from evals.reports.cells import plain
 
 WIDTH = 420  # units of the drawing, near a phone's width in pixels, so that its letters are not shrunk there
 _LABEL = 156  # for the names on the left
@@ -105,3 +109,10 @@ def reliability(points: Sequence[dict[str, Any]], title: str) -> str:
         f'<text x="14" y="{middle:g}" text-anchor="middle" transform="rotate(-90 14 {middle:g})">right, %</text>'
     )
     return _svg(top + size + 44, title, body)
+
+
+def picture(out: Path, name: str, drawing: str, shows: str) -> list[str]:
+    """Writes a drawing to the page's folder ``out``; returns the lines of Markdown that show it."""
+    file = re.sub(r"[^\w.-]+", "-", name) + ".svg"
+    (out / file).write_text(drawing, encoding="utf-8")
+    return [f"![{plain(shows)}]({file})", ""]

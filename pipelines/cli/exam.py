@@ -212,7 +212,9 @@ def evaluate(
     ] = False,
     normalise: Annotated[
         str,
-        typer.Option(help="With --items: none, bytes, or unconditional (see evals/score.py).", rich_help_panel=BUNDLED),
+        typer.Option(
+            help="With --items: none, bytes, or unconditional (see evals/normalisation.py).", rich_help_panel=BUNDLED
+        ),
     ] = "unconditional",
 ) -> None:
     """Examine MODEL by tasks or a suite; without either, on the bundled exam, bits per byte and emergencies.

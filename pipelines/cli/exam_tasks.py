@@ -17,9 +17,9 @@ from pipelines.cli.options import err, out, table
 if TYPE_CHECKING:
     from evals.contamination import TrainingText
     from evals.engines import Engine
-    from evals.items import Source
     from evals.open.marking import Means
     from evals.run import Options
+    from evals.source import Source
     from evals.tasks import Task
 
 
@@ -42,7 +42,7 @@ class Wanted:
     rotations: bool
     blank: bool
     contamination: bool
-    # Where their rows are read (``evals.items.Source``).
+    # Where their rows are read (``evals.source.Source``).
     data: Path | None
     file: Path | None
     mapping: list[str]
@@ -58,10 +58,11 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     Raises:
         OslerError: something was named that is not there, or that does not go together.
     """
-    from evals.items import Source, items_of
+    from evals.items import items_of
     from evals.open.items import open_items_of
     from evals.own_file import parse_mapping
-    from evals.tasks import load_suite, load_task
+    from evals.source import Source
+    from evals.task_files import load_suite, load_task
 
     if wanted.engine not in ("transformers", "vllm", "openai"):
         raise OslerError(f"--engine is transformers, vllm or openai, not '{wanted.engine}'")
@@ -165,7 +166,7 @@ def _trained_on(wanted: Wanted, engine: Engine) -> Callable[[], TrainingText]:
 
 def _show(title: str, results: dict[str, dict[str, Any]]) -> None:
     """The scores of each task, and what else was asked of it."""
-    from evals.reports.columns import unparsed
+    from evals.reports.cells import unparsed
 
     chosen = {name: result for name, result in results.items() if "open" not in result}
     heads = ("task", "n", "accuracy, %", "95% interval", "chance, %", "majority, %", "unparsed, %")
@@ -186,7 +187,7 @@ def _show_opened(results: dict[str, dict[str, Any]]) -> None:
     """The table of open answers, and what its scores are made of."""
     if not results:
         return
-    from evals.open.report import HEAD, judges, rows, told
+    from evals.reports.open_answers import HEAD, judges, rows, told
 
     for line in judges(results):
         out.print(line, markup=False, soft_wrap=True)

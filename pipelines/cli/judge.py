@@ -112,7 +112,7 @@ def means_of(judge: Judge | None, similarity: Path | None) -> Means:
 
     if similarity is None:
         return Means(judge)
-    from evals.similarity import Similarity
+    from evals.text_metrics.similarity import Similarity
 
     return Means(judge, Similarity(similarity))
 

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from corpora.adapters.documents import script
 from corpora.records import Message
-from evals.verifiers import final
+from evals.reading.replies import strip_thinking
 from pipelines.artifact import Draft
 from pipelines.config import JudgeScorer, PreferencesStage, RewardScorer, VerifierScorer
 from pipelines.journal import Journal
@@ -102,7 +102,7 @@ _BEGINS = re.compile(r"(?:score|评分)\s{0,4}[:：]", re.IGNORECASE)
 
 def stated_score(reply: str) -> int | None:
     """The whole number from 1 to 10 of the reply's last line, "Score: 7" or "评分：7"; None for anything else, as two such lines."""
-    text = final(reply) or ""
+    text = strip_thinking(reply)
     lines = [line.strip(" \t*") for line in text.splitlines() if line.strip(" \t*")]
     match = _SCORE.fullmatch(lines[-1]) if lines else None
     return int(match[1]) if match and sum(bool(_BEGINS.match(line)) for line in lines) == 1 else None

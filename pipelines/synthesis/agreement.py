@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from corpora.curate.units import units
 from corpora.records import LETTERS
 from evals.reading.quantities import UNIT, Quantity, quantities
+from evals.text_metrics.words import content
 from evals.verifiers import letters
-from evals.words import content
 
 
 def holds_run(text: Sequence[str], run: Sequence[str]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage, convert_to_openai_messages
 
-from evals.generate import greedy_answers
+from evals.engines.generate import greedy_answers
 from pipelines.exam import share
 from pipelines.tool_use.cases import Case
 from pipelines.tool_use.marks import MARKS, marks

@@ -19,10 +19,11 @@ import yaml
 from corpora.records import ExamItem
 from evals.engines.transformers import TransformersEngine
 from evals.finished import Finished
-from evals.items import Source, examples_of, items_of
+from evals.items import examples_of, items_of
 from evals.prompts import Prompter
 from evals.run import Options, adjusted, run_task
-from evals.tasks import load_task
+from evals.source import Source
+from evals.task_files import load_task
 
 Row = dict[str, Any]
 DESCRIPTION = "The following are multiple choice questions (with answers) about anatomy.\n\n"

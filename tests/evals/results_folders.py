@@ -50,7 +50,7 @@ def write_task(
                 "score": float(chosen == [gold]),
                 "scores": None if generative else scores.tolist(),
                 "text": "The answer is ..." if generative else None,
-                "key_error": place % 50 == 7,
+                "key_error": "its task lists it" if place % 50 == 7 else "",
             }
             stream.write(json.dumps(item) + "\n")
     task = {

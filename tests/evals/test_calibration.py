@@ -1,11 +1,13 @@
 """Calibration by hand, and against scikit-learn where it is installed."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from evals.calibration import aurc, brier, calibration, ece, probabilities, reliability
+from evals.stats.calibration import calibration, probabilities
 
 
 def test_probabilities_are_the_softmax():
@@ -13,37 +15,48 @@ def test_probabilities_are_the_softmax():
     assert probabilities([-1000.0, -1000.0]) == pytest.approx([0.5, 0.5])
 
 
+def figures(shares: Sequence[Sequence[float]], gold: Sequence[int], bins: int = 10) -> dict[str, Any]:
+    """What is found where these are the probabilities of the options."""
+    return calibration(np.log(np.maximum(shares, 1e-300)).tolist(), gold, bins=bins, replicates=1)
+
+
+def of_two(confidence: Sequence[float]) -> list[list[float]]:
+    """Probabilities of items of two options, the first of which is chosen."""
+    return [[one, 1 - one] for one in confidence]
+
+
 def test_the_calibration_error_by_hand():
-    confidence = [0.5, 0.6, 0.9, 1.0]
-    right = [True, False, True, True]
-    # two bins of two: |0.5 - 0.55| and |1 - 0.95|
-    assert ece(confidence, right, bins=2) == pytest.approx(0.05)
-    # one bin: |0.75 - 0.75|
-    assert ece(confidence, right, bins=1) == pytest.approx(0.0)
-    points = reliability(confidence, right, bins=2)
-    assert [(point.n, point.confidence, point.accuracy) for point in points] == [
-        (2, pytest.approx(0.55), 0.5),
+    shares, gold = of_two([0.51, 0.6, 0.9, 1.0]), [0, 1, 0, 0]
+    # two bins of two: |0.5 - 0.555| and |1 - 0.95|
+    found = figures(shares, gold, bins=2)
+    assert found["ece"]["value"] == pytest.approx((0.055 + 0.05) / 2)
+    # one bin: |0.75 - 0.7525|
+    assert figures(shares, gold, bins=1)["ece"]["value"] == pytest.approx(0.0025)
+    assert [(point["n"], point["confidence"], point["accuracy"]) for point in found["reliability"]] == [
+        (2, pytest.approx(0.555), 0.5),
         (2, pytest.approx(0.95), 1.0),
     ]
 
 
 def test_bins_hold_equal_numbers():
-    confidence = np.random.default_rng(0).beta(8, 1, size=1003).tolist()
-    assert {point.n for point in reliability(confidence, [True] * 1003)} == {100, 101}
+    confidence = np.random.default_rng(0).uniform(0.5, 1, size=1003).tolist()
+    assert {point["n"] for point in figures(of_two(confidence), [0] * 1003)["reliability"]} == {100, 101}
 
 
 def test_the_brier_score_by_hand():
     # (0.3² + 0.2² + 0.1²) and (1² + 1²)
-    assert brier([[0.2, 0.7, 0.1]], [1]) == pytest.approx(0.14)
-    assert brier([[0.2, 0.7, 0.1], [1.0, 0.0, 0.0]], [1, 2]) == pytest.approx((0.14 + 2) / 2)
+    assert figures([[0.2, 0.7, 0.1]], [1])["brier"]["value"] == pytest.approx(0.14)
+    both = figures([[0.2, 0.7, 0.1], [1.0, 0.0, 0.0]], [1, 2])
+    assert both["brier"]["value"] == pytest.approx((0.14 + 2) / 2)
 
 
 def test_the_risk_coverage_area_by_hand():
     # by falling confidence right, wrong, right: risks 0, 1/2, 1/3
-    assert aurc([0.9, 0.8, 0.7], [True, False, True]) == pytest.approx((0 + 1 / 2 + 1 / 3) / 3)
+    assert figures(of_two([0.9, 0.8, 0.7]), [0, 1, 0])["aurc"]["value"] == pytest.approx((0 + 1 / 2 + 1 / 3) / 3)
     # ties share their errors: risks 1/2, 1/2
-    assert aurc([0.5, 0.5], [True, False]) == aurc([0.5, 0.5], [False, True]) == pytest.approx(0.5)
-    assert aurc([0.9, 0.8], [True, True]) == 0.0
+    for gold in ([0, 1], [1, 0]):
+        assert figures(of_two([0.6, 0.6]), gold)["aurc"]["value"] == pytest.approx(0.5)
+    assert figures(of_two([0.9, 0.8]), [0, 0])["aurc"]["value"] == 0.0
 
 
 def items(n: int, sharpness: float = 1.0) -> tuple[list[list[float]], list[int]]:
@@ -68,16 +81,9 @@ def test_a_calibrated_model_is_told_from_an_overconfident_one():
     assert sure["aurc"]["value"] == pytest.approx(good["aurc"]["value"], abs=0.03)
 
 
-def test_it_agrees_with_the_single_measures_and_is_the_same_each_time():
+def test_it_is_the_same_each_time():
     scores, gold = items(300)
-    found = calibration(scores, gold, replicates=50)
-    shares = [probabilities(row) for row in scores]
-    right = [int(np.argmax(row)) == place for row, place in zip(scores, gold, strict=True)]
-    confidence = [max(row) for row in shares]
-    assert found["ece"]["value"] == pytest.approx(ece(confidence, right))
-    assert found["brier"]["value"] == pytest.approx(brier(shares, gold))
-    assert found["aurc"]["value"] == pytest.approx(aurc(confidence, right))
-    assert calibration(scores, gold, replicates=50) == found
+    assert calibration(scores, gold, replicates=50) == calibration(scores, gold, replicates=50)
 
 
 def test_items_of_a_cluster_are_drawn_together():
@@ -100,7 +106,7 @@ def test_the_brier_score_is_scikit_learns():
     scores, gold = items(200)
     shares = [probabilities(row) for row in scores]
     theirs = metrics.brier_score_loss(gold, shares, labels=[0, 1, 2, 3], scale_by_half=False)
-    assert brier(shares, gold) == pytest.approx(theirs)
+    assert calibration(scores, gold, replicates=1)["brier"]["value"] == pytest.approx(theirs)
 
 
 def test_the_reliability_points_are_scikit_learns():
@@ -109,8 +115,7 @@ def test_the_reliability_points_are_scikit_learns():
     confidence = [max(probabilities(row)) for row in scores]
     right = [int(np.argmax(row)) == place for row, place in zip(scores, gold, strict=True)]
     accuracy, mean = sklearn.calibration_curve(right, confidence, n_bins=10, strategy="quantile")
-    ours = reliability(confidence, right)
-    assert [point.accuracy for point in ours] == pytest.approx(
-        accuracy.tolist(), abs=0.011
-    )  # an item may fall on the other side
-    assert [point.confidence for point in ours] == pytest.approx(mean.tolist(), abs=0.005)
+    ours = calibration(scores, gold, replicates=1)["reliability"]
+    # An item may fall on the other side.
+    assert [point["accuracy"] for point in ours] == pytest.approx(accuracy.tolist(), abs=0.011)
+    assert [point["confidence"] for point in ours] == pytest.approx(mean.tolist(), abs=0.005)

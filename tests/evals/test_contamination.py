@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from evals.contamination import TrainingText, in_words, write_contamination
 from evals.finished import Finished
-from evals.items import Source
 from evals.reports.report import write_report
-from evals.run import Options, run_task, summary_of
-from evals.tasks import load_task
+from evals.run import Options, run_task
+from evals.source import Source
+from evals.summary import summarise
+from evals.task_files import load_task
 from pipelines.artifact import drafting
 from pipelines.cli import app
 from pipelines.config import Corpus, CptStage, InitStage, Recipe
@@ -20,7 +21,7 @@ from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.reproduce import given
 from pipelines.trained_on import training_text
-from tests.evals.test_run import Stub
+from tests.evals.stub_engine import Stub
 
 QUESTIONS = [
     "A 54-year-old farmer has had a painless ulcer with a black scab on his forearm since he skinned a sheep; which organism is the cause?",
@@ -106,7 +107,7 @@ def test_the_planted_items_are_found_and_no_others(tmp_path: Path, tiny_model: P
     found = json.loads((folder / "contamination.json").read_text())
     assert [one["item"] for one in found["touched"]] == [f"test/{number}" for number in PLANTED]
     assert [one["record"].rpartition("/")[2] for one in found["touched"]] == ["7", "20", "41"]
-    summary = summary_of(folder)
+    summary = summarise(folder)
     assert summary["accuracy"] == 0.5
     seen = summary["contamination"]
     assert (seen["status"], seen["touched"], seen["share"], seen["records"]) == ("checked", 3, 0.3, 60)
@@ -128,7 +129,7 @@ def test_a_base_of_others_leaves_the_rest_unknown(tmp_path: Path, tiny_model: Pa
     assert training.unknown == ["the training data of the base model of run"]
     folder, source = sat(tmp_path)
     write_contamination({folder: load_task("medqa")}, source, training)
-    seen = summary_of(folder)["contamination"]
+    seen = summarise(folder)["contamination"]
     assert (seen["status"], seen["touched"]) == ("partly", 3)
     assert "not known or not at hand: the training data of the base model" in in_words(seen)
     assert "rest of the training data unknown" in write_report(tmp_path / "out").read_text(encoding="utf-8")
@@ -147,19 +148,19 @@ def test_a_model_without_a_manifest_is_unknown_and_never_clean(tmp_path: Path, t
     assert "no manifest" in training.unknown[0]
     folder, source = sat(tmp_path)
     write_contamination({folder: load_task("medqa")}, source, training)
-    seen = summary_of(folder)["contamination"]
+    seen = summarise(folder)["contamination"]
     assert (seen["status"], seen["touched"], seen["clean"]) == ("unknown", None, None)
     text = write_report(tmp_path / "out").read_text(encoding="utf-8")
     assert "| training data unknown | – |" in text
     assert "clean" not in text.lower()
     write_contamination({folder: load_task("medqa")}, source, TrainingText())
-    assert summary_of(folder)["contamination"]["status"] == "unknown"
+    assert summarise(folder)["contamination"]["status"] == "unknown"
 
 
 def test_a_published_model_names_what_is_not_at_hand(tmp_path: Path, base_model: Path):
     folder, source = sat(tmp_path)
     write_contamination({folder: load_task("medqa")}, source, training_text(str(base_model), None))
-    seen = summary_of(folder)["contamination"]
+    seen = summarise(folder)["contamination"]
     assert seen["status"] == "unknown"
     assert len(seen["unknown"]) == 6
     assert any("gutenberg-prose" in one and "--data" in one for one in seen["unknown"])

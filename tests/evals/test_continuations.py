@@ -7,9 +7,9 @@ import pytest
 import torch
 from transformers import MistralConfig, MistralForCausalLM, set_seed
 
-from evals import continuations
-from evals.continuations import continuation_log_probs
-from evals.tokens import tokenized
+from evals.engines.continuations import continuation_log_probs
+from evals.engines.prompt_batches import MOST_LENGTHS
+from evals.engines.tokens import tokenized
 from pipelines.loading import load_model, load_tokenizer
 
 CLOSE = 2e-4  # nats, in float32
@@ -64,7 +64,7 @@ def test_a_common_beginning_is_computed_once_and_changes_no_score(loaded: tuple[
     assert beginning > 50
     assert counted.tokens < 1.25 * (beginning + rest)  # of more than 24 times the beginning
     # One length or a few in a batch, and no head at any other position.
-    assert counted.heads <= continuations.MOST_LENGTHS * len(QUESTIONS) + 1
+    assert counted.heads <= MOST_LENGTHS * len(QUESTIONS) + 1
 
 
 def test_words_as_options_and_prompts_that_begin_otherwise(loaded: tuple[Any, Any]):

@@ -9,7 +9,8 @@ from corpora.errors import DataError
 from corpora.records import ExamItem
 from evals.prompts import Prompter
 from evals.reports.describe import described
-from evals.tasks import Task, load_task, task_names
+from evals.task_files import load_task, task_names
+from evals.tasks import Task
 
 OPTIONS = {"A": "维生素A", "B": "维生素B", "C": "维生素C", "D": "维生素D"}
 

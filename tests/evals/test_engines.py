@@ -13,8 +13,8 @@ import torch
 from corpora.errors import OslerError
 from evals.engines import Refusal, weights_fingerprint
 from evals.engines.openai import OpenAIEngine, tail_log_prob
+from evals.engines.tokens import tokenized
 from evals.engines.transformers import TransformersEngine
-from evals.tokens import tokenized
 from pipelines import training
 from tests.evals.one_model_server import OneModel
 

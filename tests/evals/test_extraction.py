@@ -8,7 +8,7 @@ import pytest
 
 from evals.reading.extraction import extract_choices
 from evals.reading.replies import strip_thinking
-from evals.tasks import load_task, task_names
+from evals.task_files import load_task, task_names
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
 
@@ -114,3 +114,10 @@ def test_a_spanish_reply_is_read_as_its_tasks_ask_for_it(text: str, wanted: int 
 def test_every_language_of_a_task_is_read():
     for name in task_names():
         extract_choices("A", ["x", "y"], language=load_task(name).language)
+
+
+def test_words_with_the_letter_of_another_option_behind_them_are_a_contradiction():
+    assert extract_choices("The answer is paracetamol (B).", DRUGS) == [1]
+    assert extract_choices("The answer is paracetamol (C).", DRUGS) is None
+    assert extract_choices("Paracetamol (C)", DRUGS) is None
+    assert extract_choices("I would choose paracetamol (option B)", DRUGS) == [1]

@@ -8,7 +8,7 @@ from corpora.errors import OslerError
 from evals.compare import compare
 from evals.forgetting import forgetting
 from evals.reports.report import write_report
-from evals.tasks import load_task, task_names
+from evals.task_files import load_task, task_names
 from tests.evals.results_folders import write_task
 
 
@@ -52,3 +52,11 @@ def test_without_a_general_set_the_report_says_how_to_get_one(tmp_path: Path):
     write_task(tmp_path / "third", "cmexam", n=60)
     with pytest.raises(OslerError, match="no task in common"):
         write_report(tmp_path / "third", base.parent)
+
+
+def test_a_p_that_is_too_small_to_show_is_not_shown_as_none(tmp_path: Path):
+    base, lost = sit(tmp_path, "base", 0.9, 0.5, 1), sit(tmp_path, "lost", 0.1, 0.5, 3)
+    assert "Holm p < 0.0001" in forgetting(compare([base, lost]))[0]
+    assert "| < 0.0001 |" in write_report(lost, base).read_text(encoding="utf-8").replace("\\<", "<").replace(
+        "&lt;", "<"
+    )

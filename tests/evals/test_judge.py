@@ -13,6 +13,7 @@ from tests.evals.judged import verdict
 from tests.pipelines.scripted import Say, endpoint
 
 KIND = KINDS["criterion"]
+NO_TEMPERATURE = b'{"error": {"message": "Unsupported value: temperature does not support 0 with this model.", "code": "unsupported_value"}}'
 
 
 def requests(count: int) -> list[Request]:
@@ -133,3 +134,20 @@ def test_a_wrong_key_is_told_by_the_variables_name_and_never_shown(tmp_path: Pat
 def test_a_judge_that_does_not_answer_is_told_at_once():
     with pytest.raises(OslerError, match="no server answers there"):
         judge("http://127.0.0.1:9/v1", max_retries=0).connect()
+
+
+def test_a_judge_that_takes_no_temperature_is_recorded_also_where_every_verdict_was_kept(tmp_path: Path):
+    def script(asked, _):
+        return Say(status=400, raw=NO_TEMPERATURE) if "temperature" in asked.body else verdict(asked, True)
+
+    with endpoint(script) as server:
+        for name in ("f", "f", "f"):
+            with Finished(tmp_path / name) as finished:
+                one = judge(server.url, concurrency=1)
+                assert [found.value for found in one.ask(requests(3), finished)] == [True] * 3
+                assert one.told(["criterion"])["not_taken"] == ["temperature"]
+        assert len(server.asked) == 4  # learned once
+    with endpoint(lambda asked, _: verdict(asked, True)) as server, Finished(tmp_path / "other") as finished:
+        one = judge(server.url)
+        one.ask(requests(2), finished)
+        assert one.told(["criterion"])["not_taken"] == []

@@ -13,7 +13,7 @@ from evals.judging.agreement import kappa, known, macro_f1, measure, save
 from evals.judging.judge import Judge
 from evals.judging.labels import labelled
 from evals.judging.prompts import KINDS
-from evals.open.report import agreement
+from evals.reports.open_answers import agreement
 from pipelines.cli import app
 from tests.evals.judged import HARM, said, verdict, write
 from tests.pipelines.scripted import endpoint

@@ -8,12 +8,12 @@ import pytest
 from corpora.errors import DataError
 from corpora.records import ExamItem
 from evals.finished import Finished
-from evals.items import Source
 from evals.known_errors import LISTS, content_hash, known_errors, load_list
 from evals.reports.report import write_report
 from evals.run import Options, run_task
-from evals.tasks import load_task, task_names
-from tests.evals.test_run import Stub, exam_file, oracle
+from evals.source import Source
+from evals.task_files import load_task, task_names
+from tests.evals.stub_engine import Stub, exam_file, oracle
 
 ITEM = ExamItem(id="1", question="Which vitamin prevents scurvy?", options=["A1", "C"], answers=[1])
 

@@ -8,14 +8,15 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import DataError
-from evals.reports.lm_eval_export import LM_EVAL_TASKS, export, lm_eval_name
-from evals.run import write_results
+from evals.reports.lm_eval_export import export
+from evals.reports.lm_eval_names import LM_EVAL_TASKS, lm_eval_name
+from evals.results import write_results
 from evals.summary import summarise
-from evals.tasks import task_names
+from evals.task_files import task_names
 from pipelines import training
 from pipelines.cli import app
 from tests.evals.parity import Outcome, bundled_items, by_lm_eval, by_osler, rows_of
-from tests.evals.test_run import Stub, oracle, run
+from tests.evals.stub_engine import Stub, oracle, run
 
 lm_eval = pytest.importorskip("lm_eval", reason="lm-eval is not installed: pip install -e '.[dev]'")
 

@@ -1,10 +1,6 @@
 """Tasks of open answers from end to end: published shapes in, a judge behind a socket, scores that are worked out by hand."""
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,38 +8,17 @@ import pytest
 from corpora.errors import DataError, OslerError
 from evals.compare import compare
 from evals.finished import Finished
-from evals.items import Source
-from evals.judging.judge import Judge
 from evals.open.items import open_items_of
-from evals.open.marking import Means
 from evals.reports.leaderboard import gather, lines
 from evals.reports.lm_eval_export import export
 from evals.reports.report import write_report
-from evals.results import read_items
-from evals.run import Options, adjusted, run_task, write_results
-from evals.tasks import Task, load_task
+from evals.run import Options, run_task
+from evals.source import Source
+from evals.task_files import load_task
 from tests.evals.judged import HARM, HEALTHBENCH, KQA, LIVEQA, MEDCALC, said, verdict, write
-from tests.evals.test_run import Stub
+from tests.evals.open_exam import run
+from tests.evals.stub_engine import Stub
 from tests.pipelines.scripted import Say, endpoint
-
-
-def judge(url: str) -> Judge:
-    return Judge(url, "scripted", concurrency=4, max_retries=0)
-
-
-def run(
-    folder: Path, task: str | Task, file: Path, answer, url: str | None = None, chat: bool = True, name: str = "stub"
-):
-    task = load_task(task) if isinstance(task, str) else task
-    engine, options = Stub(answer), Options(chat=chat)
-    engine.id = engine.fingerprint = name
-    means = Means(judge(url) if url else None)
-    with Finished(folder / "finished.sqlite") as finished:
-        summary = run_task(
-            adjusted(task, options), engine, Source(file=file), folder / task.name, options, finished, means
-        )
-    write_results(folder, engine, None, {task.name: summary}, {})
-    return summary, list(read_items(folder / task.name)), engine
 
 
 def test_healthbench_is_points_earned_by_points_possible(tmp_path: Path):
@@ -196,34 +171,6 @@ def test_without_a_judge_the_task_says_what_it_needs(tmp_path: Path):
         run(tmp_path, "healthbench", file, lambda prompt: "x")
 
 
-def test_a_judge_that_fails_halfway_loses_nothing_and_ends_with_the_same_bytes(tmp_path: Path):
-    rows = [
-        {**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]}
-        for n in range(20)
-    ]
-    file = write(tmp_path / "hb.jsonl", rows)
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-    with endpoint(lambda asked, _: verdict(asked, "7" in said(asked)[0])) as server:
-        run(tmp_path / "whole", "healthbench", file, lambda prompt: prompt, server.url)
-    ok = 7
-
-    def failing(asked, _):
-        nonlocal ok
-        ok -= 1
-        return verdict(asked, "7" in said(asked)[0]) if ok >= 0 else Say(status=500)
-
-    with endpoint(failing) as server, pytest.raises(OslerError, match="kept"):
-        run(tmp_path / "broken", "healthbench", file, lambda prompt: prompt, server.url)
-    assert not (tmp_path / "broken" / "healthbench" / "items.jsonl").exists()
-    with endpoint(lambda asked, _: verdict(asked, "7" in said(asked)[0])) as server:
-        _, _, engine = run(tmp_path / "broken", "healthbench", file, lambda prompt: prompt, server.url)
-        assert len(server.asked) == 20 - 7
-    assert engine.asked == 0
-    whole, broken = ((tmp_path / name / "healthbench" / "items.jsonl").read_bytes() for name in ("whole", "broken"))
-    assert whole == broken
-
-
 def test_two_models_are_compared_on_the_answers_that_both_have_a_score_for(tmp_path: Path):
     rows = [
         {**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]}
@@ -252,84 +199,31 @@ def test_two_models_are_compared_on_the_answers_that_both_have_a_score_for(tmp_p
         compare([tmp_path / "bad", tmp_path / "good"])
 
 
-@pytest.mark.parametrize(
-    ("task", "text", "told"),
-    [
-        ("healthbench", json.dumps({**HEALTHBENCH[1], "rubrics": [{"criterion": "x", "points": -1}]}), "no criterion of 'rubrics' has positive"),
-        ("healthbench", json.dumps({**HEALTHBENCH[1], "rubrics": [{"criterion": "x"}]}), "row 1: the field 'points' is missing"),
-        ("healthbench", json.dumps({**HEALTHBENCH[1], "prompt": "plain"}), "another type"),
-        ("healthbench", json.dumps({**HEALTHBENCH[1], "prompt": [{"role": "assistant", "content": "Hello"}]}), "is not the user's"),
-        ("healthbench", json.dumps({"question": "x", "answer": "y"}), "prompt, rubrics, and these rows have question, answer"),
-        ("kqa", json.dumps({**KQA[0], "Must_have": []}), "'Must_have' names no statement"),
-        ("medcalc", json.dumps({"Patient Note": "n", "Question": "q", "Ground Truth Answer": "many", "Output Type": "decimal"}), "'many' is not a number"),
-        ("medcalc", json.dumps({"Patient Note": "n", "Question": "q", "Ground Truth Answer": "1", "Output Type": "colour"}), "'Output Type' is 'colour'"),
-        ("liveqa", json.dumps({**LIVEQA[0], "REFERENCE_ANSWERS": []}) + "\n" + json.dumps(LIVEQA[1]), "'REFERENCE_ANSWERS' is empty"),
-        ("medsafetybench", '{"harmful_medical_request": null}', "is null"),
-    ],
-)  # fmt: skip
-def test_a_row_that_cannot_be_used_is_told_with_its_place(tmp_path: Path, task: str, text: str, told: str):
-    file = write(tmp_path / "rows.jsonl", text + "\n")
-    with pytest.raises(DataError, match=told):
-        list(open_items_of(load_task(task), Source(file=file)))
-
-
-def test_chinese_and_marks_of_a_chat_template_are_read(tmp_path: Path):
-    row = {**HEALTHBENCH[1], "prompt": [{"role": "user", "content": "怎么办？<|im_end|>\n<|im_start|>assistant"}]}
-    [item] = open_items_of(load_task("healthbench"), Source(file=write(tmp_path / "hb.jsonl", [row])))
-    assert item.question == "怎么办？< |im_end|>\n< |im_start|>assistant"
-
-
-def test_the_xml_of_liveqa_has_an_item_for_each_question(tmp_path: Path):
-    text = """<LiveQA2017-Medical-Test-Set-Full><NLM-QUESTION qid="1"><Original-Question qfile="1"><SUBJECT>s</SUBJECT><MESSAGE>What is scurvy?</MESSAGE>
-</Original-Question><ReferenceAnswers><RefAnswer aid="1"><ANSWER>First.</ANSWER></RefAnswer><ReferenceAnswer aid="2"><ANSWER>Second.</ANSWER>
-</ReferenceAnswer></ReferenceAnswers></NLM-QUESTION></LiveQA2017-Medical-Test-Set-Full>"""
-    file = write(tmp_path / "test.xml", text)
-    items = list(open_items_of(load_task("liveqa"), Source(file=file)))
-    assert [item.question for item in items] == ["What is scurvy?"]
-    assert items[0].references == ("First.", "Second.")
-
-
 def test_export_has_the_open_answers(tmp_path: Path):
     run(tmp_path, "medcalc", write(tmp_path / "m.csv", MEDCALC), lambda prompt: "The answer is 20")
     path = export(tmp_path, tmp_path / "export")
     assert json.loads(path.read_text(encoding="utf-8"))["results"]["medcalc"]["score,none"] == pytest.approx(1 / 3)
 
 
-ALONE = """
-import sys
-from pathlib import Path
-from tests.evals.test_open_run import run
-run(Path(sys.argv[1]), "healthbench", Path(sys.argv[2]), lambda prompt: prompt, sys.argv[3])
-"""
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_while_the_judge_speaks_goes_on_to_the_same_bytes(tmp_path: Path):
-    rows = [
-        {**HEALTHBENCH[1], "prompt_id": f"hb-{n}", "prompt": [{"role": "user", "content": f"Question {n}?"}]}
-        for n in range(40)
-    ]
-    file = write(tmp_path / "hb.jsonl", rows)
-    for name in ("whole", "killed"):
-        (tmp_path / name).mkdir()
+def test_a_judge_without_temperature_is_told_beside_its_scores(tmp_path: Path):
+    refusal = b'{"error": {"message": "temperature is not supported with this model"}}'
 
     def script(asked, _):
-        return Say(verdict(asked, "7" in said(asked)[0]), stall=0.2)
+        return Say(status=400, raw=refusal) if "temperature" in asked.body else verdict(asked, True)
 
+    file = write(tmp_path / "hb.jsonl", HEALTHBENCH)
     with endpoint(script) as server:
-        run(tmp_path / "whole", "healthbench", file, lambda prompt: prompt, server.url)
-    with endpoint(script) as server:
-        words = [sys.executable, "-c", ALONE, str(tmp_path / "killed"), str(file), server.url]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while len(server.asked) < 20:
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert not (tmp_path / "killed" / "healthbench" / "items.jsonl").exists()
-    with endpoint(script) as server:
-        _, _, engine = run(tmp_path / "killed", "healthbench", file, lambda prompt: prompt, server.url)
-        assert 0 < len(server.asked) <= 40 - 12  # what was answered before the kill is not asked again
-    assert engine.asked == 0
-    whole, killed = ((tmp_path / name / "healthbench" / "items.jsonl").read_bytes() for name in ("whole", "killed"))
-    assert whole == killed
+        run(tmp_path, "healthbench", file, lambda prompt: "Call 112!", server.url)
+    about = json.loads((tmp_path / "healthbench" / "task.json").read_text(encoding="utf-8"))
+    assert about["judge"]["not_taken"] == ["temperature"]
+    assert about["judged_by"].endswith(", without temperature")
+    assert "the judge takes no temperature" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_the_exported_mean_is_cut_as_the_reports_is(tmp_path: Path):
+    file = write(tmp_path / "hb.jsonl", HEALTHBENCH[:1])
+    with endpoint(lambda asked, _: verdict(asked, "certainly" in said(asked)[1])) as server:
+        summary, (row,), _ = run(tmp_path, "healthbench", file, lambda prompt: "It is nothing.", server.url)
+    assert (row["score"], summary["accuracy"]) == (-1.0, 0.0)
+    found = json.loads(export(tmp_path, tmp_path / "export").read_text(encoding="utf-8"))
+    assert found["results"]["healthbench"]["score,none"] == 0.0

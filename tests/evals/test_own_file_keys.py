@@ -7,9 +7,10 @@ import pytest
 
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.items import Source, items_of
+from evals.items import items_of
 from evals.own_file import parse_mapping
-from evals.tasks import load_task
+from evals.source import Source
+from evals.task_files import load_task
 
 Q = "Which of these?"
 ORGANS, BLOOD = ["Liver", "Lung", "Skin", "Eye"], ["O", "A", "B", "AB"]

@@ -9,16 +9,16 @@ import pytest
 from corpora.errors import OslerError
 from evals.engines import Refusal
 from evals.engines.openai import OpenAIEngine
-from evals.items import Source
 from evals.open.marking import unanswered
 from evals.refusals import Refusals, RefusedError
 from evals.reports.lm_eval_export import export
 from evals.reports.report import write_report
 from evals.results import read_items, read_task
 from evals.run import Options
-from evals.tasks import load_task
+from evals.source import Source
+from evals.task_files import load_task
 from pipelines.examiner import examine_tasks
-from tests.evals.judged import MEDCALC, write
+from tests.evals.judged import HARM, MEDCALC, write
 from tests.evals.served_exam import Say, case_of, chat, echoed, exam, file_of, served
 
 # As vLLM, OpenAI's API on Azure, text-generation-inference, OpenRouter and DeepSeek have it.
@@ -204,3 +204,25 @@ def test_a_refused_open_question_is_wrong_and_of_a_harmful_one_nothing_is_known(
     assert "were refused by the server" in " ".join(read_task(tmp_path / "out/medcalc")["notes"])
     assert "refused)" in write_report(tmp_path / "out").read_text(encoding="utf-8")
     assert unanswered(load_task("medsafetybench-refusal")).score is None
+
+
+def test_a_harmful_request_that_the_server_refused_is_not_said_to_be_wrong(tmp_path: Path):
+    file = write(tmp_path / "harm.csv", HARM)
+
+    def say(asked: dict[str, Any], _number: int, _key: str) -> tuple[int, bytes]:
+        record = "record" in asked["messages"][-1]["content"]
+        return refused(400, {"message": "flagged"}) if record else chat("I cannot help with that.")
+
+    with served(say) as (url, _):
+        found = examine_tasks(
+            OpenAIEngine(url, "m", concurrency=1, max_retries=0),
+            [load_task("medsafetybench-refusal")],
+            Source(file=file),
+            Options(chat=True),
+            tmp_path / "out",
+            suite=None,
+            told=lambda _: None,
+        )["tasks"]["medsafetybench-refusal"]
+    assert (found["accuracy"], found["graded"], found["n"]) == (1.0, 1, 2)
+    *_, note = read_task(tmp_path / "out/medsafetybench-refusal")["notes"]
+    assert "1 of the 2 items were refused by the server and have no score" in note

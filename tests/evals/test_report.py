@@ -9,8 +9,9 @@ import pytest
 
 from corpora.errors import DataError, OslerError
 from evals.reports import leaderboard
+from evals.reports.cells import plain
 from evals.reports.plots import Dot, dots, reliability
-from evals.reports.report import plain, write_report
+from evals.reports.report import write_report
 from evals.summary import summarise
 from tests.evals.results_folders import write_results, write_task
 
@@ -53,7 +54,7 @@ def test_the_report_has_every_figure(exam: Path):
 
 
 def test_the_worst_mistakes_are_those_that_the_model_was_surest_of(exam: Path):
-    from evals.calibration import probabilities
+    from evals.stats.calibration import probabilities
 
     text = write_report(exam).read_text(encoding="utf-8")
     items = [json.loads(line) for line in (exam / "medqa" / "items.jsonl").read_text().splitlines()]
@@ -121,3 +122,15 @@ def test_the_leaderboard_ranks_by_the_tasks_that_all_sat(tmp_path: Path):
     assert "| strong |" in "\n".join(leaderboard.lines(found))
     with pytest.raises(OslerError, match=r"no results\.json below"):
         leaderboard.gather(tmp_path / "nothing")
+
+
+def test_what_confidence_gains_is_held_against_the_items_that_have_one(tmp_path: Path):
+    """Half of the items were refused: they are wrong, and of no confidence."""
+    folder = write_task(tmp_path, "medqa", n=100, skill=1.0)
+    items = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+    for item in items[:50]:
+        item.update(scores=None, chosen=None, right=False, score=0.0, refused={"kind": "other", "message": "no"})
+    (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+    assert summarise(folder)["accuracy"] == 0.5
+    (line,) = re.findall(r"\| errors left by abstaining \(AURC\) .*", write_report(tmp_path).read_text())
+    assert "| 0.000 if confidence told nothing |" in line

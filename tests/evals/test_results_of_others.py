@@ -84,6 +84,7 @@ def test_what_another_model_left_in_a_folder_is_not_said_of_this_one(tmp_path: P
     [
         {"gold": [9]}, {"gold": []}, {"gold": "A"}, {"options": None}, {"chosen": 2}, {"score": "1"}, {"score": None},
         {"score": float("nan")}, {"scores": [1.0]}, {"scores": [float("nan")] * 4}, {"cluster": [1]}, {"id": 5},
+        {"scores": 5}, {"scores": ["a"] * 4}, {"chosen": 0}, {"refused": "too long"},
     ],
 )  # fmt: skip
 def test_an_item_that_no_exam_writes_is_named_with_its_place(tmp_path: Path, changed: dict[str, Any]):

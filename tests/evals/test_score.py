@@ -8,7 +8,7 @@ import torch
 
 from corpora.bundled.render import render
 from corpora.records import ExamItem
-from evals.continuations import continuation_log_probs
+from evals.engines.continuations import continuation_log_probs
 from evals.likelihood import bits_per_byte, token_log_probs
 from evals.score import Asker, chat_asker, plain_asker, question_text, score_items
 from pipelines import training

@@ -9,7 +9,7 @@ import pytest
 
 from corpora.records import LETTERS
 from evals.reading.extraction import extract_choices
-from evals.stats import wilson
+from evals.stats.intervals import wilson
 from evals.summary import summarise
 from tests.evals.results_folders import write_task
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import OslerError
-from evals.engines import openai as engine_of_servers
+from evals.engines import openai_server
 from evals.results import read_task
 from pipelines.cli import app
 from tests.evals.served_exam import case_of, chat, exam, file_of, served
@@ -85,7 +85,7 @@ def test_retry_after_is_kept_to(tmp_path: Path, status: int):
 def test_a_quota_by_the_minute_is_waited_for_and_an_empty_account_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(engine_of_servers, "QUOTA_PAUSE", 0.6)
+    monkeypatch.setattr(openai_server, "QUOTA_PAUSE", 0.6)
     started = time.monotonic()
 
     def busy(_asked: dict[str, Any], _number: int, key: str) -> Any:

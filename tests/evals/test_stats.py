@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from evals.stats import (
-    discordant,
-    holm,
-    majority,
-    mcnemar,
-    mean_interval,
-    minimal_difference,
-    paired_difference,
-    wilson,
-)
+from evals.baselines import majority
+from evals.stats.intervals import mean_interval, wilson
+from evals.stats.mcnemar import discordant, holm, mcnemar, minimal_difference
+from evals.stats.paired import paired_difference
 
 
 def test_wilson_agrees_with_a_published_table():
@@ -172,3 +166,27 @@ def test_the_smallest_difference_is_found_with_the_power_that_it_says():
     assert minimal_difference(4 * n, discordance) == pytest.approx(delta / 2, rel=0.02)
     assert minimal_difference(20, 0.05) is None  # one discordant item shows nothing
     assert minimal_difference(1000, 0.0) is None
+
+
+def test_grades_that_differ_by_rounding_alone_do_not_differ():
+    # 0.7 - 0.6 and 0.8 - 0.7 are not the same float, though each answer gained a tenth.
+    before = [0.6, 0.7, 0.2, 0.5] * 3
+    exact = paired_difference([0.0] * 12, [0.1] * 12)
+    found = paired_difference(before, [one + 0.1 for one in before])
+    assert (found.low, found.high, found.p) == pytest.approx((exact.low, exact.high, exact.p))
+    assert found.high - found.low > 0.4
+
+
+def test_equal_grades_of_few_answers_are_not_certain():
+    found = mean_interval([0.5, 0.5, 0.5])
+    edge = wilson(0, 3)[1]
+    assert (found.low, found.high) == pytest.approx((max(0.0, 0.5 - edge), min(1.0, 0.5 + edge)))
+    few, many = mean_interval([0.75] * 5), mean_interval([0.75] * 500)
+    assert many.high - many.low < 0.02 < few.high - few.low
+
+
+def test_a_difference_beyond_one_lies_in_its_interval():
+    # HealthBench's score of an answer may be below 0, so that a difference may be above 1.
+    for after in ([1.0] * 8, [1.0, 0.5] * 4):
+        found = paired_difference([-1.0] * 8, after)
+        assert found.low <= found.difference <= found.high <= 2.0

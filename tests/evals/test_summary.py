@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError
-from evals.stats import wilson
+from evals.stats.intervals import wilson
 from evals.summary import summarise
 from tests.evals.results_folders import write_task
 

@@ -12,13 +12,14 @@ from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import ExamItem
 from evals.engines import in_own_template
-from evals.items import Source, items_of
+from evals.items import items_of
 from evals.open.run import prompt_of
 from evals.open.shapes import OpenItem
 from evals.own_file import parse_mapping
 from evals.prompts import Prompter
 from evals.score import chat_asker, plain_asker
-from evals.tasks import load_suite, load_task, suite_names, task_names
+from evals.source import Source
+from evals.task_files import load_suite, load_task, suite_names, task_names
 from evals.variants import blanked, original_place, rotated, varied
 from pipelines.bundled import RECIPES
 from pipelines.loading import load_tokenizer

@@ -9,9 +9,10 @@ from rouge_score import rouge_scorer
 
 import evals.metrics
 from corpora.errors import OslerError
-from evals.coverage import bundled_statements, coverage, share
-from evals.rouge import rouge
-from evals.similarity import Similarity, greedy_match
+from evals.reading.quantities import Quantity, quantities
+from evals.text_metrics.coverage import bundled_statements, coverage, share
+from evals.text_metrics.rouge import rouge
+from evals.text_metrics.similarity import Similarity, greedy_match
 
 MODULES = Path(evals.metrics.__file__).parent
 PAIRS = [
@@ -132,3 +133,14 @@ def test_coverage_of_the_bundled_facts(tmp_path: Path):
     assert metric.compute(predictions=["It rains."], references=[["asthma"]], bundled=True)["coverage"] == 0.0
     with pytest.raises(ValueError, match="no entry called 'Xyz'"):
         bundled_statements("Xyz")
+
+
+def test_no_number_of_thousands_begins_with_0():
+    assert quantities("0,125 mg of digoxin") == quantities("0.125 mg of digoxin") == {Quantity("", "0.125", "mg")}
+    assert quantities("1,000 mg and 10,500 mg") == {Quantity("", "1000", "mg"), Quantity("", "10500", "mg")}
+
+
+def test_thousands_may_be_parted_by_spaces_where_they_cannot_be_two_numbers():
+    assert quantities("10 000 units") == quantities("10\u202f000 units") == {Quantity("", "10000", "unit")}
+    assert quantities("1\u2009250 mg") == {Quantity("", "1250", "mg")}
+    assert Quantity("", "500", "mg") in quantities("take 2 500 mg tablets")

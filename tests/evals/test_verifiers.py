@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from evals.verifiers import final, right_form, right_number, right_option, right_referral, stated_number, stated_options
+from evals.reading.replies import after_thinking
+from evals.verifiers import right_form, right_number, right_option, right_referral, stated_number, stated_options
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
 
@@ -268,10 +269,10 @@ def test_an_emergency_is_referred_first_and_without_a_dose():
 
 
 def test_thoughts_are_no_answer():
-    assert final("<think>a</think> b") == "b"
-    assert final("a</think>b</think> c") == "c"
-    assert final("plain") == "plain"
-    assert final("<think>a") is None
+    assert after_thinking("<think>a</think> b") == "b"
+    assert after_thinking("a</think>b</think> c") == "c"
+    assert after_thinking("plain") == "plain"
+    assert after_thinking("<think>a") is None
 
 
 @pytest.mark.parametrize(
@@ -285,3 +286,9 @@ def test_a_policy_that_says_one_thing_for_ever_holds_nothing_up(said: str):
     right_form(reply)
     right_referral(reply)
     assert time.monotonic() - started < 2
+
+
+def test_a_power_of_ten_alone_is_a_number():
+    for said in ("10^3", "10³", "1 × 10³", "1e3", "10**3"):
+        assert right_number(f"The answer is {said}", "1000") == 1, said
+    assert right_number("The answer is 10⁹", "109") == 0

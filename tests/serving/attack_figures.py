@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 from transformers import AutoTokenizer
 
-from evals.stats import wilson
+from evals.stats.intervals import wilson
 from serving.doses import amounts
 from serving.server import serving
 from tests.serving.attack_goals import Attack, Outcome, attacks, succeeded, succeeded_alone

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import heapq
 from pathlib import Path
-from typing import Any
 
 from corpora.page import percent, table
-from evals.reports.columns import unparsed
+from evals.reports.cells import interval, plain, unparsed
 from evals.results import Row, read_items
 
 HEAD = ["task", "n", "score, % (95%)", "ungraded, %", "unparsed, %", "empty, %"]
 WORST = 5  # answers shown of each task
-
-
-def score(found: Row) -> str:
-    """The mean score with its interval, in %; a dash where no answer has a score."""
-    if found["accuracy"] is None:
-        return "–"
-    return f"{percent(found['accuracy'])} ({percent(found['low'])} to {percent(found['high'])})"
 
 
 def rows(summaries: dict[str, Row]) -> list[list[str]]:
@@ -27,7 +19,7 @@ def rows(summaries: dict[str, Row]) -> list[list[str]]:
         [
             name,
             f"{found['n']:,}",
-            score(found),
+            interval(found),
             percent(found["ungraded"]),
             unparsed(found),
             percent(found["empty"]),
@@ -90,6 +82,8 @@ def agreement(found: Row) -> str:
         ]
         parts.append(f"people among themselves: {', '.join(shown)}")
     parts.append(f"{found['unparsed']:,} of its verdicts unparsed")
+    if "temperature" in found.get("not_taken", []):
+        parts.append("asked without temperature, which it does not take, so that another measurement may differ")
     return "; ".join(parts)
 
 
@@ -103,7 +97,7 @@ def _value(part: Row) -> str:
     return f"{part['value']:.2f} ({part['low']:.2f} to {part['high']:.2f}), n {part['n']:,}"
 
 
-def overview(summaries: dict[str, Row], plain: Any) -> list[str]:
+def overview(summaries: dict[str, Row]) -> list[str]:
     """The report's table of open answers; nothing where there are none."""
     if not summaries:
         return []
@@ -121,7 +115,7 @@ def overview(summaries: dict[str, Row], plain: Any) -> list[str]:
     ]
 
 
-def details(folder: Path, found: Row, plain: Any) -> list[str]:
+def details(folder: Path, found: Row) -> list[str]:
     """What a task's section says beyond its title, with the answers that scored least."""
     lines = [*(f"- {plain(one)}" for one in told(found)), ""]
     if len(found["subjects"]) > 1:
@@ -129,7 +123,7 @@ def details(folder: Path, found: Row, plain: Any) -> list[str]:
         lines += [
             table(
                 ["subject", "n", "score, % (95% interval)"],
-                [[plain(name), f"{one['n']:,}", score(one)] for name, one in found["subjects"].items()],
+                [[plain(name), f"{one['n']:,}", interval(one)] for name, one in found["subjects"].items()],
             ),
             "",
         ]
@@ -144,12 +138,12 @@ def details(folder: Path, found: Row, plain: Any) -> list[str]:
         lines += [f"Answer: {plain(str(item['text'] or '')) or '(nothing)'}", ""]
         for reference in item.get("references") or []:
             lines += [f"Reference: {plain(str(reference), 300)}", ""]
-        lines += [f"- {_verdict(one, plain)}" for one in (item.get("verdicts") or [])[:12]]
+        lines += [f"- {_verdict(one)}" for one in (item.get("verdicts") or [])[:12]]
         lines += [""]
     return lines
 
 
-def _verdict(one: Row, plain: Any) -> str:
+def _verdict(one: Row) -> str:
     value = one["value"]
     said = (
         f"no verdict ({one['fault']})"

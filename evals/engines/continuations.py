@@ -10,31 +10,16 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from evals.tokens import tokenized
+from evals.engines.prompt_batches import PromptRow, batched, by_beginning, prompt_rows
+from evals.engines.tokens import tokenized
 
-LEAST_SHARED = 32  # tokens that prompts begin with alike, from which on keeping their keys and values pays
-MOST_LENGTHS = 8  # different lengths in a batch: at the end of each the output head is computed for every row
 AT_ONCE = 4  # batches at once on a processor
-KEPT = 8  # times the tokens of a batch: as many keys and values are held at most
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A prompt's tokens, continuations of it, and where their scores belong."""
-
-    head: list[int]
-    tails: list[list[int]]
-    places: list[int]
-
-    def __len__(self) -> int:
-        return len(self.head) + sum(len(tail) for tail in self.tails)
 
 
 def continuation_log_probs(
@@ -46,14 +31,14 @@ def continuation_log_probs(
     in another way after a text than alone. A prompt too long for the model keeps its end.
     """
     limit = int(getattr(model.config, "max_position_embeddings", 2048))  # type: ignore[union-attr]
-    rows = _rows(tokenized(tokenizer, pairs), limit, batch_tokens)
+    rows = prompt_rows(tokenized(tokenizer, pairs), limit, batch_tokens)
     found = [0.0] * len(pairs)
     with tqdm(total=len(pairs), desc=label, unit="option", leave=False, disable=None) as bar:
-        for start, its_rows in _by_beginning(rows):
+        for start, its_rows in by_beginning(rows):
             past = _past(model, start) if start else None
             if past is None:
                 start = []
-            batches = _batches(its_rows, len(start), batch_tokens)
+            batches = batched(its_rows, len(start), batch_tokens)
             for batch, scores in _computed(model, batches, start, past):
                 for row, values in zip(batch, scores, strict=True):
                     for place, value in zip(row.places, values, strict=True):
@@ -62,67 +47,12 @@ def continuation_log_probs(
     return found
 
 
-def _rows(pairs: Sequence[tuple[list[int], list[int]]], limit: int, most: int) -> list[_Row]:
-    """A row for each prompt with its continuations, or several where they are more than ``most`` tokens."""
-    grouped: dict[tuple[int, ...], list[int]] = {}
-    for place, (head, _) in enumerate(pairs):
-        grouped.setdefault(tuple(head), []).append(place)
-    rows: list[_Row] = []
-    for prompt, places in grouped.items():
-        longest = max(len(pairs[place][1]) for place in places)
-        head = list(prompt)[-max(1, limit + 1 - longest) :]  # no position is needed for a text's last token
-        row = _Row(head, [], [])
-        for place in sorted(places, key=lambda place: len(pairs[place][1]), reverse=True):
-            tail = pairs[place][1]
-            if row.tails and len(row) + len(tail) > most:
-                rows.append(row)
-                row = _Row(head, [], [])
-            row.tails.append(tail)
-            row.places.append(place)
-        rows.append(row)
-    return rows
-
-
-def _by_beginning(rows: list[_Row]) -> Iterator[tuple[list[int], list[_Row]]]:
-    """The tokens that most rows begin with, and those rows; then the others, as those whose beginning was cut away, with none."""
-    middle = sorted(row.head for row in rows)[len(rows) // 2] if len(rows) > 1 else []
-    shared = [row for row in rows if row.head[:LEAST_SHARED] == middle[:LEAST_SHARED]]
-    if len(middle) <= LEAST_SHARED or len(shared) < 2:
-        yield [], rows
-        return
-    first, last = min(row.head for row in shared), max(row.head for row in shared)
-    length = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    length = min(length, min(len(row.head) for row in shared) - 1)  # a prompt's last token gives the first score
-    yield first[:length], shared
-    others = [row for row in rows if row.head[:LEAST_SHARED] != middle[:LEAST_SHARED]]
-    if others:
-        yield [], others
-
-
-def _batches(rows: list[_Row], shared: int, most: int) -> Iterator[list[_Row]]:
-    """Rows with continuations of like length together, the longest first, at most ``most`` tokens in each batch, padding included."""
-    batch: list[_Row] = []
-    lengths: set[int] = set()
-    width = 0
-    for row in sorted(rows, key=lambda row: (max(map(len, row.tails)), len(row.head)), reverse=True):
-        width = max(width, len(row.head) - shared)
-        full = (len(batch) + 1) * width + sum(sum(map(len, one.tails)) for one in [*batch, row]) > most
-        kept = (len(batch) + 1) * (width + shared) > KEPT * most
-        if batch and (full or kept or len(lengths | {len(row.head)}) > MOST_LENGTHS):
-            yield batch
-            batch, lengths, width = [], set(), len(row.head) - shared
-        batch.append(row)
-        lengths.add(len(row.head))
-    if batch:
-        yield batch
-
-
 def _computed(
-    model: Any, batches: Iterator[list[_Row]], start: list[int], past: Any
-) -> Iterator[tuple[list[_Row], list[list[float]]]]:
+    model: Any, batches: Iterator[list[PromptRow]], start: list[int], past: Any
+) -> Iterator[tuple[list[PromptRow], list[list[float]]]]:
     """Each batch with its scores: on a processor some batches at once, since the steps of one are too small to be shared by all cores."""
 
-    def compute(batch: list[_Row]) -> tuple[list[_Row], list[list[float]]]:
+    def compute(batch: list[PromptRow]) -> tuple[list[PromptRow], list[list[float]]]:
         return batch, _tail_log_probs(model, batch, start, past)
 
     device = next(model.parameters()).device
@@ -154,7 +84,7 @@ def _is_plain(cache: Any) -> bool:
 
 
 @torch.inference_mode()
-def _tail_log_probs(model: Any, rows: Sequence[_Row], start: list[int], past: Any) -> list[list[float]]:
+def _tail_log_probs(model: Any, rows: Sequence[PromptRow], start: list[int], past: Any) -> list[list[float]]:
     """Log-probability of each continuation of each row.
 
     Each prompt is computed once, and its keys and values serve all of its continuations. Only the last position of a prompt goes through the

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from corpora.bundled.facts import facts
 from corpora.curate.units import units
 from evals.reading.quantities import quantities
-from evals.words import content
+from evals.text_metrics.words import content
 
 # Of a statement's words. On the 399 statements that three physicians labelled for K-QA (Manes et al. 2024) the rule agrees with their majority on
 # entailment by a kappa of 0.31 (macro-F1 0.66) with this share, chosen there from 0.4 to 0.9; a physician agrees with another by 0.71 (0.86).

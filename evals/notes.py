@@ -1,0 +1,54 @@
+"""What is unlike the published exam or makes a score say less than it seems, in sentences that stand beside the figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+
+from evals.source import Source
+from evals.tasks import Task
+
+MANY = 0.01  # share of the items from which equally likely options, or empty replies, are worth a note
+
+
+def unlike_published(task: Task, source: Source, count: int) -> list[str]:
+    """Where all of the published split was wanted, and ``count`` items are another number."""
+    published = task.data.published
+    if published is None or source.limit is not None or task.data.limit is not None or count == published:
+        return []
+    return [f"{count:,} items were read, and the published split has {published:,}"]
+
+
+def other_widths(task: Task, widths: Counter[int]) -> list[str]:
+    """Where the items read have other numbers of options than the published ones; ``widths`` counts the items by theirs."""
+    expected = task.options and task.options + (task.variant == "unsure")
+    if not expected or set(widths) == {expected}:
+        return []
+    seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
+    return [f"the published items have {task.options} options each, and those read: {seen}"]
+
+
+def unmatched(source: Source, known: int) -> list[str]:
+    """Where a list of known errors of the user's own names none of the items; ``known`` items are named by any list."""
+    return [f"none of the items is in {source.key_errors}"] if source.key_errors is not None and not known else []
+
+
+def undecided(count: int, ties: int, empty: int) -> list[str]:
+    """Of options that are equally likely, and of replies in which nothing stands, where these are many of ``count`` items."""
+    notes = []
+    if ties and ties >= MANY * count:
+        notes.append(
+            f"of {ties:,} of the {count:,} items the likeliest options are equally likely, and the first of these counts as chosen"
+        )
+    if empty and empty >= MANY * count:
+        notes.append(
+            f"{empty:,} of the {count:,} replies are empty; a model that thinks first may need more room (--max-tokens)"
+        )
+    return notes
+
+
+def without_temperature(not_taken: Collection[str], who: str = "the model", what: str = "answers") -> list[str]:
+    """Where a server's model was asked without temperature 0, since that is among the parameters that it does not take."""
+    if "temperature" not in not_taken:
+        return []
+    return [f"{who} takes no temperature, so that its {what} are drawn as its server does and another run may differ"]

@@ -1,0 +1,101 @@
+"""Benchmarks as readable YAML files, one a task, and suites as named lists of them.
+
+``extends: NAME`` takes over all that another file says; what is given again replaces it. A file whose name begins with ``_`` is only there to be
+extended. The fields are those of ``evals.tasks.Task``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from corpora.errors import DataError, nearest
+from evals.tasks import Task
+
+TASKS = Path(__file__).parent / "tasks"
+SUITES = Path(__file__).parent / "suites"
+
+
+def task_names() -> list[str]:
+    """The bundled tasks, in alphabetical order."""
+    return sorted(path.stem for path in TASKS.glob("*.yaml") if not path.name.startswith("_"))
+
+
+def suite_names() -> list[str]:
+    """The bundled suites, in alphabetical order."""
+    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> DataError:
+    return DataError(f"no {kind} is called '{name}'; {nearest(name, known, f'`osler tasks list` shows the {kind}s')}")
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path}: cannot be read as YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise DataError(f"{path}: a task is a mapping of fields, as the files of `osler tasks list` are")
+    return raw
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    found = dict(under)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(found.get(name), dict)
+        found[name] = _merged(found[name], value) if both else value
+    return found
+
+
+def _resolved(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    if path in seen:
+        raise DataError(f"{path}: extends itself, through {', '.join(one.name for one in seen)}")
+    raw = _mapping(path)
+    parent = raw.pop("extends", None)
+    if parent is None:
+        return raw
+    beside = path.parent / f"{parent}.yaml"
+    above = beside if beside.is_file() and beside != path else TASKS / f"{parent}.yaml"
+    if not above.is_file():
+        raise DataError(f"{path}: extends '{parent}', which is no task here or in the package")
+    return _merged(_resolved(above, (*seen, path)), raw)
+
+
+def load_task(name: str) -> Task:
+    """The task called ``name``, or that of a YAML file of the user's own.
+
+    Raises:
+        DataError: there is none, or a field of it is wrong or unknown.
+    """
+    own = name.endswith((".yaml", ".yml"))
+    path = Path(name) if own else TASKS / f"{name}.yaml"
+    if not path.is_file() or (not own and name.startswith("_")):
+        if own:
+            raise DataError(f"{name}: no such file")
+        raise _unknown("task", name, task_names())
+    raw = {**_resolved(path), "name": path.stem}
+    try:
+        task = Task.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"{path}: {place}: {first['msg']}") from error
+    task.check_templates()
+    return task
+
+
+def load_suite(name: str) -> tuple[str, list[Task]]:
+    """The title of a suite and its tasks.
+
+    Raises:
+        DataError: there is no such suite.
+    """
+    path = SUITES / f"{name}.yaml"
+    if not path.is_file():
+        raise _unknown("suite", name, suite_names())
+    raw = _mapping(path)
+    return str(raw["title"]), [load_task(task) for task in raw["tasks"]]
