@@ -15,59 +15,24 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
     ToolMessage,
     message_chunk_to_message,
 )
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
-from langchain_openai import ChatOpenAI, OpenAI
+from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from corpora.bundled.render import SYSTEM_PROMPT
-from serving.doctor import Ask, AssistantError, Call, Done, Retrieve, Say, Step, ToolsRefused, Turn
+from serving.clients import chat_model
+from serving.doctor import Turn
 from serving.guard import RedFlag, red_flags
-from serving.passages import Passage
 from serving.retrieval import passage_index
+from serving.retrieval.passages import Passage
+from serving.steps import Ask, AssistantError, Call, Done, Retrieve, Say, Step, ToolsRefused
 from serving.structured import FAULTS, Triage, as_messages, structured
 from serving.tools import assistant_tools
-from serving.vllm_defaults import MODEL_NAME
-
-NOTICE = "Osler is a computer program and not a doctor. In an emergency, call your emergency number."
-
-
-def chat_model(url: str, model: str = MODEL_NAME, api_key: str = "unused", **settings: Any) -> ChatOpenAI:
-    """``ChatOpenAI`` for a model that was fine-tuned to chat; greedy unless ``settings`` say otherwise."""
-    return ChatOpenAI(base_url=url, model=model, api_key=api_key, **{"temperature": 0.0, "max_tokens": 128, **settings})  # type: ignore[arg-type]
-
-
-def completion_model(url: str, model: str = MODEL_NAME, api_key: str = "unused", **settings: Any) -> OpenAI:
-    """``OpenAI`` for a base model, which continues a text."""
-    return OpenAI(base_url=url, model=model, api_key=api_key, **{"temperature": 0.0, "max_tokens": 64, **settings})  # type: ignore[arg-type]
-
-
-def messages(
-    question: str, history: Sequence[BaseMessage] = (), system: str | None = SYSTEM_PROMPT
-) -> list[BaseMessage]:
-    """The turns that the model reads."""
-    first: list[BaseMessage] = [SystemMessage(system)] if system else []
-    return [*first, *history, HumanMessage(question)]
-
-
-def stream_answer(model: BaseChatModel, question: str, history: Sequence[BaseMessage] = ()) -> Iterator[str]:
-    """The answer in pieces, as the model writes it."""
-    for piece in model.stream(messages(question, history)):
-        if isinstance(piece.content, str) and piece.content:
-            yield piece.content
-
-
-def remember(history: list[BaseMessage], question: str, answer: str, turns: int = 3) -> list[BaseMessage]:
-    """The history with one more exchange, the oldest dropped beyond ``turns``."""
-    return [*history, HumanMessage(question), AIMessage(answer)][-2 * turns :]
-
 
 ROLE = (
     f"{SYSTEM_PROMPT} You explain medicine plainly and say when you are not sure. You make no diagnosis, prescribe nothing and give no "

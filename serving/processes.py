@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import psutil
 
-from serving.hardware import memory_kills
+from serving.memory import memory_kills
 
 # What torch, CUDA and vLLM say when memory is short.
 OUT_OF_MEMORY = (

@@ -13,8 +13,8 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.doctor import AssistantError
 from serving.guard import RedFlag, neutral
+from serving.steps import AssistantError
 
 TRIAGE_TASK = (
     "Sort the message by urgency. Name only red flags that it states, ask what is still needed to judge, and say what to do next. No "

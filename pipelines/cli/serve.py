@@ -62,8 +62,8 @@ def serve(
     --tensor-parallel-size 4 --quantization fp8` · `osler serve MODEL --enable-lora --lora-modules ward=ADAPTER`
     """
     from serving.addresses import at
-    from serving.server import prepared, running
-    from serving.supervisor import Restarts, keep, kept
+    from serving.vllm.start import prepared, running
+    from serving.vllm.supervisor import Restarts, keep, kept
 
     policy = Restarts(restarts, restart_window)
     words = context.args

@@ -60,10 +60,10 @@ def ui(
 
     from pipelines.about import about_folder, model_of_run, reads_passages
     from serving.addresses import at
-    from serving.server import prepared, running
-    from serving.supervisor import Restarts, kept
     from serving.ui.about import About, served
     from serving.ui.app import check_before_start, doctor, run, web
+    from serving.vllm.start import prepared, running
+    from serving.vllm.supervisor import Restarts, kept
 
     if documents and plain:
         raise OslerError("--documents are read with --assistant; leave --plain out")

@@ -12,14 +12,15 @@ from fastapi import FastAPI
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
 from serving.addresses import port_in_use
-from serving.assistant import ROLE, DoctorAssistant, chat_model
+from serving.assistant import ROLE, DoctorAssistant
+from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
 from serving.ui.about import About, Served
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.page import HEAD, build
 from serving.ui.texts import LANGUAGES, TAGS, words
-from serving.vllm_defaults import MODEL_NAME
+from serving.vllm.defaults import MODEL_NAME
 
 # What the page asks for. Gradio has more routes: uploads, files of the server, an assistant for writing pages.
 PATHS = re.compile(

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 
 from pipelines import training
 from serving.assistant import ROLE, DoctorAssistant
-from serving.doctor import BROKEN, CUT, UNREACHABLE, AssistantError
+from serving.doctor import BROKEN, CUT, UNREACHABLE
 from serving.guard import RedFlag, neutral
+from serving.steps import AssistantError
 from serving.structured import Triage
 from serving.tools import assistant_tools
 from tests.serving.stand_in import Reply, stand_in
@@ -311,7 +312,7 @@ def test_neither_question_nor_passage_nor_history_nor_tool_can_speak_the_templat
 
 @pytest.mark.slow
 def test_the_assistant_talks_through_vllm(base_model: Path) -> None:
-    from serving.server import serving
+    from serving.vllm.start import serving
 
     with serving(base_model) as server:
         assistant = DoctorAssistant(server.url, triage=chest_pain, retriever=False, max_tokens=16)
@@ -326,7 +327,7 @@ def test_the_assistant_talks_through_vllm(base_model: Path) -> None:
 
 @pytest.mark.slow
 def test_vllm_takes_the_tools_of_the_assistant(base_model: Path) -> None:
-    from serving.server import serving
+    from serving.vllm.start import serving
 
     with serving(base_model, flags={"enable-auto-tool-choice": True, "tool-call-parser": "hermes"}) as server:
         few = [

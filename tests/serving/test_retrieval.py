@@ -11,8 +11,11 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from corpora.bundled.knowledge import KNOWLEDGE_DIR, load_knowledge
 from corpora.errors import DataError
-from serving.passages import PASSAGE_CHARACTERS, Passage, bundled_passages, read_documents
-from serving.retrieval import RetrievalError, passage_index, terms, vector_store
+from serving.retrieval import RetrievalError, passage_index, terms
+from serving.retrieval.bundled import bundled_passages
+from serving.retrieval.documents import PASSAGE_CHARACTERS, read_documents
+from serving.retrieval.passages import Passage
+from serving.retrieval.vector_store import vector_store
 
 GUIDE = """# Ward guide
 

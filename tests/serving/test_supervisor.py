@@ -24,8 +24,9 @@ from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import Server, running
-from serving.supervisor import Restarts, keep
+from serving.vllm.server import Server
+from serving.vllm.start import running
+from serving.vllm.supervisor import Restarts, keep
 from tests.serving.gateway_world import running as opened
 
 STAND_IN = Path(__file__).with_name("dying_server.py")
@@ -161,8 +162,8 @@ def test_however_the_keeper_ends_nothing_of_the_server_is_left(tmp_path: Path):
             import signal, sys, threading
             from pathlib import Path
             sys.path.insert(0, {str(Path.cwd())!r})
-            from serving.server import running
-            from serving.supervisor import keep, Restarts
+            from serving.vllm.start import running
+            from serving.vllm.supervisor import Restarts, keep
             from tests.serving.test_supervisor import server
             signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
             made = server(Path({str(folder)!r}))
@@ -213,9 +214,9 @@ def test_one_command_keeps_the_model_and_gives_up_in_order(tmp_path: Path, base_
         import sys
         from pathlib import Path
         sys.path.insert(0, {str(Path.cwd())!r})
-        import serving.server
-        from serving.server import Server
-        serving.server.prepared = lambda *_, **__: Server(
+        import serving.vllm.start
+        from serving.vllm.server import Server
+        serving.vllm.start.prepared = lambda *_, **__: Server(
             "127.0.0.1", {made.port}, "osler", {made.command!r}, dict(__import__("os").environ), Path({str(tmp_path / "log")!r})
         )
         from pipelines.cli import main

@@ -1,8 +1,4 @@
-"""Passages: pieces of the bundled facts and of a user's documents that say where they stand.
-
-A passage of a text file is a slice of it: ``text == whole[start:end]``. A passage of a PDF is a slice of its page. A passage of the
-bundled facts is one entry in words, and its span is the entry in its YAML file.
-"""
+"""A user's documents as passages: text and Markdown by paragraphs, tables by rows, PDFs by pages."""
 
 from __future__ import annotations
 
@@ -11,139 +7,13 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from langchain_core.documents import Document
-from pydantic import BaseModel, ConfigDict
-
-from corpora.bundled.facts import join, range_text
-from corpora.bundled.knowledge import KNOWLEDGE_DIR, Source, load_knowledge
 from corpora.errors import DataError
+from serving.retrieval.passages import Passage
 
 PASSAGE_CHARACTERS = 1200  # about 300 tokens: a few of them fit beside a question in a small model's context
 SUFFIXES = (".txt", ".md", ".pdf", ".csv", ".jsonl")
-
-
-class Passage(BaseModel):
-    """A piece of a document, and the place where a reader finds it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    file: str
-    heading: str | None = None
-    line: int | None = None  # first line of the passage, from 1
-    page: int | None = None  # of a PDF, from 1
-    start: int  # first character in the file's text, or in the page's
-    end: int  # one past the last
-    sources: list[str] = []  # what the passage itself cites
-
-    def place(self) -> str:
-        """The place in words: ``guide.md, "Dose limits", line 12``."""
-        parts = [self.file]
-        if self.heading:
-            parts.append(f'"{self.heading}"')
-        parts.append(f"page {self.page}" if self.page is not None else f"line {self.line}")
-        return ", ".join(parts)
-
-    def document(self) -> Document:
-        """As LangChain's retrievers return it."""
-        return Document(page_content=self.text, metadata=self.model_dump(exclude={"text"}))
-
-    @classmethod
-    def from_document(cls, document: Document) -> Passage:
-        """From a document of ``document()``, or of another retriever as far as its metadata go."""
-        known = {key: value for key, value in document.metadata.items() if key in cls.model_fields and key != "text"}
-        text = document.page_content
-        filled: dict[str, Any] = {
-            "file": str(document.metadata.get("source", "document")),
-            "start": 0,
-            "end": len(text),
-            **known,
-        }
-        return cls(text=text, **filled)
-
-
-def citation(source: Source) -> str:
-    """A source of the bundled facts in one line."""
-    year = f", {source.year}" if source.year else ""
-    return f"{source.body}: {source.title}{year}{f'. {source.url}' if source.url else ''}"
-
-
-def _entry_text(kind: str, entry: Any) -> str:
-    name = entry.name
-    also = f" (also {', '.join(entry.aliases)})" if entry.aliases else ""
-    if kind == "conditions":
-        said = [
-            f"{name}{also} is {entry.definition}.",
-            f"Cause: {entry.cause}.",
-            f"Symptoms: {join(entry.symptoms)}.",
-            f"Seek urgent help for: {join(entry.red_flags)}.",
-            f"Tests: {join(entry.tests)}.",
-            f"First treatment: {entry.treatment}.",
-            f"To avoid: {entry.avoid}.",
-        ]
-    elif kind == "medicines":
-        pairs = "; ".join(f"with {one.agent}: {one.effect}" for one in entry.interactions)
-        said = [
-            f"{name}{also} is a medicine of the class {entry.drug_class}.",
-            f"Used for: {entry.use}.",
-            f"Mechanism: {entry.mechanism}.",
-            f"Serious effects: {join(entry.serious_effects)}.",
-            f"Not to be used in: {join(entry.contraindications)}.",
-            f"Interactions: {pairs}.",
-        ]
-    elif kind == "laboratory_tests":
-        said = [
-            f"{name}{also} measures {entry.measures} ({entry.specimen}).",
-            f"Reference range for {entry.applies_to}: {range_text(entry.low, entry.high, entry.unit)}.",
-            *([f"A high result suggests {entry.high_suggests}."] if entry.high_suggests else []),
-            *([f"A low result suggests {entry.low_suggests}."] if entry.low_suggests else []),
-        ]
-    else:
-        said = [
-            f"{name}{also}, an emergency.",
-            f"Signs: {join(entry.signs)}.",
-            entry.say_first,
-            *entry.do,
-            *entry.do_not,
-        ]
-    return " ".join(said)
-
-
-@lru_cache(maxsize=1)
-def bundled_passages() -> tuple[Passage, ...]:
-    """One passage an entry of the bundled facts."""
-    knowledge = load_knowledge()
-    places: dict[tuple[str, str], tuple[str, int, int, int]] = {}
-    for path in sorted(KNOWLEDGE_DIR.rglob("*.yaml")):
-        whole = path.read_text(encoding="utf-8")
-        heads = [(mark.start(), mark.group(1)) for mark in re.finditer(r"^(\w+):$", whole, re.MULTILINE)]
-        marks = list(re.finditer(r"^ *- id: (\S+)$", whole, re.MULTILINE))
-        for mark, after in zip(marks, [*marks[1:], None], strict=True):
-            kind = next(name for at, name in reversed(heads) if at < mark.start())
-            end = min([at for at, _ in heads if at > mark.start()] + [after.start() if after else len(whole)])
-            file = f"knowledge/{path.relative_to(KNOWLEDGE_DIR).as_posix()}"
-            places[kind, mark.group(1)] = (file, whole.count("\n", 0, mark.start()) + 1, mark.start(), end)
-    found = []
-    for kind in ("conditions", "medicines", "laboratory_tests", "emergencies"):
-        for entry in getattr(knowledge, kind):
-            file, line, start, end = places[kind, entry.id]
-            sources = [citation(knowledge.sources[key]) for key in entry.sources]
-            found.append(
-                Passage(
-                    text=_entry_text(kind, entry),
-                    file=file,
-                    heading=entry.name,
-                    line=line,
-                    start=start,
-                    end=end,
-                    sources=sources,
-                )
-            )
-    return tuple(found)
 
 
 def _decode(path: Path) -> str:

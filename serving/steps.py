@@ -1,0 +1,66 @@
+"""The steps of the doctor assistant's turn: what it wants said or done, and what can go wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import (
+    BaseMessage,
+    ToolCall,
+)
+
+from corpora.errors import OslerError
+
+
+class AssistantError(OslerError):
+    """The model cannot be reached, refused the request, or broke off.
+
+    Attributes:
+        begun: part of the answer had already been said.
+    """
+
+    begun = False
+
+
+class ToolsRefused(AssistantError):
+    """The server takes no tools in a request; the turn goes on with the router."""
+
+
+@dataclass(frozen=True)
+class Say:
+    """Text for the person."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Retrieve:
+    """Asks for passages on a query; answered with a list of ``Passage``."""
+
+    query: str
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Asks the model, which streams to the person; answered with the whole ``AIMessageChunk``."""
+
+    messages: list[BaseMessage]
+    tools: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """Calls a tool; answered with its ``ToolMessage``."""
+
+    call: ToolCall
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the turn used, for ``response_metadata``."""
+
+    metadata: dict[str, Any]
+
+
+Step = Say | Retrieve | Ask | Call | Done
