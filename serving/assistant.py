@@ -1,4 +1,4 @@
-"""The LangChain client of a served model, and the doctor assistant on it."""
+"""The doctor assistant: a LangChain runnable on a served model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import httpx
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.documents import Document
@@ -27,11 +26,12 @@ from pydantic import BaseModel
 from corpora.bundled.render import SYSTEM_PROMPT
 from serving.clients import chat_model
 from serving.doctor import Turn
+from serving.faults import FAULTS, AssistantError, ToolsRefused, explained
 from serving.guard import RedFlag, red_flags
 from serving.retrieval import passage_index
 from serving.retrieval.passages import Passage
-from serving.steps import Ask, AssistantError, Call, Done, Retrieve, Say, Step, ToolsRefused
-from serving.structured import FAULTS, Triage, as_messages, structured
+from serving.steps import Ask, Call, Done, Retrieve, Say, Step
+from serving.structured import Triage, as_messages, structured
 from serving.tools import assistant_tools
 
 ROLE = (
@@ -160,40 +160,18 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             return AssistantError("the model's answer broke off; ask again")
         return None
 
-    def _fault(self, error: Exception, step: Ask | None = None) -> AssistantError:
-        where = getattr(self.model, "openai_api_base", None) or "the model"
-        if isinstance(error, openai.BadRequestError) and step is not None and step.tools and self.tool_calls == "auto":
-            if "tool" in str(error):
-                self.tool_calls = "router"  # as the server will refuse the next one, too
-            return ToolsRefused(str(error))
-        if isinstance(error, openai.LengthFinishReasonError):
-            made = AssistantError(f"{where}: the answer did not end within its length limit; give a larger max_tokens")
-        elif isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-            made = AssistantError(f"{where}: no answer in time; try again, or give a longer timeout")
-        elif isinstance(error, openai.APIStatusError):
-            made = AssistantError(f"{where}: refused with {error.status_code}: {error.message}")
-        elif isinstance(error, openai.APIConnectionError | httpx.HTTPError | OSError):
-            made = AssistantError(f"{where}: the model cannot be reached; start it with `osler serve`")
-        else:
-            made = AssistantError(f"{where}: the answer could not be read: {error}")
-        made.__cause__ = error
-        return made
+    def _where(self) -> str:
+        return getattr(self.model, "openai_api_base", None) or "the model"
+
+    def _fault(self, error: Exception, asked: Ask) -> AssistantError:
+        refused = isinstance(error, openai.BadRequestError) and asked.tools and self.tool_calls == "auto"
+        if not refused:
+            return explained(error, self._where())
+        if "tool" in str(error):
+            self.tool_calls = "router"  # as the server will refuse the next one, too
+        return ToolsRefused(str(error))
 
     # What LangChain calls.
-
-    def _invoke(
-        self, given: LanguageModelInput, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
-    ) -> AIMessage:
-        return _whole(list(self._stream(given, config, **kwargs)))
-
-    async def _ainvoke(
-        self,
-        given: LanguageModelInput,
-        run_manager: AsyncCallbackManagerForChainRun,
-        config: RunnableConfig,
-        **kwargs: Any,
-    ) -> AIMessage:
-        return _whole([piece async for piece in self._astream(given, config, **kwargs)])
 
     def _transform(
         self,
@@ -222,13 +200,13 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         Raises:
             AssistantError: the model cannot be reached, refused, or broke off, and there was nothing to say without it.
         """
-        return self._call_with_config(self._invoke, input, config, run_type="chain", **kwargs)
+        return _whole(list(self.stream(input, config, **kwargs)))
 
     async def ainvoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
         """As ``invoke``."""
-        return await self._acall_with_config(self._ainvoke, input, config, run_type="chain", **kwargs)
+        return _whole([piece async for piece in self.astream(input, config, **kwargs)])
 
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any | None
@@ -265,7 +243,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         Raises (the runnable):
             AssistantError: the model failed, or wrote what does not fit the schema.
         """
-        return structured(self.model, schema, method, self.system, self.triage_check, self._fault)
+        return structured(self.model, schema, method, self.system, self.triage_check, self._where())
 
     def triage(self, input: LanguageModelInput, config: RunnableConfig | None = None) -> Triage:
         """How urgent the message is; see ``with_structured_output``."""
@@ -307,7 +285,7 @@ def _chunk(step: Say | Done) -> AIMessageChunk:
     return AIMessageChunk(content="", response_metadata=step.metadata)
 
 
-def _whole(pieces: list[AIMessageChunk]) -> AIMessage:
+def _whole(pieces: list[AIMessage]) -> AIMessage:
     whole = message_chunk_to_message(sum(pieces[1:], start=pieces[0]))
     assert isinstance(whole, AIMessage)
     return whole

@@ -25,10 +25,11 @@ from langchain_core.messages import (
 
 from serving.citing import FOUND, SOURCES, source_list, with_passages
 from serving.doses import notice
+from serving.faults import AssistantError, ToolsRefused
 from serving.guard import RedFlag, neutral
 from serving.retrieval.passages import Passage
 from serving.router import Route, route
-from serving.steps import Ask, AssistantError, Call, Done, Retrieve, Say, Step, ToolsRefused
+from serving.steps import Ask, Call, Done, Retrieve, Say, Step
 
 ROUNDS = 4  # of tool calls in one turn, after which the model must answer
 UNREACHABLE = "The language model cannot be reached or gives no answer, so this is all that can be said now."

@@ -1,4 +1,4 @@
-"""The steps of the doctor assistant's turn: what it wants said or done, and what can go wrong."""
+"""The steps of the doctor assistant's turn: what it wants said or done."""
 
 from __future__ import annotations
 
@@ -9,22 +9,6 @@ from langchain_core.messages import (
     BaseMessage,
     ToolCall,
 )
-
-from corpora.errors import OslerError
-
-
-class AssistantError(OslerError):
-    """The model cannot be reached, refused the request, or broke off.
-
-    Attributes:
-        begun: part of the answer had already been said.
-    """
-
-    begun = False
-
-
-class ToolsRefused(AssistantError):
-    """The server takes no tools in a request; the turn goes on with the router."""
 
 
 @dataclass(frozen=True)

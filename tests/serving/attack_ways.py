@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
 
 from serving.assistant import ROLE, DoctorAssistant
+from serving.faults import AssistantError
 from serving.gateway.app import build
 from serving.gateway.asked import Asked
 from serving.gateway.audit import Audit
@@ -23,7 +24,6 @@ from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.steps import AssistantError
 from tests.serving.attack_goals import Attack, Outcome
 from tests.serving.gateway_world import running
 

@@ -19,8 +19,8 @@ from pydantic import BaseModel
 from pipelines import training
 from serving.assistant import ROLE, DoctorAssistant
 from serving.doctor import BROKEN, CUT, UNREACHABLE
+from serving.faults import AssistantError
 from serving.guard import RedFlag, neutral
-from serving.steps import AssistantError
 from serving.structured import Triage
 from serving.tools import assistant_tools
 from tests.serving.stand_in import Reply, stand_in
