@@ -49,7 +49,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
     ``emergency``, ``citations`` and ``tools``. An emergency's words come first, and come even when the model cannot be reached.
 
     Args:
-        model: the address of an OpenAI-compatible server, or a chat model.
+        served: the address of an OpenAI-compatible server, with ``/v1``, or a chat model.
         documents: a folder of your own, or several, to cite beside the bundled facts.
         retriever: another retriever, as a vector database's; replaces both. False: no passages.
         tools: what may be called; default all of ``serving.tools``.
@@ -58,7 +58,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         system: the system message, in place of the role and limits of ``ROLE``.
         triage: the red-flag check of the last message.
         exchanges: earlier exchanges that the model reads.
-        settings: of ``chat_model`` when ``model`` is an address: ``model``, ``api_key``, ``max_tokens``, ``timeout`` and so on.
+        settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``,
+            ``timeout`` and so on.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -66,7 +67,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
 
     def __init__(
         self,
-        model: str | BaseChatModel,
+        served: str | BaseChatModel,
+        /,
         *,
         documents: str | Path | Sequence[str | Path] = (),
         retriever: BaseRetriever | Literal[False] | None = None,
@@ -78,9 +80,9 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **settings: Any,
     ) -> None:
         self.model = (
-            chat_model(model, **{"max_tokens": 512, "timeout": 60, "max_retries": 1, **settings})
-            if isinstance(model, str)
-            else model
+            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 1, **settings})
+            if isinstance(served, str)
+            else served
         )
         if retriever is None:
             retriever = passage_index([documents] if isinstance(documents, str | Path) else documents)
@@ -171,7 +173,21 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             self.tool_calls = "router"  # as the server will refuse the next one, too
         return ToolsRefused(str(error))
 
-    # What LangChain calls.
+    # What LangChain calls, with a manager of callbacks that is not needed: ``config`` has them.
+
+    def _invoke(
+        self, given: LanguageModelInput, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
+    ) -> AIMessage:
+        return _whole(list(self._stream(given, config, **kwargs)))
+
+    async def _ainvoke(
+        self,
+        given: LanguageModelInput,
+        run_manager: AsyncCallbackManagerForChainRun,
+        config: RunnableConfig,
+        **kwargs: Any,
+    ) -> AIMessage:
+        return _whole([piece async for piece in self._astream(given, config, **kwargs)])
 
     def _transform(
         self,
@@ -200,13 +216,13 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         Raises:
             AssistantError: the model cannot be reached, refused, or broke off, and there was nothing to say without it.
         """
-        return _whole(list(self.stream(input, config, **kwargs)))
+        return self._call_with_config(self._invoke, input, config, run_type="chain", **kwargs)
 
     async def ainvoke(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AIMessage:
         """As ``invoke``."""
-        return _whole([piece async for piece in self.astream(input, config, **kwargs)])
+        return await self._acall_with_config(self._ainvoke, input, config, run_type="chain", **kwargs)
 
     def stream(
         self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any | None
@@ -285,7 +301,7 @@ def _chunk(step: Say | Done) -> AIMessageChunk:
     return AIMessageChunk(content="", response_metadata=step.metadata)
 
 
-def _whole(pieces: list[AIMessage]) -> AIMessage:
+def _whole(pieces: list[AIMessageChunk]) -> AIMessage:
     whole = message_chunk_to_message(sum(pieces[1:], start=pieces[0]))
     assert isinstance(whole, AIMessage)
     return whole

@@ -31,8 +31,12 @@ def explained(error: Exception, where: str) -> AssistantError:
         said = "the answer did not end within its length limit; give a larger max_tokens"
     elif isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         said = "no answer in time; try again, or give a longer timeout"
+    elif isinstance(error, openai.AuthenticationError):
+        said = "the key does not work; give api_key= one of `osler keys add NAME --own-triage`"
+    elif isinstance(error, openai.NotFoundError) and not where.rstrip("/").endswith("/v1"):
+        said = f"{_reason(error)}; the address of a server ends in /v1"
     elif isinstance(error, openai.APIStatusError):
-        said = f"refused with {error.status_code}: {error.message}"
+        said = f"refused with {error.status_code}: {_reason(error)}"
     elif isinstance(error, openai.APIConnectionError | httpx.HTTPError | OSError):
         said = "the model cannot be reached; start it with `osler serve`"
     else:
@@ -40,3 +44,9 @@ def explained(error: Exception, where: str) -> AssistantError:
     made = AssistantError(f"{where}: {said}")
     made.__cause__ = error
     return made
+
+
+def _reason(error: openai.APIStatusError) -> str:
+    """What the server itself said, without the client's words around it."""
+    told = error.body.get("message") if isinstance(error.body, dict) else None
+    return str(told or error.message)
