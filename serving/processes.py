@@ -24,6 +24,9 @@ OUT_OF_MEMORY = (
 )
 
 
+_GONE_SECONDS = 20.0  # in which the system takes the memory of what was killed back
+
+
 def how_it_ended(code: int, said: str, kills_before: int) -> str:
     """A process's end in words: its exit code or signal, and whether memory was short.
 
@@ -48,10 +51,10 @@ def _group(leader: int) -> list[psutil.Process]:
     return found
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Ends the process and all that it started, its orphans among them: asked first, then killed.
 
-    They are of one group (``start_new_session``). A killed process lives on until the system has taken its memory back: that is waited for.
+    They have ``seconds`` between the two. They are of one group (``start_new_session``). A killed process lives on until the system has taken its memory back: that is waited for.
     """
     family = {one.pid: one for one in _group(process.pid)}
     try:
@@ -68,7 +71,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
             with suppress(psutil.Error):
                 one.kill()  # psutil makes sure that the id is still of the same process
         process.wait()
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _GONE_SECONDS
     while any(_lives(one) for one in family.values()) and time.monotonic() < deadline:
         time.sleep(0.02)
 

@@ -20,8 +20,13 @@ from serving.addresses import ServerError, at, healthy
 from serving.memory import memory_kills, peak_memory_gib
 from serving.processes import how_it_ended, stop
 from serving.vllm.defaults import Option
+from serving.vllm.log_folder import LogFolder
 
 START_SECONDS = 600  # a large model may take minutes to load
+STOP_SECONDS = 20.0  # for open answers to end
+STOP_STARTING_SECONDS = (
+    1.0  # for one that has answered nothing yet: loading a model, vLLM may not hear a signal for as long as that takes
+)
 
 console = Console(stderr=True, highlight=False)
 
@@ -37,6 +42,7 @@ class Server:
         command: what starts it.
         environment: of its process.
         log: file for what it prints; each start adds to it.
+        log_folder: the log's own folder, where nobody gave the log a place.
         api_key: what it wants to be shown, if anything.
         options: the defaults that were chosen for it.
         start_seconds: from its last start to health.
@@ -48,6 +54,7 @@ class Server:
     command: list[str]
     environment: dict[str, str]
     log: Path
+    log_folder: LogFolder | None = None
     api_key: str | None = None
     options: list[Option] = field(default_factory=list)
     start_seconds: float = 0.0
@@ -55,6 +62,7 @@ class Server:
     _guard: subprocess.Popen[bytes] | None = None
     _log_start: int = 0
     _kills: int = 0
+    _answered: bool = False
 
     @property
     def url(self) -> str:
@@ -71,6 +79,7 @@ class Server:
         """Starts the process; ``wait`` waits until it answers."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._kills = memory_kills()
+        self._answered = False
         with self.log.open("ab") as stream:
             self._log_start = stream.tell()
             self._process = subprocess.Popen(
@@ -104,6 +113,7 @@ class Server:
                 status.update(f"vLLM is starting: {waited:.0f} s")
                 if (stopping or threading.Event()).wait(0.25):
                     return
+        self._answered = True
         self.start_seconds = time.monotonic() - started
 
     def ended(self) -> str | None:
@@ -135,7 +145,7 @@ class Server:
     def stop(self) -> None:
         """Ends the process and everything that it started."""
         if self._process is not None:
-            stop(self._process)
+            stop(self._process, STOP_SECONDS if self._answered else STOP_STARTING_SECONDS)
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from serving.addresses import ServerError, free_port, port_in_use
 from serving.hardware import has_gpu, machine
 from serving.vllm.defaults import LEAST_MEMORY_GIB, MODEL_NAME, defaults
+from serving.vllm.log_folder import LogFolder
 from serving.vllm.options import command, environment, given_flags
 from serving.vllm.server import START_SECONDS, Server
 
@@ -59,7 +59,7 @@ def prepared(
         flags: vLLM's own, without their dashes.
         host: address to listen on.
         port: a free one by default.
-        log: file for what vLLM prints; a temporary one by default.
+        log: file for what vLLM prints; by default one in a folder of its own, which goes at the end unless something failed.
         words: vLLM's own flags, as on a command line.
         roomy: it serves people: a KV cache by the free memory, the likeliest words by default (``serving.vllm.defaults``).
         python: the interpreter that has vLLM; this one by default.
@@ -71,15 +71,27 @@ def prepared(
     port = port or free_port()
     given = given_flags(flags or {}, words)
     check_before_start(str(model), host, port, python)
-    if log is None:
-        log = Path(tempfile.mkdtemp(prefix="osler-vllm-")) / "vllm.log"
     options = defaults(str(model), given, machine(), roomy)
     made = command(str(model), host, port, flags or {}, words, options)
     if python is not None:
         made[0] = str(python)
     key = given.get("api-key") or os.environ.get("VLLM_API_KEY")
     name = str(given.get("served-model-name", MODEL_NAME)).split()[0]
-    return Server(host, port, name, made, environment(options), log, None if key is None else str(key), options)
+    folder = None
+    if log is None:
+        folder = LogFolder()
+        log = folder.log
+    return Server(
+        host=host,
+        port=port,
+        model=name,
+        command=made,
+        environment=environment(options),
+        log=log,
+        log_folder=folder,
+        api_key=None if key is None else str(key),
+        options=options,
+    )
 
 
 @contextmanager
@@ -98,7 +110,7 @@ def serving(
         flags: vLLM's own, without their dashes: ``{"max-model-len": 1024}``.
         host: address to listen on.
         port: a free one by default.
-        log: file for what vLLM prints; a temporary one by default.
+        log: file for what vLLM prints; by default one in a folder of its own, which goes at the end unless something failed.
         start_seconds: how long to wait for health.
 
     Raises:
@@ -111,9 +123,15 @@ def serving(
 @contextmanager
 def running(server: Server, start_seconds: float = START_SECONDS) -> Iterator[Server]:
     """The server, healthy inside the block and stopped after it. Raises ServerError as ``serving`` does."""
+    failed = False
     try:
         server.start()
         server.wait(start_seconds)
         yield server
+    except Exception:
+        failed = True
+        raise
     finally:
         server.stop()
+        if server.log_folder is not None:
+            server.log_folder.close(keep=failed)

@@ -179,7 +179,7 @@ def test_an_emergency_is_answered_when_the_model_is_down_and_anything_else_is_an
         (Reply(("Take two",), finish=None), "broke off"),
         (Reply(("Take two",), garbage=True), "could not be read"),
         (Reply(status=500, error="boom"), "refused with 500"),
-        (Reply(status=401, error="no key"), "refused with 401"),
+        (Reply(status=401, error="no key"), "the key does not work"),
         (Reply(("late",), stall=2.0), "no answer in time"),
         (Reply(), "gave no answer"),
     ],
