@@ -15,8 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from corpora.errors import DataError, OslerError
-from serving.addresses import port_in_use
+from corpora.errors import DataError
+from serving.addresses import check_port_free
 from serving.gateway.audit import Audit
 from serving.gateway.connection import ClientLeft
 from serving.gateway.door import Gateway
@@ -28,6 +28,7 @@ from serving.gateway.upstream import Upstream
 from serving.guard import red_flags
 
 _SYNC_SECONDS = 1.0
+_ENDING_SECONDS = 5.0  # in which answers that were cut off at the end are written down
 _LEFT = 499  # nginx's word for a caller who left; nobody reads it
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -53,6 +54,10 @@ def build(gateway: Gateway) -> FastAPI:
         yield
         syncing.cancel()
         await asyncio.gather(syncing, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING_SECONDS):
+                while gateway.limits.under_way:
+                    await asyncio.sleep(0.01)
         await gateway.upstream.close()
         gateway.audit.close()
         log("closed")
@@ -118,10 +123,9 @@ def build(gateway: Gateway) -> FastAPI:
 
 def check_before_start(host: str, port: int, keys: Path) -> None:
     """Raises OslerError when no key works or the port is taken."""
-    if not any(key.revoked is None for key in KeyFile(keys).read()):
+    if not KeyFile(keys).working():
         raise DataError(f"{keys}: no key works, so nobody could ask; make one with `osler keys add NAME --keys {keys}`")
-    if port_in_use(host, port):
-        raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+    check_port_free(host, port)
 
 
 def run(

@@ -179,8 +179,8 @@ class Exchange:
         """Settles the limits, and writes the audit's line and the log's. Once: later calls do nothing.
 
         Args:
-            outcome: ``answered``, ``emergency_alone``, ``cut`` (the model broke off) or ``client_left``.
-            code: Why the model could not answer.
+            outcome: ``answered``, ``emergency_alone``, ``cut`` (the model broke off, or the door closed) or ``client_left``.
+            code: Why there is no whole answer.
         """
         if self.ended:
             return

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from serving.addresses import ServerError, free_port, port_in_use
+from serving.addresses import ServerError, check_port_free, free_port
 from serving.hardware import has_gpu, machine
 from serving.vllm.defaults import LEAST_MEMORY_GIB, MODEL_NAME, defaults
 from serving.vllm.log_folder import LogFolder
@@ -26,8 +26,7 @@ def check_before_start(model: str, host: str, port: int, python: Path | None = N
         raise ServerError(
             "vLLM is not installed; run `make install` (processor) or `pip install 'osler[serve-gpu]'` (GPU)"
         )
-    if port_in_use(host, port):
-        raise ServerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+    check_port_free(host, port)
     folder = Path(model)
     if (model.startswith(("/", ".", "~")) or folder.exists()) and not (folder / "config.json").is_file():
         raise ServerError(f"{model}: no model here (a model folder holds config.json)")
