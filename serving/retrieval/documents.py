@@ -33,9 +33,16 @@ def _slices(text: str, name: str, markdown: bool, page: int | None = None) -> It
     start: int | None = None
     end = 0
 
+    line, counted = (
+        1,
+        0,
+    )  # lines are counted on from the passage before: from the top each time, a book would take minutes
+
     def made(first: int, last: int) -> Passage:
-        line = None if page is not None else text.count("\n", 0, first) + 1
-        return Passage(text=text[first:last], file=name, heading=heading, line=line, page=page, start=first, end=last)
+        nonlocal line, counted
+        line, counted = line + text.count("\n", counted, first), first
+        shown = None if page is not None else line
+        return Passage(text=text[first:last], file=name, heading=heading, line=shown, page=page, start=first, end=last)
 
     for block in re.finditer(r"\S(?:[^\n]|\n(?!\s*\n))*", text):
         title = re.match(r"#{1,6}\s+([^\n]+)", block.group()) if markdown else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, get_args
 
+from pydantic.fields import FieldInfo
+
 from serving.calculators import Calculator
 from serving.calculators.units import Measure, measure_of, tidy_unit
 from serving.router.names import WORDS
@@ -15,6 +17,7 @@ OTHERS_NO = re.compile(
     r"\b(?:none of the (?:others?|rest)|no others?|nothing else|(?:the )?rest (?:is |are )?no|all (?:others? )?no)\b|其他都?(?:没有|否|无)",
     re.IGNORECASE,
 )
+_SEX = {"lady": "female", "girl": "female", "boy": "male", "gentleman": "male"}
 NUMBER = r"(-?\d+(?:[.,]\d+)?)"
 UNIT = r"\s*([%°]?[A-Za-zµμ]*(?:/[A-Za-z]+)?)"
 # Between two values of one input: "0.9 mg/dL last year, 1.6 mg/dL now". Which is meant is not ours to guess.
@@ -84,58 +87,61 @@ def _yes_or_no(name: str, text: str) -> bool | None:
     return False if re.search(r"\b(?:or|nor)\b|或", text[begins + denied.end() : ends]) else None
 
 
+def _age(text: str) -> str | None:
+    """An age in years. "For 30 years" says how long, not how old."""
+    old = _last(r"(\d{1,3})[-\s]*(?:(?:years?|yrs?)[-\s]*old|yo?\b|y/o|岁)", text)
+    aged = _number("age", text, None)
+    return old.group(1) if old else aged[0] if aged else None
+
+
+def _sex(text: str) -> str | None:
+    hit = _last(r"\b(female|male|woman|man|girl|boy|lady|gentleman)\b|(女|男)", text)
+    said = hit.group().lower() if hit else None
+    return _SEX.get(said, said) if said else None
+
+
+def _choice(name: str, info: FieldInfo, text: str) -> str | None:
+    """Which of an input's words is said: beside its name where it must be given, anywhere where it has a default."""
+    choices = [choice for choice in get_args(info.annotation) if isinstance(choice, str)]
+    label = name_pattern(name.replace("_", " "))
+    for choice in choices:
+        word = re.escape(choice)
+        beside = rf"{label}\W+(?:is\s+)?{word}|{word}\s+{label}"
+        if _last(beside if info.is_required() else name_pattern(choice), text):
+            return choice
+    return "none" if "none" in choices and _yes_or_no(name, text) is False else None
+
+
+def _value(name: str, info: FieldInfo, text: str) -> Any:
+    """What is said of one input that is no measured number; None where nothing is."""
+    if name == "age":
+        return _age(text)
+    if name == "sex":
+        return _sex(text)
+    if name == "last_period":
+        day = _last(r"\b(\d{4}-\d{2}-\d{2})\b", text)
+        return day.group(1) if day else None
+    if info.annotation is bool:
+        return _yes_or_no(name, text)
+    return None if name.endswith("_unit") else _choice(name, info, text)
+
+
 def extract(one: Calculator[Any], text: str) -> dict[str, Any]:
     """The inputs of ``one`` that ``text`` says."""
     found: dict[str, Any] = {}
     pressure = _last(r"(?<!\d)(\d{2,3})\s*/\s*(\d{2,3})(?!\d)", text)
-    for name, info in one.inputs.model_fields.items():
-        measure = measure_of(info)
-        if name == "age":
-            # "for 30 years" says how long, not how old.
-            old = _last(r"(\d{1,3})[-\s]*(?:(?:years?|yrs?)[-\s]*old|yo?\b|y/o|岁)", text)
-            aged = _number(name, text, None)
-            if old or aged:
-                found[name] = old.group(1) if old else aged[0] if aged else ""
-        elif name == "sex":
-            hit = _last(r"\b(female|male|woman|man|girl|boy|lady|gentleman)\b|(女|男)", text)
-            if hit:
-                found[name] = {"lady": "female", "girl": "female", "boy": "male", "gentleman": "male"}.get(
-                    hit.group().lower(), hit.group().lower()
-                )
-        elif name in ("systolic", "diastolic") and pressure:
+    fields = one.inputs.model_fields
+    for name, info in fields.items():
+        if name in ("systolic", "diastolic") and pressure:
             found[name] = pressure.group(1 if name == "systolic" else 2)
-        elif name == "last_period" or info.annotation is bool:
-            hit = _last(r"\b(\d{4}-\d{2}-\d{2})\b", text) if name == "last_period" else None
-            said = _yes_or_no(name, text) if info.annotation is bool else None
-            if hit:
-                found[name] = hit.group(1)
-            elif said is not None:
-                found[name] = said
-        elif info.annotation in (float, int):
-            number = _number(name, text, measure, info.description or "")
-            if number:
-                found[name] = number[0]
-                if number[1] is not None and f"{name}_unit" in one.inputs.model_fields:
-                    found[f"{name}_unit"] = number[1]
-        elif not name.endswith("_unit"):
-            choices = [choice for choice in get_args(info.annotation) if isinstance(choice, str)]
-            label = name_pattern(name.replace("_", " "))
-            chosen = next(
-                (
-                    choice
-                    for choice in choices
-                    if (
-                        info.is_required()
-                        and _last(rf"{label}\W+(?:is\s+)?{re.escape(choice)}|{re.escape(choice)}\s+{label}", text)
-                    )
-                    or (not info.is_required() and _last(name_pattern(choice), text))
-                ),
-                None,
-            )
-            if chosen:
-                found[name] = chosen
-            elif "none" in choices and _yes_or_no(name, text) is False:
-                found[name] = "none"
+        elif info.annotation in (float, int) and name != "age":
+            number, unit = _number(name, text, measure_of(info), info.description or "") or (None, None)
+            if number is not None:
+                found[name] = number
+            if unit is not None and f"{name}_unit" in fields:
+                found[f"{name}_unit"] = unit
+        elif (said := _value(name, info, text)) is not None:
+            found[name] = said
     if OTHERS_NO.search(text):
-        found |= {name: False for name in one.missing(found) if one.inputs.model_fields[name].annotation is bool}
+        found |= {name: False for name in one.missing(found) if fields[name].annotation is bool}
     return found
