@@ -41,6 +41,15 @@ def how_it_ended(code: int, said: str, kills_before: int) -> str:
     return f"{how}: out of memory" if any(mark in said for mark in OUT_OF_MEMORY) else how
 
 
+def interrupt_on_sigterm() -> None:
+    """Makes a plain ``kill`` of this process what Ctrl-C is, so that it stops its children in order. To be called from the main thread."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 def _group(leader: int) -> list[psutil.Process]:
     """The processes of a group that live, whether or not its leader does."""
     found = []
