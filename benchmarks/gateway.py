@@ -257,7 +257,7 @@ def main() -> None:
     given = parser.parse_args()
 
     from pipelines.config import MODELS
-    from serving.server import prepared, running
+    from serving.vllm.start import prepared, running
 
     model = given.model or MODELS / "osler-nano-base"
     about = {

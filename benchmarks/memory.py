@@ -128,7 +128,8 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     from pipelines.artifact import Draft
     from pipelines.data import Sources
     from pipelines.plan.devices import libraries
-    from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
+    from serving.hardware import has_gpu, use_processor_well
+    from serving.memory import peak_memory_gib
 
     libraries()
     training.quiet()

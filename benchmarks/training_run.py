@@ -101,7 +101,8 @@ def one(task: Row, seconds: float) -> Row:
     from pipelines.plan.compute import model_flops
     from pipelines.plan.devices import peak_flops
     from pipelines.training import attention
-    from serving.hardware import has_gpu, peak_memory_gib, use_processor_well
+    from serving.hardware import has_gpu, use_processor_well
+    from serving.memory import peak_memory_gib
 
     training.quiet()
     use_processor_well()

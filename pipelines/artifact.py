@@ -23,7 +23,7 @@ from typing import Any
 
 from corpora.disk import file_sha256, write_whole
 from corpora.errors import OslerError
-from serving.hardware import peak_memory_gib
+from serving.memory import peak_memory_gib
 
 MANIFEST = "manifest.json"
 PACKAGES = (

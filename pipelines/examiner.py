@@ -21,13 +21,13 @@ from evals.source import Source
 from evals.summary import summarise
 from evals.tasks import Task
 from serving.hardware import has_gpu
-from serving.vllm_options import environment
+from serving.vllm.options import environment
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EngineName = Literal["transformers", "vllm", "openai"]
 CACHE = ".finished.sqlite"
 NO_OPTIONS: Mapping[str, Any] = {}
-# As the server has it (``serving.server``): the worker in this process, and no compiling for one exam.
+# As the server has it (``serving.vllm``): the worker in this process, and no compiling for one exam.
 ON_A_PROCESSOR = {"enforce_eager": True, "distributed_executor_backend": "uni", "max_num_seqs": 128}
 
 

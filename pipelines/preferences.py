@@ -25,9 +25,9 @@ from pipelines.preference_data.pairing import paired
 from pipelines.preference_data.report import Answers, write_preferences_report
 from pipelines.preference_data.scorers import score
 from pipelines.synthesis.questions import Asked, asked_of, of_dialogue, of_item
-from serving.sampling import Sample, sample
-from serving.server import serving
-from serving.vllm_options import on_every_gpu
+from serving.vllm.options import on_every_gpu
+from serving.vllm.sampling import Sample, sample
+from serving.vllm.start import serving
 
 LAYOUT = Rewards(rewards={"right_option": 1.0})  # how items are put where the scorer does not say it
 

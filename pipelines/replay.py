@@ -14,9 +14,9 @@ from corpora.records import Document
 from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import ReplayStage
-from serving.sampling import sample
-from serving.server import serving
-from serving.vllm_options import on_every_gpu
+from serving.vllm.options import on_every_gpu
+from serving.vllm.sampling import sample
+from serving.vllm.start import serving
 
 
 def replay(stage: ReplayStage, seed: int, model_path: str | Path, draft: Draft) -> None:

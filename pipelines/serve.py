@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pipelines.artifact import Draft
 from pipelines.config import Serve
-from serving.assistant import chat_model, stream_answer
-from serving.server import serving
+from serving.clients import chat_model, stream_answer
+from serving.vllm.start import serving
 
 
 def serve(block: Serve, model_path: str | Path, draft: Draft) -> None:

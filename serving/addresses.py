@@ -36,6 +36,12 @@ def port_in_use(host: str, port: int) -> bool:
         return False
 
 
+def check_port_free(host: str, port: int) -> None:
+    """Raises ServerError where something listens on ``host:port`` already, or there is no such host."""
+    if port_in_use(host, port):
+        raise ServerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+
+
 def healthy(host: str, port: int) -> bool:
     """Whether a vLLM on ``host:port`` says that it is ready."""
     try:

@@ -1,4 +1,4 @@
-"""The LangChain client of a served model, and the doctor assistant on it."""
+"""The doctor assistant: a LangChain runnable on a served model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import httpx
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.documents import Document
@@ -15,59 +14,25 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import (
     AIMessage,
     AIMessageChunk,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
     ToolMessage,
     message_chunk_to_message,
 )
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
-from langchain_openai import ChatOpenAI, OpenAI
+from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from corpora.bundled.render import SYSTEM_PROMPT
-from serving.doctor import Ask, AssistantError, Call, Done, Retrieve, Say, Step, ToolsRefused, Turn
+from serving.clients import chat_model
+from serving.doctor import Turn
+from serving.faults import FAULTS, AssistantError, ToolsRefused, explained
 from serving.guard import RedFlag, red_flags
-from serving.passages import Passage
 from serving.retrieval import passage_index
-from serving.structured import FAULTS, Triage, as_messages, structured
+from serving.retrieval.passages import Passage
+from serving.steps import Ask, Call, Done, Retrieve, Say, Step
+from serving.structured import Triage, as_messages, structured
 from serving.tools import assistant_tools
-from serving.vllm_defaults import MODEL_NAME
-
-NOTICE = "Osler is a computer program and not a doctor. In an emergency, call your emergency number."
-
-
-def chat_model(url: str, model: str = MODEL_NAME, api_key: str = "unused", **settings: Any) -> ChatOpenAI:
-    """``ChatOpenAI`` for a model that was fine-tuned to chat; greedy unless ``settings`` say otherwise."""
-    return ChatOpenAI(base_url=url, model=model, api_key=api_key, **{"temperature": 0.0, "max_tokens": 128, **settings})  # type: ignore[arg-type]
-
-
-def completion_model(url: str, model: str = MODEL_NAME, api_key: str = "unused", **settings: Any) -> OpenAI:
-    """``OpenAI`` for a base model, which continues a text."""
-    return OpenAI(base_url=url, model=model, api_key=api_key, **{"temperature": 0.0, "max_tokens": 64, **settings})  # type: ignore[arg-type]
-
-
-def messages(
-    question: str, history: Sequence[BaseMessage] = (), system: str | None = SYSTEM_PROMPT
-) -> list[BaseMessage]:
-    """The turns that the model reads."""
-    first: list[BaseMessage] = [SystemMessage(system)] if system else []
-    return [*first, *history, HumanMessage(question)]
-
-
-def stream_answer(model: BaseChatModel, question: str, history: Sequence[BaseMessage] = ()) -> Iterator[str]:
-    """The answer in pieces, as the model writes it."""
-    for piece in model.stream(messages(question, history)):
-        if isinstance(piece.content, str) and piece.content:
-            yield piece.content
-
-
-def remember(history: list[BaseMessage], question: str, answer: str, turns: int = 3) -> list[BaseMessage]:
-    """The history with one more exchange, the oldest dropped beyond ``turns``."""
-    return [*history, HumanMessage(question), AIMessage(answer)][-2 * turns :]
-
 
 ROLE = (
     f"{SYSTEM_PROMPT} You explain medicine plainly and say when you are not sure. You make no diagnosis, prescribe nothing and give no "
@@ -84,7 +49,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
     ``emergency``, ``citations`` and ``tools``. An emergency's words come first, and come even when the model cannot be reached.
 
     Args:
-        model: the address of an OpenAI-compatible server, or a chat model.
+        served: the address of an OpenAI-compatible server, with ``/v1``, or a chat model.
         documents: a folder of your own, or several, to cite beside the bundled facts.
         retriever: another retriever, as a vector database's; replaces both. False: no passages.
         tools: what may be called; default all of ``serving.tools``.
@@ -93,7 +58,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         system: the system message, in place of the role and limits of ``ROLE``.
         triage: the red-flag check of the last message.
         exchanges: earlier exchanges that the model reads.
-        settings: of ``chat_model`` when ``model`` is an address: ``model``, ``api_key``, ``max_tokens``, ``timeout`` and so on.
+        settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``,
+            ``timeout`` and so on.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -101,7 +67,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
 
     def __init__(
         self,
-        model: str | BaseChatModel,
+        served: str | BaseChatModel,
+        /,
         *,
         documents: str | Path | Sequence[str | Path] = (),
         retriever: BaseRetriever | Literal[False] | None = None,
@@ -113,9 +80,9 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **settings: Any,
     ) -> None:
         self.model = (
-            chat_model(model, **{"max_tokens": 512, "timeout": 60, "max_retries": 1, **settings})
-            if isinstance(model, str)
-            else model
+            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 1, **settings})
+            if isinstance(served, str)
+            else served
         )
         if retriever is None:
             retriever = passage_index([documents] if isinstance(documents, str | Path) else documents)
@@ -195,26 +162,18 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             return AssistantError("the model's answer broke off; ask again")
         return None
 
-    def _fault(self, error: Exception, step: Ask | None = None) -> AssistantError:
-        where = getattr(self.model, "openai_api_base", None) or "the model"
-        if isinstance(error, openai.BadRequestError) and step is not None and step.tools and self.tool_calls == "auto":
-            if "tool" in str(error):
-                self.tool_calls = "router"  # as the server will refuse the next one, too
-            return ToolsRefused(str(error))
-        if isinstance(error, openai.LengthFinishReasonError):
-            made = AssistantError(f"{where}: the answer did not end within its length limit; give a larger max_tokens")
-        elif isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
-            made = AssistantError(f"{where}: no answer in time; try again, or give a longer timeout")
-        elif isinstance(error, openai.APIStatusError):
-            made = AssistantError(f"{where}: refused with {error.status_code}: {error.message}")
-        elif isinstance(error, openai.APIConnectionError | httpx.HTTPError | OSError):
-            made = AssistantError(f"{where}: the model cannot be reached; start it with `osler serve`")
-        else:
-            made = AssistantError(f"{where}: the answer could not be read: {error}")
-        made.__cause__ = error
-        return made
+    def _where(self) -> str:
+        return getattr(self.model, "openai_api_base", None) or "the model"
 
-    # What LangChain calls.
+    def _fault(self, error: Exception, asked: Ask) -> AssistantError:
+        refused = isinstance(error, openai.BadRequestError) and asked.tools and self.tool_calls == "auto"
+        if not refused:
+            return explained(error, self._where())
+        if "tool" in str(error):
+            self.tool_calls = "router"  # as the server will refuse the next one, too
+        return ToolsRefused(str(error))
+
+    # What LangChain calls, with a manager of callbacks that is not needed: ``config`` has them.
 
     def _invoke(
         self, given: LanguageModelInput, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
@@ -300,7 +259,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         Raises (the runnable):
             AssistantError: the model failed, or wrote what does not fit the schema.
         """
-        return structured(self.model, schema, method, self.system, self.triage_check, self._fault)
+        return structured(self.model, schema, method, self.system, self.triage_check, self._where())
 
     def triage(self, input: LanguageModelInput, config: RunnableConfig | None = None) -> Triage:
         """How urgent the message is; see ``with_structured_output``."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from corpora.errors import OslerError
-from serving.vllm_defaults import MODEL_NAME
-from serving.vllm_options import given_flags
+from serving.vllm.defaults import MODEL_NAME
+from serving.vllm.options import given_flags
 
 TEMPLATES = Path(__file__).parent / "manifests"
 PLATFORMS = ("kubernetes", "skypilot")

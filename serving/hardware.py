@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import torch
+
+from serving.memory import free_memory, read_number
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3  # of glibc's malloc.h
 
@@ -104,64 +104,14 @@ def _described_gpus() -> tuple[Gpu, ...]:
     return tuple(found[one] for one in wanted if one in found)
 
 
-def _number(path: str) -> int | None:
-    try:
-        return int(Path(path).read_text())
-    except (OSError, ValueError):
-        return None
-
-
 def _cpu_quota(root: str = "/sys/fs/cgroup") -> int | None:
     """Whole cores' worth of time that the control group allows (at least one); None without a limit."""
     try:
         quota, period = Path(f"{root}/cpu.max").read_text().split()
         return None if quota == "max" else max(1, int(quota) // int(period))
     except (OSError, ValueError):
-        quota_us, period_us = _number(f"{root}/cpu/cpu.cfs_quota_us"), _number(f"{root}/cpu/cpu.cfs_period_us")
+        quota_us, period_us = read_number(f"{root}/cpu/cpu.cfs_quota_us"), read_number(f"{root}/cpu/cpu.cfs_period_us")
         return max(1, quota_us // period_us) if quota_us and period_us and quota_us > 0 else None
-
-
-def _file_cache(path: str, name: str) -> int:
-    """Bytes of a control group's use that are files read or written a while ago, which the system gives up when memory is wanted."""
-    try:
-        lines = (line.split() for line in Path(path).read_text().splitlines())
-        return next((int(value) for key, value in lines if key == name), 0)
-    except (OSError, ValueError):
-        return 0
-
-
-def free_memory(root: str = "/sys/fs/cgroup") -> int:
-    """Bytes that a program may still take: the machine's, or the control group's where that is less."""
-    free = int(psutil.virtual_memory().available)
-    for limit, used, stat, cache in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        (
-            "memory/memory.limit_in_bytes",
-            "memory/memory.usage_in_bytes",
-            "memory/memory.stat",
-            "total_inactive_file",
-        ),
-    ):
-        most, now = _number(f"{root}/{limit}"), _number(f"{root}/{used}")
-        if most is not None and now is not None:
-            free = min(free, max(0, most - now + _file_cache(f"{root}/{stat}", cache)))
-    return free
-
-
-def memory_kills() -> int:
-    """How often the system has killed a process for want of memory: in this control group where it counts, else on the machine."""
-    for path, name in (
-        ("/sys/fs/cgroup/memory.events", "oom_kill"),
-        ("/sys/fs/cgroup/memory/memory.oom_control", "oom_kill"),
-        ("/proc/vmstat", "oom_kill"),
-    ):
-        try:
-            for line in Path(path).read_text().splitlines():
-                if line.split()[0] == name:
-                    return int(line.split()[1])
-        except (OSError, ValueError, IndexError):
-            continue
-    return 0
 
 
 def inference_dtype() -> torch.dtype:
@@ -184,22 +134,3 @@ def use_processor_well(processes: int = 1) -> None:
     if mallopt is not None:
         for option, size in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, 1 << 26)):
             mallopt(option, size)
-
-
-def peak_memory_gib(processes: Iterable[int]) -> float:
-    """Sum over processes (by id) of the largest resident size that each has had, in GiB; of those that are gone, nothing.
-
-    Where the system keeps no peak (other than Linux), the size now.
-    """
-    total = 0
-    for process in processes:
-        status = Path(f"/proc/{process}/status")
-        try:
-            if status.is_file():
-                peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-                total += int(peak.split()[1]) * 2**10  # given in kB
-            else:
-                total += psutil.Process(process).memory_info().rss
-        except (OSError, StopIteration, psutil.NoSuchProcess):
-            continue
-    return total / 2**30

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import psutil
 
-from serving.hardware import memory_kills
+from serving.memory import memory_kills
 
 # What torch, CUDA and vLLM say when memory is short.
 OUT_OF_MEMORY = (
@@ -22,6 +22,9 @@ OUT_OF_MEMORY = (
     "is less than desired",  # "Available memory on node 0 (…) on startup is less than desired CPU memory utilization"
     "MemoryError",
 )
+
+
+_GONE_SECONDS = 20.0  # in which the system takes the memory of what was killed back
 
 
 def how_it_ended(code: int, said: str, kills_before: int) -> str:
@@ -38,6 +41,15 @@ def how_it_ended(code: int, said: str, kills_before: int) -> str:
     return f"{how}: out of memory" if any(mark in said for mark in OUT_OF_MEMORY) else how
 
 
+def interrupt_on_sigterm() -> None:
+    """Makes a plain ``kill`` of this process what Ctrl-C is, so that it stops its children in order. To be called from the main thread."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 def _group(leader: int) -> list[psutil.Process]:
     """The processes of a group that live, whether or not its leader does."""
     found = []
@@ -48,10 +60,10 @@ def _group(leader: int) -> list[psutil.Process]:
     return found
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
+def stop(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Ends the process and all that it started, its orphans among them: asked first, then killed.
 
-    They are of one group (``start_new_session``). A killed process lives on until the system has taken its memory back: that is waited for.
+    They have ``seconds`` between the two. They are of one group (``start_new_session``). A killed process lives on until the system has taken its memory back: that is waited for.
     """
     family = {one.pid: one for one in _group(process.pid)}
     try:
@@ -68,7 +80,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
             with suppress(psutil.Error):
                 one.kill()  # psutil makes sure that the id is still of the same process
         process.wait()
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _GONE_SECONDS
     while any(_lives(one) for one in family.values()) and time.monotonic() < deadline:
         time.sleep(0.02)
 

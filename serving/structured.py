@@ -5,25 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, cast
 
-import httpx
-import openai
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from serving.doctor import AssistantError
+from serving.faults import FAULTS, AssistantError, explained
 from serving.guard import RedFlag, neutral
 
 TRIAGE_TASK = (
     "Sort the message by urgency. Name only red flags that it states, ask what is still needed to judge, and say what to do next. No "
     "diagnosis and no doses."
 )
-# What a client of a server that is down, stalls, or sends nonsense raises.
-FAULTS = (openai.OpenAIError, httpx.HTTPError, OSError, ValueError, TypeError, KeyError)
-
-
 # The limits also bound what a model writes under the schema: a small one may otherwise never close its string.
 Words = Annotated[str, StringConstraints(min_length=2, max_length=120)]
 
@@ -59,7 +53,7 @@ def structured(
     method: str,
     system: str,
     check: Callable[[str], RedFlag | None],
-    explain: Callable[[Exception], AssistantError],
+    where: str,
 ) -> Runnable[LanguageModelInput, Any]:
     """A runnable that answers with ``schema``.
 
@@ -69,7 +63,7 @@ def structured(
         method: how the model is held to it, as in ``ChatOpenAI.with_structured_output``.
         system: the system message.
         check: the red-flag check, which outranks the model where ``schema`` is ``Triage``.
-        explain: turns a client's error into one that a person can act on.
+        where: the model's address, for errors.
     """
     inner = model.with_structured_output(schema, method=method)
     triages = isinstance(schema, type) and issubclass(schema, Triage)
@@ -89,7 +83,7 @@ def structured(
         if flag is not None:
             return _urgent(result if isinstance(result, Triage) else None, flag, cast(type[Triage], schema))
         if error is not None:
-            raise explain(error)
+            raise explained(error, where)
         if result is None:
             raise AssistantError("the model's answer does not fit the schema")
         return result

@@ -18,7 +18,7 @@ from pipelines.board.opening import check, open_bundled
 from pipelines.board.page import HEAD, build
 from pipelines.board.places import Places
 from pipelines.board.texts import words
-from serving.addresses import port_in_use
+from serving.addresses import check_port_free
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.texts import Language
 
@@ -63,8 +63,7 @@ def check_before_start(host: str, port: int, key: str | None) -> None:
             f"{host} can be reached from other machines, and whoever reaches the board runs programs here: give a key with --key-file FILE or in "
             f"{KEY_VARIABLE}, or leave --host out"
         )
-    if port_in_use("127.0.0.1" if host == "0.0.0.0" else host, port):
-        raise OslerError(f"port {port} on {host} is in use; give another with --port")
+    check_port_free(host, port)
 
 
 def _refuse(request: Request) -> Response | None:

@@ -71,7 +71,7 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
     def ask(question: str, turns: Turns | None, choice: str | None) -> Generator[tuple[Any, Any], None, None]:
         from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-        from serving.assistant import NOTICE, chat_model, stream_answer
+        from serving.clients import NOTICE, chat_model, stream_answer
         from serving.triage import banner, triage
 
         question = question.strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -62,8 +61,9 @@ def serve(
     --tensor-parallel-size 4 --quantization fp8` · `osler serve MODEL --enable-lora --lora-modules ward=ADAPTER`
     """
     from serving.addresses import at
-    from serving.server import prepared, running
-    from serving.supervisor import Restarts, keep, kept
+    from serving.processes import interrupt_on_sigterm
+    from serving.vllm.start import prepared, running
+    from serving.vllm.supervisor import Restarts, keep, kept
 
     policy = Restarts(restarts, restart_window)
     words = context.args
@@ -73,8 +73,7 @@ def serve(
             if not before.startswith("-") and not word.startswith("-") and "=" not in word:
                 raise OslerError(f"'{word}': MODEL comes before vLLM's flags")
     name = served_model(model)
-    # A plain `kill` stops the child as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    interrupt_on_sigterm()
     if gateway:
         from serving.gateway.app import check_before_start, run
         from serving.gateway.settings import Settings

@@ -27,7 +27,7 @@ def _with_server(url: str | None, model: str | None, talk: Any) -> None:
     if url is not None:
         talk(url)
         return
-    from serving.server import serving
+    from serving.vllm.start import serving
 
     with serving(served_model(model)) as server:
         talk(server.url)
@@ -142,7 +142,8 @@ def ask(
         raise OslerError("there is no question; give it as an argument, or on standard input with `osler ask -`")
     if documents and not assistant:
         raise OslerError("--documents belongs to --assistant, which cites them")
-    from serving.assistant import NOTICE, DoctorAssistant, chat_model, completion_model, stream_answer
+    from serving.assistant import DoctorAssistant
+    from serving.clients import NOTICE, chat_model, completion_model, stream_answer
     from serving.triage import triage
 
     said = ""
@@ -194,7 +195,8 @@ def chat(
         raise OslerError("--documents belongs to --assistant, which cites them")
     from langchain_core.messages import BaseMessage, HumanMessage
 
-    from serving.assistant import NOTICE, DoctorAssistant, chat_model, remember, stream_answer
+    from serving.assistant import DoctorAssistant
+    from serving.clients import NOTICE, chat_model, remember, stream_answer
 
     def talk(address: str) -> None:
         history: list[BaseMessage] = []

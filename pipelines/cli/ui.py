@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -60,16 +59,16 @@ def ui(
 
     from pipelines.about import about_folder, model_of_run, reads_passages
     from serving.addresses import at
-    from serving.server import prepared, running
-    from serving.supervisor import Restarts, kept
+    from serving.processes import interrupt_on_sigterm
     from serving.ui.about import About, served
     from serving.ui.app import check_before_start, doctor, run, web
+    from serving.vllm.start import prepared, running
+    from serving.vllm.supervisor import Restarts, kept
 
     if documents and plain:
         raise OslerError("--documents are read with --assistant; leave --plain out")
     check_before_start(host, port, keys)
-    # A plain `kill` stops vLLM as Ctrl-C does.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    interrupt_on_sigterm()
     folder = None if url is not None else served_model(model_of_run(model))
     with ExitStack() as stack:
         address = url

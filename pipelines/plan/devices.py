@@ -16,7 +16,8 @@ import yaml
 
 from corpora.errors import nearest
 from pipelines.config import RecipeError
-from serving.hardware import fast_bfloat16, free_memory, has_gpu
+from serving.hardware import fast_bfloat16, has_gpu
+from serving.memory import free_memory
 
 TABLE = Path(__file__).parent / "hardware_table.yaml"
 GIB = 2**30

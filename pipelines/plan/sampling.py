@@ -13,8 +13,8 @@ from pipelines.plan.reading import shape_named
 from pipelines.plan.result import StagePlan
 from pipelines.plan.workload import Workload, sources_of
 from serving.hardware import fast_bfloat16
-from serving.vllm_defaults import AT_ONCE as ON_A_PROCESSOR
-from serving.vllm_defaults import GPU_MEMORY_SHARE, LEAST_MEMORY_GIB
+from serving.vllm.defaults import AT_ONCE as ON_A_PROCESSOR
+from serving.vllm.defaults import GPU_MEMORY_SHARE, LEAST_MEMORY_GIB
 
 VLLM_CPU_BYTES = int(LEAST_MEMORY_GIB * GIB)
 VLLM_CPU_CACHE = GIB  # what a stage's vLLM is given

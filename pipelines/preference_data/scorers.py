@@ -25,7 +25,7 @@ from pipelines.synthesis.estimate import Estimate, token_counter
 from pipelines.synthesis.prompting import load_prompts
 from pipelines.synthesis.questions import Asked, reward
 from pipelines.synthesis.teacher import Failed, Spent, Teacher
-from serving.sampling import Sample
+from serving.vllm.sampling import Sample
 
 console = Console(stderr=True, highlight=False)
 

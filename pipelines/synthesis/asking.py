@@ -15,8 +15,8 @@ from pipelines.config import Asking, RecipeError
 from pipelines.journal import Journal
 from pipelines.synthesis.estimate import Estimate, token_counter
 from pipelines.synthesis.teacher import Spent, Teacher, TeacherError
-from serving.server import serving
-from serving.vllm_options import on_every_gpu
+from serving.vllm.options import on_every_gpu
+from serving.vllm.start import serving
 
 W = TypeVar("W")
 Line = dict[str, Any]

@@ -30,7 +30,7 @@ from pipelines.tool_use.knowledge import (
     taught,
     wordings,
 )
-from serving.passages import Passage
+from serving.retrieval.passages import Passage
 
 Kind = Literal["gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
 TOOL_NAMES = ("gcs", "check_interactions")

@@ -15,8 +15,10 @@ from corpora.bundled.facts import Fact, facts
 from corpora.bundled.render import render
 from corpora.bundled.wording import capital
 from corpora.records import Dialogue, ExamItem
-from serving.passages import Passage, bundled_passages, read_documents
 from serving.retrieval import PassageIndex
+from serving.retrieval.bundled import bundled_passages
+from serving.retrieval.documents import read_documents
+from serving.retrieval.passages import Passage
 
 Split = Literal["train", "held_out"]
 WORDINGS = Path(__file__).with_name("wordings.yaml")

@@ -15,8 +15,10 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Message
 from corpora.records import ToolCall as RecordedCall
-from serving.doctor import Ask, AssistantError, Call, Done, Retrieve, Say, Turn
-from serving.passages import Passage
+from serving.doctor import Turn
+from serving.faults import AssistantError
+from serving.retrieval.passages import Passage
+from serving.steps import Ask, Call, Done, Retrieve, Say
 from serving.tools import assistant_tools
 
 TOOLS = {tool.name: tool for tool in assistant_tools() if tool.name in ("gcs", "check_interactions")}

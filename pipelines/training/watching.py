@@ -24,7 +24,8 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from pipelines.curves import TENSORBOARD, TRACKIO
 from pipelines.plan.compute import model_flops
 from pipelines.plan.devices import peak_flops
-from serving.hardware import has_gpu, peak_memory_gib
+from serving.hardware import has_gpu
+from serving.memory import peak_memory_gib
 
 SECONDS = "train_seconds"  # of all tries so far, in the log
 SHOWN = ("rewards/margins", "reward", "kl")  # figures of a trainer that the line has room for

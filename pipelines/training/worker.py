@@ -43,7 +43,8 @@ def work(request: Path, rank: int) -> None:
     from pipelines.data import Sources
     from pipelines.inputs import Inputs
     from pipelines.reproduce import run_stage
-    from serving.hardware import peak_memory_gib, use_processor_well
+    from serving.hardware import use_processor_well
+    from serving.memory import peak_memory_gib
 
     given = json.loads(request.read_text(encoding="utf-8"))
     recipe = Recipe.model_validate(given["recipe"])

@@ -12,14 +12,42 @@ from typing import Any
 from langchain_core.tools import StructuredTool
 
 from corpora.errors import nearest
-from serving.calculators import acute, body, chemistry, clots, gases, heart, infection, kidney, liver, metabolic
+from serving.calculators import (
+    acute,
+    atrial_fibrillation,
+    body,
+    chemistry,
+    conversion,
+    gases,
+    heart,
+    infection,
+    kidney,
+    liver,
+    metabolic,
+    sepsis,
+    thromboembolism,
+)
 from serving.calculators.base import Calculator, CalculatorError, Result
 
 __all__ = ["CALCULATORS", "Calculator", "CalculatorError", "Result", "calculate", "calculator", "calculator_tools"]
 
 CALCULATORS: dict[str, Calculator[Any]] = {
     one.name: one
-    for group in (kidney, liver, clots, acute, infection, heart, chemistry, gases, metabolic, body)
+    for group in (
+        kidney,
+        liver,
+        atrial_fibrillation,
+        thromboembolism,
+        acute,
+        sepsis,
+        infection,
+        heart,
+        chemistry,
+        gases,
+        metabolic,
+        conversion,
+        body,
+    )
     for one in group.CALCULATORS
 }
 

@@ -15,8 +15,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from corpora.errors import DataError, OslerError
-from serving.addresses import port_in_use
+from corpora.errors import DataError
+from serving.addresses import check_port_free
 from serving.gateway.audit import Audit
 from serving.gateway.connection import ClientLeft
 from serving.gateway.door import Gateway
@@ -28,36 +28,44 @@ from serving.gateway.upstream import Upstream
 from serving.guard import red_flags
 
 _SYNC_SECONDS = 1.0
+_ENDING_SECONDS = 5.0  # in which answers that were cut off at the end are written down
 _LEFT = 499  # nginx's word for a caller who left; nobody reads it
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+@asynccontextmanager
+async def _life(gateway: Gateway) -> AsyncIterator[None]:
+    """From before the first request until all that was answered is written down."""
+    await asyncio.to_thread(red_flags, "warm")  # its lexicons load once
+    log("open", guard=guard_version(), audit=f"{gateway.audit.head.count}:{gateway.audit.head.mac}")
+    gc.collect()
+    gc.freeze()  # what was loaded stays: a collection need not walk it while streams wait
+    with suppress(ModelDown):  # from now on the models can be listed while vLLM is down
+        await gateway.upstream.models()
+    syncing = asyncio.create_task(_sync(gateway.audit))
+    yield
+    syncing.cancel()
+    await asyncio.gather(syncing, return_exceptions=True)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ENDING_SECONDS):
+            while gateway.limits.under_way:
+                await asyncio.sleep(0.01)
+    await gateway.upstream.close()
+    gateway.audit.close()
+    log("closed")
+
+
+async def _sync(audit: Audit) -> None:
+    while True:
+        await asyncio.sleep(_SYNC_SECONDS)
+        await asyncio.to_thread(audit.sync)
+
+
 def build(gateway: Gateway) -> FastAPI:
     """The application with its five routes."""
-
-    @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(red_flags, "warm")  # its lexicons load once
-        log("open", guard=guard_version(), audit=f"{gateway.audit.head.count}:{gateway.audit.head.mac}")
-
-        async def sync() -> None:
-            while True:
-                await asyncio.sleep(_SYNC_SECONDS)
-                await asyncio.to_thread(gateway.audit.sync)
-
-        gc.collect()
-        gc.freeze()  # what was loaded stays: a collection need not walk it while streams wait
-        with suppress(ModelDown):  # from now on the models can be listed while vLLM is down
-            await gateway.upstream.models()
-        syncing = asyncio.create_task(sync())
-        yield
-        syncing.cancel()
-        await asyncio.gather(syncing, return_exceptions=True)
-        await gateway.upstream.close()
-        gateway.audit.close()
-        log("closed")
-
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=life)
+    app = FastAPI(
+        openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lambda _: _life(gateway)
+    )
 
     def guarded(route: str, handler: Handler) -> Handler:
         """Every failure in OpenAI's shape, none with a person's words."""
@@ -118,10 +126,9 @@ def build(gateway: Gateway) -> FastAPI:
 
 def check_before_start(host: str, port: int, keys: Path) -> None:
     """Raises OslerError when no key works or the port is taken."""
-    if not any(key.revoked is None for key in KeyFile(keys).read()):
+    if not KeyFile(keys).working():
         raise DataError(f"{keys}: no key works, so nobody could ask; make one with `osler keys add NAME --keys {keys}`")
-    if port_in_use(host, port):
-        raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+    check_port_free(host, port)
 
 
 def run(

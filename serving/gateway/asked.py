@@ -15,13 +15,10 @@ from serving.gateway.fields import (
     bad,
     check_flag,
     check_logprobs,
-    check_tools,
     check_whole,
-    leave_out_tools,
-    messages_of,
     parsed_json,
-    prompts_of,
 )
+from serving.gateway.messages import check_tools, leave_out_tools, messages_of, prompts_of
 from serving.gateway.settings import Settings
 
 _TEMPLATE_TOKENS = 16  # what a chat template adds to one message, at most

@@ -21,6 +21,8 @@ from typing import Any
 from corpora.errors import DataError
 
 START = "0" * 64  # what the first line is bound to
+_SECRET_BYTES = 32
+_NO_SECRET = "not an audit's secret (64 hexadecimal digits); restore it"
 
 
 def _canonical(value: Any) -> bytes:
@@ -38,13 +40,16 @@ def _head_path(path: Path) -> Path:
 def _read_secret(path: Path) -> bytes:
     place = _secret_path(path)
     try:
-        return bytes.fromhex(place.read_text(encoding="ascii").strip())
+        secret = bytes.fromhex(place.read_text(encoding="ascii").strip())
     except FileNotFoundError as error:
         raise DataError(
             f"{place}: the audit's secret is not here, and without it nothing can be verified; restore it"
         ) from error
     except ValueError as error:
-        raise DataError(f"{place}: not an audit's secret (64 hexadecimal digits); restore it") from error
+        raise DataError(f"{place}: {_NO_SECRET}") from error
+    if len(secret) != _SECRET_BYTES:  # an empty one would be known to everybody
+        raise DataError(f"{place}: {_NO_SECRET}")
+    return secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Audit:
         if new and not _secret_path(path).exists():
             handle = os.open(_secret_path(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w") as stream:
-                stream.write(secrets.token_hex(32) + "\n")
+                stream.write(secrets.token_hex(_SECRET_BYTES) + "\n")
         self._secret = _read_secret(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._head_file: int | None = None

@@ -73,12 +73,15 @@ async def unless_left(receive: Receive, work: Coroutine[Any, Any, T], seconds: f
 
 
 class Streamed(Response):
-    """Server-sent events. ``after`` runs whatever happens, even where the caller left before the first."""
+    """Server-sent events.
+
+    ``after`` runs whatever happens, even where the caller left before the first; it is told whether the caller left.
+    """
 
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],
-        after: Callable[[], Awaitable[None]],
+        after: Callable[[bool], Awaitable[None]],
         headers: dict[str, str],
         seconds: float,
     ) -> None:
@@ -99,9 +102,10 @@ class Streamed(Response):
                     await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+        left = False
         try:
             await unless_left(receive, run(), self._seconds)
         except ClientLeft:
-            pass
+            left = True
         finally:
-            await self._after()
+            await self._after(left)

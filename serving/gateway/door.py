@@ -156,10 +156,10 @@ class Gateway:
         events: AsyncGenerator[bytes, None],
         chunks: AsyncGenerator[list[dict[str, Any]], None] | None,
     ) -> Streamed:
-        async def after() -> None:
+        async def after(left: bool) -> None:
             if chunks is not None:
                 await chunks.aclose()
-            exchange.end("client_left")
+            exchange.end(*(("client_left",) if left else ("cut", "door_closed")))
             self.metrics.under_way.set(self.limits.under_way)
 
         seconds = self.settings.total_seconds + self.settings.idle_seconds

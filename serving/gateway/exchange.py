@@ -179,8 +179,8 @@ class Exchange:
         """Settles the limits, and writes the audit's line and the log's. Once: later calls do nothing.
 
         Args:
-            outcome: ``answered``, ``emergency_alone``, ``cut`` (the model broke off) or ``client_left``.
-            code: Why the model could not answer.
+            outcome: ``answered``, ``emergency_alone``, ``cut`` (the model broke off, or the door closed) or ``client_left``.
+            code: Why there is no whole answer.
         """
         if self.ended:
             return
@@ -189,32 +189,8 @@ class Exchange:
         generated = self._usage.get("completion_tokens", self._pieces)
         if self.hold is not None:
             self.hold.settle(prompt + generated)
+        head = self.audit.append(self._record(outcome, code, prompt, generated))
         seconds = time.monotonic() - self.started
-        served = self.served
-        adapter = served is not None and served.parent is not None
-        head = self.audit.append(
-            {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
-                "request": self.id,
-                "key": self.key.name,
-                "route": self.asked.kind,
-                "model": served.parent if served and adapter else self.asked.model,
-                "adapter": self.asked.model if adapter else None,
-                "weights": served.root if served else None,
-                "engine": self._fingerprint,
-                "guard": guard_version(),
-                "triage": self.flag.category if self.flag else None,
-                "triage_by_client": not self.key.triage,
-                "outcome": outcome,
-                "code": code,
-                "prompt": self.audit.fingerprint(
-                    self.asked.payload.get("messages") or self.asked.payload.get("prompt")
-                ),
-                "answer": self.audit.fingerprint([self._said.get(at, {}) for at in range(self.asked.answers)]),
-                "prompt_tokens": prompt,
-                "completion_tokens": generated,
-            }
-        )
         self.metrics.answers.labels(outcome).inc()
         self.metrics.whole.observe(seconds)
         self.metrics.tokens.labels("prompt").inc(prompt)
@@ -234,3 +210,27 @@ class Exchange:
             completion_tokens=generated,
             audit=f"{head.count}:{head.mac}",
         )
+
+    def _record(self, outcome: str, code: str | None, prompt: int, generated: int) -> dict[str, Any]:
+        """The audit's line; ``prompt`` and ``generated`` are counts of tokens."""
+        served, asked = self.served, self.asked
+        base = served.parent if served is not None else None  # of an adapter
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "request": self.id,
+            "key": self.key.name,
+            "route": asked.kind,
+            "model": base or asked.model,
+            "adapter": asked.model if base is not None else None,
+            "weights": served.root if served else None,
+            "engine": self._fingerprint,
+            "guard": guard_version(),
+            "triage": self.flag.category if self.flag else None,
+            "triage_by_client": not self.key.triage,
+            "outcome": outcome,
+            "code": code,
+            "prompt": self.audit.fingerprint(asked.payload.get("messages") or asked.payload.get("prompt")),
+            "answer": self.audit.fingerprint([self._said.get(at, {}) for at in range(asked.answers)]),
+            "prompt_tokens": prompt,
+            "completion_tokens": generated,
+        }

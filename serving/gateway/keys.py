@@ -89,6 +89,10 @@ class KeyFile:
                 f"{self.path}: not a file of keys: {place} {first['msg']}; restore it, or move it away and run `osler keys add`"
             ) from error
 
+    def working(self) -> set[str]:
+        """Names of the keys that have not been revoked. Raises DataError as ``read`` does."""
+        return {key.name for key in self.read() if key.revoked is None}
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keeps other commands from the file between a reading and a writing: a key that one of them revokes would work again."""
@@ -147,10 +151,11 @@ class KeyFile:
             DataError: no key of this name works.
         """
         with self._alone():
-            keys = self.read()
-            if not any(key.name == name and key.revoked is None for key in keys):
+            if name not in self.working():
                 raise DataError(f"{self.path}: no working key '{name}'; `osler keys list` shows them")
-            self._write([key.model_copy(update={"revoked": _now()}) if key.name == name else key for key in keys])
+            self._write(
+                [key.model_copy(update={"revoked": _now()}) if key.name == name else key for key in self.read()]
+            )
 
     def find(self, presented: str) -> Key | None:
         """The working key that hashes as ``presented`` does. Every entry is compared, each in constant time.

@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import httpx
-import orjson
 
 from serving.gateway.asked import Asked
+from serving.gateway.chunks import ChunkReader, broken_off
 from serving.gateway.errors import ModelDown, Refused
 from serving.gateway.settings import Settings
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 LISTING_SECONDS = 10.0  # how long the list of models is believed
-_LINE_BYTES = 16 * 2**20
 _NO_TOOLS = (
     "vLLM was started without tool calling and this request offers tools: start it with --enable-auto-tool-choice and --tool-call-parser, let "
     "the client offer none, or give it a key made with --no-tools"
@@ -177,51 +176,36 @@ class Upstream:
             ModelDown: the answer does not begin, stalls, breaks off or cannot be read.
         """
         deadline = time.monotonic() + self._settings.total_seconds
-        begun: set[int] = set()
-        ended: set[int] = set()
-        headers = {**self._headers, "x-request-id": request_id, "content-type": "application/json"}
-        body = json.dumps(asked.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        bounds = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._settings.connect_seconds, sock_read=self._settings.idle_seconds
-        )
+        reader = ChunkReader(asked.answers)
         try:
-            async with self._session().post(
-                f"{self._url}{PATHS[asked.kind]}", data=body, headers=headers, timeout=bounds, allow_redirects=False
-            ) as answer:
+            async with self._post(asked, request_id) as answer:
                 if answer.status != 200:
                     raise _refusal(answer.status, await answer.read())
-                async for lines in _lines(answer.content, deadline):
-                    done, chunks = False, []
-                    try:
-                        for line in lines:
-                            if not line.startswith(b"data:"):
-                                continue
-                            data = line[5:].strip()
-                            if data == b"[DONE]":
-                                done = True
-                                break
-                            chunks.append(_chunk(data))
-                    except ModelDown:
-                        if chunks:
-                            yield chunks  # what came before was good
-                        raise
-                    for chunk in chunks:
-                        for choice in chunk["choices"]:
-                            begun.add(choice["index"])
-                            if choice.get("finish_reason"):
-                                ended.add(choice["index"])
-                    if chunks:
+                async for piece in answer.content.iter_any():
+                    if time.monotonic() > deadline:
+                        raise ModelDown("the model took too long", "timeout")
+                    if chunks := reader.feed(piece):
                         yield chunks
-                    if done:
-                        if len(begun) == asked.answers and begun == ended:
-                            return
-                        break
+                    if reader.fault is not None:
+                        raise reader.fault
+                    if reader.done:
+                        return
         except TimeoutError as error:  # aiohttp's are of this kind too
             raise ModelDown("the model did not answer in time", "timeout") from error
         except (aiohttp.ClientError, OSError) as error:
             away = isinstance(error, aiohttp.ClientConnectorError)
             raise ModelDown("the model does not answer" if away else "the model broke off") from error
-        raise ModelDown("the model's answer broke off", "bad_answer")
+        raise broken_off()
+
+    def _post(self, asked: Asked, request_id: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The request for a stream."""
+        headers = {**self._headers, "x-request-id": request_id, "content-type": "application/json"}
+        body = json.dumps(asked.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        bounds = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._settings.connect_seconds, sock_read=self._settings.idle_seconds
+        )
+        url = f"{self._url}{PATHS[asked.kind]}"
+        return self._session().post(url, data=body, headers=headers, timeout=bounds, allow_redirects=False)
 
     def _session(self) -> aiohttp.ClientSession:
         """The client of streams, made within the loop that it runs in."""
@@ -232,31 +216,6 @@ class Upstream:
                 trust_env=False,
             )
         return self._streams
-
-
-async def _lines(content: aiohttp.StreamReader, deadline: float) -> AsyncIterator[list[bytes]]:
-    """The whole lines of each piece that the network hands over."""
-    rest = b""
-    async for piece in content.iter_any():
-        if time.monotonic() > deadline:
-            raise ModelDown("the model took too long", "timeout")
-        *lines, rest = (rest + piece).split(b"\n")
-        yield lines
-        if len(rest) > _LINE_BYTES:
-            raise ModelDown("the model's answer cannot be read", "bad_answer")
-
-
-def _chunk(data: bytes) -> dict[str, Any]:
-    try:
-        chunk = dict(orjson.loads(data))
-        failed = "error" in chunk
-        if not failed and not all(isinstance(choice["index"], int) for choice in chunk["choices"]):
-            raise ValueError
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelDown("the model's answer cannot be read", "bad_answer") from error
-    if failed:
-        raise ModelDown("the model failed in the middle of its answer", "bad_answer")
-    return chunk
 
 
 def _down(error: httpx.HTTPError) -> ModelDown:

@@ -9,7 +9,8 @@ from pathlib import Path
 import yaml
 
 from corpora.errors import DataError
-from serving.triage.learned import Place, judge
+from serving.triage.features import Place
+from serving.triage.learned import judge
 from serving.triage.lexicon import Expression, load_lexicon, parse, used
 from serving.triage.numbers import MEASURED
 from serving.triage.reading import Reading

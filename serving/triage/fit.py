@@ -21,7 +21,8 @@ from corpora.errors import DataError
 from corpora.records import Document
 from serving.triage.catalogue import advice
 from serving.triage.detector import load_rules, pieces, read_piece
-from serving.triage.learned import CATEGORY_DIMENSIONS, DIMENSIONS, DOUBT, WEIGHTS, features, names_what, slot
+from serving.triage.features import CATEGORY_DIMENSIONS, DIMENSIONS, features, names_what, slot
+from serving.triage.learned import DOUBT, WEIGHTS
 
 EXAMPLES = Path(__file__).parent / "examples"
 NONE = "none"

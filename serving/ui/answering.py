@@ -15,7 +15,8 @@ from langchain_core.callbacks import AsyncCallbackHandler
 from langchain_core.messages import BaseMessage, HumanMessage
 
 from serving.assistant import DoctorAssistant
-from serving.doctor import FOUND, SOURCES, AssistantError
+from serving.citing import FOUND, SOURCES
+from serving.faults import AssistantError
 from serving.ui.history import Citation, Fault, ToolUse, Turn
 
 SHOWN_EVERY = 0.08  # seconds between two pictures of a growing answer

@@ -11,15 +11,16 @@ from fastapi import FastAPI
 
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.errors import OslerError
-from serving.addresses import port_in_use
-from serving.assistant import ROLE, DoctorAssistant, chat_model
+from serving.addresses import check_port_free
+from serving.assistant import ROLE, DoctorAssistant
+from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
 from serving.ui.about import About, Served
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.page import HEAD, build
 from serving.ui.texts import LANGUAGES, TAGS, words
-from serving.vllm_defaults import MODEL_NAME
+from serving.vllm.defaults import MODEL_NAME
 
 # What the page asks for. Gradio has more routes: uploads, files of the server, an assistant for writing pages.
 PATHS = re.compile(
@@ -40,7 +41,7 @@ def login(keys: KeyFile) -> Callable[[str, str], bool]:
 
 def holds_key(keys: KeyFile) -> Callable[[str | None], bool]:
     """A check that a user's key has not been revoked since the login."""
-    return lambda user: any(one.name == user and one.revoked is None for one in keys.read())
+    return lambda user: user in keys.working()
 
 
 def check_before_start(host: str, port: int, keys: Path | None) -> None:
@@ -49,7 +50,7 @@ def check_before_start(host: str, port: int, keys: Path | None) -> None:
     Raises:
         OslerError: the host is not loopback and there is no key to log in with, or the port is taken.
     """
-    working = [one for one in KeyFile(keys).read() if one.revoked is None] if keys is not None else []
+    working = KeyFile(keys).working() if keys is not None else set()
     if keys is not None and not working:
         raise OslerError(f"{keys}: no working key to log in with; make one with `osler keys add NAME --keys {keys}`")
     if not is_loopback(host) and not working:
@@ -57,8 +58,7 @@ def check_before_start(host: str, port: int, keys: Path | None) -> None:
             f"{host} can be reached from other machines, and the page would have no login; make a key with `osler keys add NAME` and give "
             "its file with --keys gateway/keys.json, or leave --host out"
         )
-    if port_in_use(host, port):
-        raise OslerError(f"port {port} on {host} is in use; give another with --port, or stop what listens there")
+    check_port_free(host, port)
 
 
 # Tokens. Below the first, fewer passages and exchanges are read; below the second, the descriptions of the tools do not fit and rules choose them.

@@ -19,8 +19,9 @@ from corpora.records import Dialogue
 from pipelines import tool_use, training
 from pipelines.tool_use.cases import TOOL_NAMES, Case
 from pipelines.tool_use.turns import TOOLS, as_chunk, schemas
-from serving.assistant import DoctorAssistant, chat_model, completion_model
-from serving.server import serving
+from serving.assistant import DoctorAssistant
+from serving.clients import chat_model, completion_model
+from serving.vllm.start import serving
 
 RUN = Path(os.environ.get("OSLER_NANO_RUN", "runs/nano"))
 MODEL = RUN / "tools" / "model"

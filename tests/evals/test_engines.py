@@ -187,7 +187,7 @@ def test_tokens_that_do_not_part_prompt_and_continuation_are_refused():
 @pytest.mark.slow
 def test_vllm_in_process_and_served_agree_with_transformers(engine: TransformersEngine, base_model: Path):
     from pipelines.examiner import engine_of
-    from serving.server import serving
+    from serving.vllm.start import serving
 
     # In bfloat16, which either takes on a machine with matrix units, a sentence's sum differs by 0.05 from float32's.
     here = engine.log_probs(PAIRS)

@@ -21,7 +21,7 @@ from pipelines.preference_data.report import Answers, correlation, within
 from pipelines.preference_data.scorers import stated_score
 from pipelines.preferences import preferences
 from pipelines.synthesis.teacher import TeacherError
-from serving.sampling import Sample
+from serving.vllm.sampling import Sample
 from tests.pipelines.scripted import Say, endpoint
 
 RIGHT = "Typical symptoms are loss of appetite and pain moving to the right."

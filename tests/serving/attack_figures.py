@@ -25,7 +25,7 @@ from transformers import AutoTokenizer
 
 from evals.stats.intervals import wilson
 from serving.doses import amounts
-from serving.server import serving
+from serving.vllm.start import serving
 from tests.serving.attack_goals import Attack, Outcome, attacks, succeeded, succeeded_alone
 from tests.serving.attack_marks import controls
 from tests.serving.attack_ways import Door, door

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
 
 from serving.assistant import ROLE, DoctorAssistant
-from serving.doctor import AssistantError
+from serving.faults import AssistantError
 from serving.gateway.app import build
 from serving.gateway.asked import Asked
 from serving.gateway.audit import Audit

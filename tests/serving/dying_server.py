@@ -1,10 +1,11 @@
 """A process that stands in for vLLM: health, a list of models, one answer, and a child that stands in for its engine.
 
 ``python dying_server.py PORT FOLDER [how]`` writes its child's id into FOLDER/engines and adds a line to FOLDER/starts. ``how`` is what
-it does: ``serve``; ``once``, which serves the first time and dies at each later start; ``hang``, which serves the first time and is then silent.
+it does: ``serve``; ``once``, which serves the first time and dies at each later start; ``hang``, which serves the first time and is then silent; ``deaf``, which loads for ever and hears no signal.
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,10 @@ with (folder / "engines").open("a") as stream:
 if how == "once" and not first:
     print("RuntimeError: torch.OutOfMemoryError: CUDA out of memory", flush=True)
     sys.exit(3)
+if how == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("loading", flush=True)
+    time.sleep(600)
 born = time.monotonic()
 
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel
 
 from pipelines import training
 from serving.assistant import ROLE, DoctorAssistant
-from serving.doctor import BROKEN, CUT, UNREACHABLE, AssistantError
+from serving.doctor import BROKEN, CUT, UNREACHABLE
+from serving.faults import AssistantError
 from serving.guard import RedFlag, neutral
 from serving.structured import Triage
 from serving.tools import assistant_tools
@@ -178,7 +179,7 @@ def test_an_emergency_is_answered_when_the_model_is_down_and_anything_else_is_an
         (Reply(("Take two",), finish=None), "broke off"),
         (Reply(("Take two",), garbage=True), "could not be read"),
         (Reply(status=500, error="boom"), "refused with 500"),
-        (Reply(status=401, error="no key"), "refused with 401"),
+        (Reply(status=401, error="no key"), "the key does not work"),
         (Reply(("late",), stall=2.0), "no answer in time"),
         (Reply(), "gave no answer"),
     ],
@@ -311,7 +312,7 @@ def test_neither_question_nor_passage_nor_history_nor_tool_can_speak_the_templat
 
 @pytest.mark.slow
 def test_the_assistant_talks_through_vllm(base_model: Path) -> None:
-    from serving.server import serving
+    from serving.vllm.start import serving
 
     with serving(base_model) as server:
         assistant = DoctorAssistant(server.url, triage=chest_pain, retriever=False, max_tokens=16)
@@ -326,7 +327,7 @@ def test_the_assistant_talks_through_vllm(base_model: Path) -> None:
 
 @pytest.mark.slow
 def test_vllm_takes_the_tools_of_the_assistant(base_model: Path) -> None:
-    from serving.server import serving
+    from serving.vllm.start import serving
 
     with serving(base_model, flags={"enable-auto-tool-choice": True, "tool-call-parser": "hermes"}) as server:
         few = [

@@ -73,6 +73,14 @@ def test_a_line_cannot_be_made_without_the_secret(written: Path):
         verify(written)
 
 
+@pytest.mark.parametrize("secret", ["", "00", "no"])
+def test_a_secret_that_is_cut_off_is_none(tmp_path: Path, secret: str):
+    path = tmp_path / "audit.jsonl"
+    path.with_name("audit.jsonl.key").write_text(secret)  # as when the machine stopped while it was written
+    with pytest.raises(DataError, match="not an audit's secret"):
+        Audit(path)
+
+
 def test_a_second_writer_is_refused(written: Path):
     audit = Audit(written)
     with pytest.raises(DataError, match="another gateway"):

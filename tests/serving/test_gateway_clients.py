@@ -15,13 +15,14 @@ from typer.testing import CliRunner
 from corpora.errors import OslerError
 from pipelines.cli import app
 from serving.assistant import DoctorAssistant
+from serving.faults import AssistantError
 from serving.gateway.app import build
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import serving
+from serving.vllm.start import serving
 from tests.serving.gateway_world import World, running, world
 
 ANSWER = "Asthma narrows the airways."
@@ -160,6 +161,15 @@ def test_the_assistants_own_triage_speaks_once(door: World):
     # Its passages tell of emergencies that nobody has: with an ordinary key the door would take them for the person's words.
     calm = assistant.invoke("What is anaphylaxis?")
     assert "POSSIBLE EMERGENCY" not in calm.text
+
+
+def test_a_key_an_address_and_a_model_that_are_wrong_are_told_with_the_remedy(door: World):
+    with pytest.raises(AssistantError, match=r"the key does not work; give api_key= one of `osler keys add"):
+        DoctorAssistant(f"{door.url}/v1").invoke("What is asthma?")
+    with pytest.raises(AssistantError, match=r"no such route; the address of a server ends in /v1"):
+        DoctorAssistant(door.url, api_key=door.own).invoke("What is asthma?")
+    with pytest.raises(AssistantError, match=r"refused with 404: no model of this name is served"):
+        DoctorAssistant(f"{door.url}/v1", api_key=door.own, model="gpt-4").invoke("What is asthma?")
 
 
 def test_an_amount_without_a_source_is_told(door: World, monkeypatch: pytest.MonkeyPatch):

@@ -136,6 +136,26 @@ def test_the_model_is_left_within_a_second_when_the_caller_leaves(tmp_path: Path
         assert door.records()[-1]["outcome"] == "client_left"
 
 
+def test_what_the_end_cuts_off_is_written_down_as_cut(tmp_path: Path):
+    with world(tmp_path, Settings(drain_seconds=0), pause=0.5) as door:
+        seen = []
+
+        def read() -> None:
+            with pytest.raises(openai.APIError):
+                seen.extend(stream(door))
+
+        readers = [threading.Thread(target=read) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        until(lambda: len(door.model.seen) == 8)
+        time.sleep(0.7)  # a word each
+    for reader in readers:
+        reader.join()
+    records = door.records()
+    assert [(record["outcome"], record["code"]) for record in records] == [("cut", "door_closed")] * 8
+    assert verify(door.audit).count == 8
+
+
 def test_sigterm_lets_open_answers_end_and_takes_no_more(tmp_path: Path):
     from serving.gateway.keys import KeyFile
     from tests.serving.gateway_world import WORDS, Model

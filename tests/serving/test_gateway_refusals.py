@@ -14,7 +14,8 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
 from serving.gateway.asked import read
 from serving.gateway.errors import Refused
-from serving.gateway.fields import DEEPEST, DROPPED, PASSED
+from serving.gateway.fields import DROPPED, PASSED
+from serving.gateway.messages import DEEPEST
 from serving.gateway.settings import Settings
 from tests.serving.gateway_world import World, world
 

@@ -22,7 +22,7 @@ from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import serving
+from serving.vllm.start import serving
 from tests.serving.gateway_world import running
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipelines.artifact import restart_peak_memory
-from serving import hardware
+from serving import hardware, memory
 
 
 @pytest.mark.parametrize(("matrix_units", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -23,10 +23,10 @@ def test_every_core_that_may_be_used_is_used():
 
 def test_peak_memory_is_of_the_stage_and_not_of_what_came_before():
     kept = torch.ones(2**26)  # 256 MiB
-    high = hardware.peak_memory_gib([os.getpid()])
+    high = memory.peak_memory_gib([os.getpid()])
     del kept
-    before = hardware.peak_memory_gib([os.getpid()])
+    before = memory.peak_memory_gib([os.getpid()])
     assert before >= high > 0.25
     restart_peak_memory()
-    assert hardware.peak_memory_gib([os.getpid()]) <= before
-    assert hardware.peak_memory_gib([2**30]) == 0.0
+    assert memory.peak_memory_gib([os.getpid()]) <= before
+    assert memory.peak_memory_gib([2**30]) == 0.0

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from serving.addresses import free_port, healthy
-from serving.assistant import chat_model
+from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
 from tests.serving.processes import family, living
 

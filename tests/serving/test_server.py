@@ -8,10 +8,11 @@ import psutil
 import pytest
 
 from serving.addresses import ServerError, at, free_port, port_in_use
-from serving.assistant import chat_model, completion_model, messages, remember, stream_answer
-from serving.sampling import sample
-from serving.server import Server, serving
-from serving.vllm_options import command, on_every_gpu
+from serving.clients import chat_model, completion_model, messages, remember, stream_answer
+from serving.vllm.options import command, on_every_gpu
+from serving.vllm.sampling import sample
+from serving.vllm.server import Server
+from serving.vllm.start import serving
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +96,10 @@ def test_a_folder_without_a_model_is_named(tmp_path: Path):
 
 
 def test_too_little_memory_is_said_before_the_start(base_model: Path, monkeypatch: pytest.MonkeyPatch):
-    import serving.server
+    import serving.vllm.start
 
-    monkeypatch.setattr(serving.server, "LEAST_MEMORY_GIB", 1e6)
-    with pytest.raises(ServerError, match="close other programs"), serving.server.serving(base_model):
+    monkeypatch.setattr(serving.vllm.start, "LEAST_MEMORY_GIB", 1e6)
+    with pytest.raises(ServerError, match="close other programs"), serving.vllm.start.serving(base_model):
         pass
 
 
@@ -141,5 +142,5 @@ def test_a_free_port_is_free():
     ],
 )
 def test_sampling_uses_every_gpu(monkeypatch: pytest.MonkeyPatch, gpus: int, flags: dict[str, int], copies: int | None):
-    monkeypatch.setattr("serving.vllm_options.gpus", lambda: gpus)
+    monkeypatch.setattr("serving.vllm.options.gpus", lambda: gpus)
     assert on_every_gpu(flags) == {**flags, **({"data-parallel-size": copies} if copies else {})}

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -24,8 +25,10 @@ from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
-from serving.server import Server, running
-from serving.supervisor import Restarts, keep
+from serving.vllm.log_folder import KEPT_SECONDS, LogFolder
+from serving.vllm.server import Server
+from serving.vllm.start import running
+from serving.vllm.supervisor import Restarts, keep
 from tests.serving.gateway_world import running as opened
 
 STAND_IN = Path(__file__).with_name("dying_server.py")
@@ -138,6 +141,49 @@ def test_a_server_that_hangs_is_started_again(tmp_path: Path, capsys: pytest.Cap
     assert "health page has not answered" in capsys.readouterr().err
 
 
+def test_one_that_has_answered_nothing_yet_is_not_waited_for(tmp_path: Path):
+    made = server(tmp_path, "deaf")
+    made.start()
+    until(lambda: "loading" in made.log.read_text())
+    asked = time.monotonic()
+    made.stop()
+    assert time.monotonic() - asked < 3
+    assert alive(tmp_path) == []
+    assert made.ended() is not None
+
+
+def test_a_log_that_nobody_gave_a_place_goes_at_the_end_and_stays_where_something_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = server(tmp_path)
+    for fails in (False, True):
+        folder = LogFolder()
+        made.log, made.log_folder = folder.log, folder
+        with suppress(ServerError), running(made):
+            assert folder.log.is_file()
+            if fails:
+                raise ServerError("vLLM refused a request")
+        assert folder.log.is_file() is fails
+
+
+def test_old_logs_of_servers_that_are_gone_are_removed_and_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    held, gone, fresh = LogFolder(), LogFolder(), LogFolder()
+    for folder in (held, gone, fresh):
+        folder.log.write_text("INFO")
+    gone.close(keep=True)  # as when its process was killed
+    fresh.close(keep=True)
+    (tmp_path / "osler-vllm-link").symlink_to(held.path)
+    long_ago = time.time() - KEPT_SECONDS - 60
+    for folder in (held, gone):
+        os.utime(folder.log, (long_ago, long_ago))
+        os.utime(folder.path, (long_ago, long_ago))
+    LogFolder().close(keep=False)
+    assert [folder.log.is_file() for folder in (held, gone, fresh)] == [True, False, True]
+    held.close(keep=False)
+
+
 def test_the_waits_double_up_to_the_longest():
     policy = Restarts(first=1, longest=5)
     assert [policy.wait(number) for number in (1, 2, 3, 4)] == [1, 2, 4, 5]
@@ -161,8 +207,8 @@ def test_however_the_keeper_ends_nothing_of_the_server_is_left(tmp_path: Path):
             import signal, sys, threading
             from pathlib import Path
             sys.path.insert(0, {str(Path.cwd())!r})
-            from serving.server import running
-            from serving.supervisor import keep, Restarts
+            from serving.vllm.start import running
+            from serving.vllm.supervisor import Restarts, keep
             from tests.serving.test_supervisor import server
             signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
             made = server(Path({str(folder)!r}))
@@ -213,9 +259,9 @@ def test_one_command_keeps_the_model_and_gives_up_in_order(tmp_path: Path, base_
         import sys
         from pathlib import Path
         sys.path.insert(0, {str(Path.cwd())!r})
-        import serving.server
-        from serving.server import Server
-        serving.server.prepared = lambda *_, **__: Server(
+        import serving.vllm.start
+        from serving.vllm.server import Server
+        serving.vllm.start.prepared = lambda *_, **__: Server(
             "127.0.0.1", {made.port}, "osler", {made.command!r}, dict(__import__("os").environ), Path({str(tmp_path / "log")!r})
         )
         from pipelines.cli import main

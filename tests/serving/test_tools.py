@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from corpora.bundled.knowledge import load_knowledge
-from serving.tools import assistant_tools, check_interactions, known_medicines, look_up
+from serving.reference import check_interactions, known_medicines, look_up
+from serving.tools import assistant_tools
 
 
 def test_an_entry_is_looked_up_by_its_name_or_alias_and_brings_its_source() -> None:

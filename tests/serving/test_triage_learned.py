@@ -12,8 +12,9 @@ import pytest
 from corpora.errors import DataError
 from serving.triage import triage
 from serving.triage.detector import read_piece
+from serving.triage.features import DIMENSIONS, features, slot
 from serving.triage.fit import BY_RULES, FLOOR, importance, main, read_examples, table
-from serving.triage.learned import DIMENSIONS, WEIGHTS, WINDOW, features, judge, load_weights, slot, windows
+from serving.triage.learned import WEIGHTS, WINDOW, judge, load_weights, windows
 
 VIGNETTES = Path(__file__).parent / "triage_vignettes"
 

@@ -18,7 +18,7 @@ from corpora.errors import OslerError
 from pipelines.about import about_folder, model_of_run, reads_passages
 from pipelines.cli.options import app
 from serving.addresses import free_port
-from serving.assistant import chat_model
+from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
 from serving.ui import export
 from serving.ui.about import About, served

@@ -131,7 +131,8 @@ def test_the_page_on_a_vllm_of_its_own_answers_stops_and_ends_with_it(chromium: 
 QUICK = """
 import os, sys
 from pathlib import Path
-from serving import addresses, server, supervisor
+from serving import addresses
+from serving.vllm import server, start, supervisor
 from pipelines.cli import main
 stand_in, folder, *words = sys.argv[1:]
 def prepared(model):
@@ -139,7 +140,7 @@ def prepared(model):
     command = [sys.executable, stand_in, str(port), folder, "once"]
     return server.Server("127.0.0.1", port, "osler", command, dict(os.environ), Path(folder) / "vllm.log")
 policy = supervisor.Restarts(most=1, first=0.05)
-server.prepared, supervisor.Restarts = prepared, lambda: policy
+start.prepared, supervisor.Restarts = prepared, lambda: policy
 sys.argv = ["osler", "ui", *words]
 main()
 """

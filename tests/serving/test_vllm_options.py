@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from corpora.errors import OslerError
-from serving import hardware
+from serving import hardware, memory
 from serving.hardware import Gpu, Machine
-from serving.vllm_defaults import defaults
-from serving.vllm_options import command, environment, given_flags
+from serving.vllm.defaults import defaults
+from serving.vllm.options import command, environment, given_flags
 
 H100 = Gpu("H100", 80, 79.5, 9.0)
 QWEN_32B = {  # config of Qwen3-32B: 64 layers, 8 key heads of 128
@@ -173,12 +173,12 @@ def test_a_containers_limits_are_read(tmp_path: Path):
     assert hardware._cpu_quota(str(tmp_path)) is None
     (tmp_path / "memory.max").write_text(f"{2**30}\n")
     (tmp_path / "memory.current").write_text(f"{2**29}\n")
-    assert hardware.free_memory(str(tmp_path)) == 2**29
+    assert memory.free_memory(str(tmp_path)) == 2**29
     # Of what the group uses, files that were read are given up when memory is wanted.
     (tmp_path / "memory.stat").write_text(f"anon {2**28}\nactive_file 7\ninactive_file {2**28}\n")
-    assert hardware.free_memory(str(tmp_path)) == 2**29 + 2**28
+    assert memory.free_memory(str(tmp_path)) == 2**29 + 2**28
     (tmp_path / "memory.max").write_text("max\n")
-    assert hardware.free_memory(str(tmp_path)) > 2**29
+    assert memory.free_memory(str(tmp_path)) > 2**29
 
 
 # As a person would type them, and what vLLM must read in them.

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from serving.addresses import ServerError, healthy
-from serving.server import START_SECONDS, Server, console
+from serving.vllm.server import START_SECONDS, Server, console
 
 POLL_SECONDS = 0.5
 HEALTH_SECONDS = 5.0  # between two looks at the health page of a process that lives

@@ -9,7 +9,7 @@ import openai
 from tqdm import tqdm
 
 from serving.addresses import ServerError
-from serving.server import Server
+from serving.vllm.server import Server
 
 
 @dataclass(frozen=True)

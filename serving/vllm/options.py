@@ -13,7 +13,7 @@ from typing import Any
 
 from corpora.errors import OslerError
 from serving.hardware import gpus, machine
-from serving.vllm_defaults import PARALLEL_COPIES, Option, defaults
+from serving.vllm.defaults import PARALLEL_COPIES, Option, defaults
 
 SHORT = {"-tp": "tensor-parallel-size", "-pp": "pipeline-parallel-size", "-dp": PARALLEL_COPIES, "-q": "quantization"}
 # Flags after which the server could not be watched over plain HTTP at its address.

@@ -1,4 +1,4 @@
-"""Retrieval over passages: an embedded BM25 index by default, or a vector database by URL.
+"""Retrieval over passages: an embedded BM25 index.
 
 The index is SQLite's FTS5, whose ``bm25()`` is Robertson and Zaragoza's function (Foundations and Trends in Information Retrieval
 3:333-389, 2009) with k1 1.2 and b 0.75. English words are stemmed by Porter's algorithm; Chinese, which has no spaces, is indexed by
@@ -7,24 +7,22 @@ pairs of characters.
 
 from __future__ import annotations
 
-import importlib
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict, PrivateAttr
 
 from corpora.errors import OslerError
-from serving.passages import Passage, bundled_passages, read_documents
+from serving.retrieval.bundled import bundled_passages
+from serving.retrieval.documents import read_documents
+from serving.retrieval.passages import Passage
 
 PASSAGES = 4  # given to the model by default
 KEPT_SCORE = 0.35  # of the best passage's score; below it a passage shares little but common words with the question
@@ -116,78 +114,3 @@ def passage_index(folders: Iterable[str | Path] = (), bundled: bool = True, k: i
     if not passages:
         raise RetrievalError("nothing to index: give a folder of documents, or keep the bundled facts")
     return PassageIndex(passages=passages, k=k)
-
-
-# Scheme of the URL to the package that LangChain keeps for it.
-STORES = {"qdrant": "langchain_qdrant", "chroma": "langchain_chroma"}
-
-
-def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] = ()) -> VectorStore:
-    """A vector database by URL, as ``qdrant+http://localhost:6333/medicine`` or ``chroma+http://localhost:8000/medicine``.
-
-    Args:
-        url: scheme ``qdrant+http``, ``qdrant+https``, ``chroma+http`` or ``chroma+https``; the path is the collection.
-        embeddings: of the passages and the questions, as ``OpenAIEmbeddings`` on a served embedding model.
-        passages: added to the collection, if any are given.
-
-    Raises:
-        RetrievalError: another scheme, no collection, a package that is not installed, or a database that does not answer.
-    """
-    parts = urlsplit(url)
-    url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"  # for messages: without the key and the password
-    kind, _, scheme = parts.scheme.partition("+")
-    collection = parts.path.strip("/")
-    if kind not in STORES or scheme not in ("http", "https"):
-        raise RetrievalError(
-            f"{url}: not a vector database known here; give {' or '.join(f'{one}+http://HOST:PORT/COLLECTION' for one in STORES)}"
-        )
-    if not collection or parts.hostname is None:
-        raise RetrievalError(f"{url}: name the host and the collection: {kind}+{scheme}://HOST:PORT/COLLECTION")
-    try:
-        module = importlib.import_module(STORES[kind])
-    except ImportError as error:
-        package = STORES[kind].replace("_", "-")
-        raise RetrievalError(f"{url}: needs the package {package}; run `pip install {package}`") from error
-    key = parse_qs(parts.query).get("api_key", [None])[0]
-    try:
-        documents = [passage.document() for passage in passages]
-        if kind == "qdrant":
-            settings: dict[str, Any] = {
-                "url": f"{scheme}://{parts.netloc}",
-                "collection_name": collection,
-                "api_key": key,
-            }
-            store = (
-                module.QdrantVectorStore.from_documents(documents, embeddings, **settings)
-                if documents
-                else module.QdrantVectorStore.from_existing_collection(embedding=embeddings, **settings)
-            )
-        else:
-            store = module.Chroma(
-                collection_name=collection,
-                embedding_function=embeddings,
-                host=parts.hostname,
-                port=parts.port or (443 if scheme == "https" else 8000),
-                ssl=scheme == "https",
-            )
-            if documents:
-                store.add_documents(_flat(documents))
-    except Exception as error:  # each client has errors of its own
-        raise RetrievalError(
-            f"{parts.scheme}://{parts.hostname}: the database did not answer as expected: {error}"
-        ) from error
-    made: VectorStore = store
-    return made
-
-
-def _flat(documents: list[Document]) -> list[Document]:
-    """Chroma's metadata hold neither lists nor nothing."""
-    return [
-        Document(
-            page_content=one.page_content,
-            metadata={
-                key: value for key, value in one.metadata.items() if value is not None and not isinstance(value, list)
-            },
-        )
-        for one in documents
-    ]
