@@ -10,7 +10,7 @@ import gradio as gr
 from corpora.errors import OslerError
 from pipelines.board import views
 from pipelines.board.examine_tab import model_choices, model_of
-from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
+from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces, warn
 from pipelines.board.jobs import Job
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
@@ -70,6 +70,7 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
     @friendly_pieces
     def ask(question: str, turns: Turns | None, choice: str | None) -> Generator[tuple[Any, Any], None, None]:
         from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+        from openai import OpenAIError
 
         from serving.assistant import NOTICE, chat_model, stream_answer
         from serving.triage import banner, triage
@@ -88,14 +89,24 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
         start = f"{first}\n\n" if first else ""
         shown.append({"role": "assistant", "content": start or "…"})
         yield "", shown
+        # What goes wrong stands below the advice: a message over the page would cover what an emergency is told to do first.
         url = url_of(choice)
         if url is None:
-            raise OslerError(say("not_served"))
+            warn(OslerError(say("serve_first")))
+            shown[-1] = {"role": "assistant", "content": start}
+            yield question, shown if start else list(turns or [])
+            return
         said = ""
-        for piece in stream_answer(chat_model(url), question, history):
-            said += piece
-            shown[-1] = {"role": "assistant", "content": start + said}
+        try:
+            for piece in stream_answer(chat_model(url), question, history):
+                said += piece
+                shown[-1] = {"role": "assistant", "content": start + said}
+                yield "", shown
+        except (OslerError, OpenAIError) as error:
+            told = say("answer_broke_off", reason=str(error))
+            shown[-1] = {"role": "assistant", "content": f"{start}{said}\n\n*{told}*"}
             yield "", shown
+            return
         shown[-1] = {"role": "assistant", "content": f"{start}{said}\n\n*{NOTICE}*"}
         yield "", shown
 
