@@ -109,10 +109,17 @@ def run(places: Places, host: str, port: int, key: str | None, ready: Callable[[
     """Serves the board until Ctrl-C; what it started goes on. ``ready`` is called once it listens."""
     places.runs.mkdir(parents=True, exist_ok=True)
     app = web(places, host, key)
-    # The libraries that check a recipe take seconds to import, which the first reader of a page should not wait for.
-    threading.Thread(target=lambda: check(open_bundled("nano")), daemon=True).start()
+    # What checks a recipe and what finds an emergency take seconds to import, which the first reader of a page should not wait for.
+    threading.Thread(target=_import_early, daemon=True).start()
     config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
     _Server(config, ready).run()
+
+
+def _import_early() -> None:
+    from serving.triage import triage
+
+    triage("chest pain")
+    check(open_bundled("nano"))
 
 
 class _Server(uvicorn.Server):

@@ -69,10 +69,6 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
 
     @friendly_pieces
     def ask(question: str, turns: Turns | None, choice: str | None) -> Generator[tuple[Any, Any], None, None]:
-        from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-        from openai import OpenAIError
-
-        from serving.assistant import NOTICE, chat_model, stream_answer
         from serving.triage import banner, triage
 
         question = question.strip()
@@ -80,10 +76,6 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
         if not question:
             yield gr.skip(), gr.skip()
             return
-        history: list[BaseMessage] = []
-        for turn in shown[-6:]:
-            content = turn["content"] if isinstance(turn["content"], str) else str(turn["content"][0].get("text", ""))
-            history.append(HumanMessage(content) if turn["role"] == "user" else AIMessage(content))
         shown.append({"role": "user", "content": question})
         first = banner(triage(question))
         start = f"{first}\n\n" if first else ""
@@ -96,6 +88,15 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
             shown[-1] = {"role": "assistant", "content": start}
             yield question, shown if start else list(turns or [])
             return
+        from langchain_core.messages import AIMessage, BaseMessage, HumanMessage  # which takes seconds, and the advice is read meanwhile
+        from openai import OpenAIError
+
+        from serving.assistant import NOTICE, chat_model, stream_answer
+
+        history: list[BaseMessage] = []
+        for turn in shown[-8:-2]:
+            content = turn["content"] if isinstance(turn["content"], str) else str(turn["content"][0].get("text", ""))
+            history.append(HumanMessage(content) if turn["role"] == "user" else AIMessage(content))
         said = ""
         try:
             for piece in stream_answer(chat_model(url), question, history):
