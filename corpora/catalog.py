@@ -182,7 +182,9 @@ def _in_folder(name: str, entry: Dataset, folder: Path) -> list[Path]:
 
 def _verified(path: Path, expected: str, name: str, entry: Dataset) -> Path:
     if not path.is_file():
-        raise DataError(f"{path}: missing file of dataset '{name}'; it comes from {entry.address}{_compiled(name, entry)}")
+        raise DataError(
+            f"{path}: missing file of dataset '{name}'; it comes from {entry.address}{_compiled(name, entry)}"
+        )
     if file_sha256(path) != expected:
         raise DataError(
             f"{path}: not the catalogued version of dataset '{name}' (its SHA-256 differs); get it again from {entry.address}{_compiled(name, entry)}"

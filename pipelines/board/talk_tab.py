@@ -88,7 +88,11 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
             shown[-1] = {"role": "assistant", "content": start}
             yield question, shown if start else list(turns or [])
             return
-        from langchain_core.messages import AIMessage, BaseMessage, HumanMessage  # which takes seconds, and the advice is read meanwhile
+        from langchain_core.messages import (
+            AIMessage,
+            BaseMessage,
+            HumanMessage,
+        )  # which takes seconds, and the advice is read meanwhile
         from openai import OpenAIError
 
         from serving.assistant import NOTICE, chat_model, stream_answer
