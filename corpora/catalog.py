@@ -108,7 +108,8 @@ def origin_of(name: str, where: str | None = None, endpoint: str | None = None) 
     repository = entry.hub if where == "hub" else entry.modelscope
     if repository == UNKNOWN:
         raise DataError(
-            f"'{name}' is not known to be on {where}; get it from {entry.address} and put it into DATA/{name}"
+            f"'{name}' is not known to be on {where}; get it from {entry.address} and put it into DATA/"
+            f"{', DATA/'.join(entry.files) or name}{_compiled(name, entry)}"
         )
     if where == "hub":
         revision = "main" if entry.revision == UNKNOWN else entry.revision
@@ -133,7 +134,7 @@ def locate(name: str, data_dir: Path | None) -> list[Path]:
         )
         raise DataError(
             f"dataset '{name}' is read from a local folder: {how} from {entry.address}, and name the folder that holds "
-            f"{', '.join(entry.files) or name} with --data"
+            f"{', '.join(entry.files) or name} with --data{_compiled(name, entry)}"
         )
     folder = data_dir / name
     if not entry.files and folder.is_dir():
@@ -143,6 +144,16 @@ def locate(name: str, data_dir: Path | None) -> list[Path]:
             f"{folder}: missing; fetch it with `osler corpora fetch {name} --data {data_dir}`, or put the files of {entry.address} there"
         )
     return [_verified(data_dir / relative, digest, name, entry) for relative, digest in entry.files.items()]
+
+
+def _compiled(name: str, entry: Dataset) -> str:
+    """What a message adds where the catalogued file was made from what is published: how, and how a file with other bytes is used."""
+    if not entry.compilation:
+        return ""
+    return (
+        f". The catalogued file was made from it: {entry.compilation}. One with other bytes is named by its path, in a copy of the recipe, "
+        f"in the place of {name}"
+    )
 
 
 def digests(name: str, data_dir: Path | None) -> dict[str, str]:
@@ -171,10 +182,12 @@ def _in_folder(name: str, entry: Dataset, folder: Path) -> list[Path]:
 
 def _verified(path: Path, expected: str, name: str, entry: Dataset) -> Path:
     if not path.is_file():
-        raise DataError(f"{path}: missing file of dataset '{name}'; it comes from {entry.address}")
+        raise DataError(
+            f"{path}: missing file of dataset '{name}'; it comes from {entry.address}{_compiled(name, entry)}"
+        )
     if file_sha256(path) != expected:
         raise DataError(
-            f"{path}: not the catalogued version of dataset '{name}' (its SHA-256 differs); get it again from {entry.address}"
+            f"{path}: not the catalogued version of dataset '{name}' (its SHA-256 differs); get it again from {entry.address}{_compiled(name, entry)}"
         )
     return path
 

@@ -37,6 +37,13 @@ def write_whole(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def share(path: Path) -> None:
+    """Gives a file the permissions that a new one has (umask): safetensors leaves its files to their owner alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:

@@ -152,6 +152,17 @@ def load_artifact(folder: Path) -> Artifact | None:
         raise OslerError(f"{path}: damaged manifest ({error}); delete {folder} and run again") from error
 
 
+def refuse_stage_folder(target: Path) -> None:
+    """Raises OslerError where ``target`` is a finished stage's folder or lies in one, which what is given away would damage."""
+    for folder in (target.resolve(), *target.resolve().parents):
+        try:
+            stage = "given" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if stage:
+            raise OslerError(f"{target}: this folder belongs to a finished stage of a run; name one outside it")
+
+
 def matches(folder: Path, key: str) -> Artifact | None:
     """The artifact in ``folder`` if it is finished, was made from ``key``, and its files are all there."""
     artifact = load_artifact(folder)

@@ -43,6 +43,7 @@ from pipelines.launching.accelerate import ALONE, Node
 from pipelines.launching.launch import join, train_in_processes
 from pipelines.locking import Leader, alone_in
 from pipelines.model_sources import allowing
+from pipelines.next_steps import next_steps, program
 from pipelines.report.page import write_report
 from pipelines.serve import serve
 from pipelines.training.guards import RolledBack
@@ -269,5 +270,9 @@ def _stage_by_stage(
             run_dir, "serve", f"[{count}/{count}] serve", what, lambda draft: serve(block, place, draft)
         )
     report = write_report(recipe, artifacts, run_dir)
-    console.print(f"report: {report}")
+    console.print(f"report: {report}", markup=False, soft_wrap=True)
+    served = inputs.model(recipe.serve.model) if recipe.serve is not None else None
+    steps = next_steps(recipe, run_dir, served, program())
+    if steps:
+        console.print("next:\n" + "\n".join(steps), markup=False, soft_wrap=True)
     return artifacts

@@ -151,6 +151,11 @@ def show(
         ("hub", f"{entry.hub} at {entry.revision}"),
         ("ModelScope", entry.modelscope),
         ("licence", f"{entry.licence} ({entry.licence_at})"),
+        *(
+            [("made as", entry.compilation), ("read from", ", ".join(f"DATA/{path}" for path in entry.files))]
+            if entry.compilation
+            else []
+        ),
         ("its use", "; ".join(consequence([name]))),
         ("citation", entry.citation),
         ("verified at", "\n".join(entry.verified) or "unknown"),

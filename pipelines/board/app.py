@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import os
 import re
+import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -102,10 +104,32 @@ def web(places: Places, host: str = "127.0.0.1", key: str | None = None) -> Fast
     return app
 
 
-def run(places: Places, host: str, port: int, key: str | None) -> None:
-    """Serves the board until Ctrl-C; what it started goes on."""
+def run(places: Places, host: str, port: int, key: str | None, ready: Callable[[], None] = lambda: None) -> None:
+    """Serves the board until Ctrl-C; what it started goes on. ``ready`` is called once it listens."""
     places.runs.mkdir(parents=True, exist_ok=True)
     app = web(places, host, key)
-    # The libraries that check a recipe take seconds to import, which the first reader of a page should not wait for.
-    threading.Thread(target=lambda: check(open_bundled("nano")), daemon=True).start()
-    uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+    # What checks a recipe and what finds an emergency take seconds to import, which the first reader of a page should not wait for.
+    threading.Thread(target=_import_early, daemon=True).start()
+    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+    _Server(config, ready).run()
+
+
+def _import_early() -> None:
+    from serving.triage import triage
+
+    triage("chest pain")
+    check(open_bundled("nano"))
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens: an address that is told before is refused to who is quick."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listens, and tells so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready()

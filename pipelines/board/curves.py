@@ -20,10 +20,13 @@ _reading = threading.Lock()
 def trained_stages(run: Path) -> list[str]:
     """Stages of a run that have logged figures, the latest to begin last."""
     folders = [path for path in (run / "tensorboard").glob("*") if any(path.glob("events.*"))]
-    return [
-        path.name
-        for path in sorted(folders, key=lambda path: min(one.stat().st_mtime for one in path.glob("events.*")))
-    ]
+    return [path.name for path in sorted(folders, key=lambda path: min(map(_begun, path.glob("events.*"))))]
+
+
+def _begun(events: Path) -> float:
+    """When a file of events was begun: TensorBoard writes it into its name (``events.out.tfevents.SECONDS.…``), which a copy keeps."""
+    seconds = next((part for part in events.name.split(".") if part.isdigit()), None)
+    return float(seconds) if seconds is not None else events.stat().st_mtime
 
 
 def curves(run: Path, stage: str) -> dict[str, Points]:

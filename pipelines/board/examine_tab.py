@@ -102,7 +102,7 @@ def build(say: Say, places: Places) -> ExamineTab:
     @friendly
     def watch(choice: str | None, before: str | None) -> list[Any]:
         now = exam_state(choice)
-        return [gr.skip()] * 3 if now == before else [now, now, results.leaderboard(places.runs)]
+        return [gr.skip()] * 3 if now == before else [now, now, results.leaderboard(say, places.runs)]
 
     @friendly
     def refresh(names: list[str] | None) -> list[Any]:
@@ -113,7 +113,7 @@ def build(say: Say, places: Places) -> ExamineTab:
             gr.update(choices=there, value=chosen),
             gr.update(choices=choices, value=choices[0][1] if choices else None),
             *side_by_side(chosen),
-            results.leaderboard(places.runs),
+            results.leaderboard(say, places.runs),
         ]
 
     runs = gr.Dropdown(places.names(), value=[], multiselect=True, label=say("compare_runs"), elem_id="compare-runs")

@@ -11,7 +11,7 @@ from corpora.errors import OslerError
 from pipelines.board import starting, views
 from pipelines.board.examine_tab import model_choices, model_of
 from pipelines.board.friendly import OWN, QUIET, friendly
-from pipelines.board.jobs import Job
+from pipelines.board.jobs import Job, command_line
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
 
@@ -37,7 +37,10 @@ def words(places: Places, choice: str | None, form: str) -> tuple[list[str], Job
     if form == PUBLISH:
         recipe = starting.recipe_of(places, name)
         if not recipe.is_file():
-            raise OslerError(f"{recipe}: no recipe; a model is published with the recipe that made it")
+            raise OslerError(
+                f"{recipe}: no recipe, with which a model is published. Put it there, or in a shell: "
+                f"{command_line(['publish', stage, str(target), '--recipe', 'RECIPE', '--run', str(run)])}"
+            )
         return ["publish", stage, str(target), "--recipe", str(recipe), "--run", str(run)], job, target
     how = ["--shards", "5GB"] if form == SHARDS else ["--gguf", form]
     return ["export", str(model.parent), "--to", str(target), *how], job, target

@@ -45,6 +45,11 @@ def friendly_pieces(work: Callable[P, Generator[R, None, None]]) -> Callable[P, 
     return told
 
 
+def warn(error: OslerError) -> None:
+    """Shows the message in a corner of the page, where the work goes on."""
+    gr.Warning(escape(str(error)), duration=20)
+
+
 def shown(error: OslerError) -> gr.Error:
     """The message in a corner of the page, for long enough to be read."""
     return gr.Error(escape(str(error)), duration=20, print_exception=False)

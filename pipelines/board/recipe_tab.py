@@ -14,7 +14,7 @@ import gradio as gr
 from corpora.errors import OslerError
 from pipelines.artifact import fingerprint
 from pipelines.board import form, new_recipe, opening, plan_view, starting, views
-from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
+from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces, warn
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
 from pipelines.bundled import recipe_names
@@ -93,22 +93,34 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
             gr.update(value=str(file), interactive=True),
         ]
 
-    @friendly
-    def put_head(key: str, text: str, value: str) -> Any:
-        recipe, fault = _checked(text)
-        if recipe is None:
-            raise RecipeError(fault or say("recipe_empty"))
-        if value.strip() == form.head_values(recipe)[form.HEAD.index(key)].strip():
-            return gr.skip()
-        return form.put_head(text, key, value)
+    def put(text: str, value: str, was: str, changed: Callable[[], str]) -> tuple[Any, Any]:
+        """The text with a field's value, and the field: what a recipe cannot hold goes into neither, or no field could mend it any more."""
+        if not value.strip() or value.strip() == was.strip():
+            return gr.skip(), was
+        try:
+            now = changed()
+            opening.check(now)
+        except OslerError as error:
+            warn(error)
+            return gr.skip(), was
+        return now, gr.skip()
 
     @friendly
-    def put_stage(key: str, text: str, stage: str | None, value: str) -> Any:
+    def put_head(key: str, text: str, value: str) -> tuple[Any, Any]:
+        recipe = opened(text)
+        return put(text, value, form.head_values(recipe)[form.HEAD.index(key)], lambda: form.put_head(text, key, value))
+
+    @friendly
+    def put_stage(key: str, text: str, stage: str | None, value: str) -> tuple[Any, Any]:
+        recipe = opened(text)
+        was = form.stage_values(recipe, stage)[form.STAGE.index(key)]
+        return put(text, value, was, lambda: form.put_stage(text, recipe, stage or "", key, value))
+
+    def opened(text: str) -> Recipe:
         recipe, fault = _checked(text)
         if recipe is None:
             raise RecipeError(fault or say("recipe_empty"))
-        changed = form.put_stage(text, recipe, stage or "", key, value)
-        return changed if changed != text else gr.skip()
+        return recipe
 
     @friendly
     def stage_fields(text: str, stage: str | None) -> list[Any]:
@@ -119,6 +131,7 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
     def plan(text: str, gpus: str) -> Generator[str, None, None]:
         yield views.note("plain", say("planning"))
         try:
+            opened(text)
             found, line = starting.plan(places, text, gpus, open_to_others)
         except OslerError as error:
             yield views.note("bad", str(error))
@@ -127,6 +140,7 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
 
     @friendly
     def start(text: str, until: str) -> str:
+        opened(text)
         return starting.start(places, text, until or "", open_to_others)
 
     gr.Markdown(say("open_intro"))
@@ -176,8 +190,8 @@ def build(say: Say, places: Places, open_to_others: bool) -> RecipeTab:
     )
     stage.input(stage_fields, [text, stage], fields, **QUIET)
     for key, field in zip(form.HEAD, head, strict=True):
-        gr.on([field.blur, field.submit], partial(put_head, key), [text, field], text, **QUIET)
+        gr.on([field.blur, field.submit], partial(put_head, key), [text, field], [text, field], **QUIET)
     for key, field in zip(form.STAGE, fields, strict=True):
-        gr.on([field.blur, field.submit], partial(put_stage, key), [text, stage, field], text, **QUIET)
+        gr.on([field.blur, field.submit], partial(put_stage, key), [text, stage, field], [text, field], **QUIET)
     plan_button.click(plan, [text, gpus], planned, **OWN)
     return RecipeTab(source, new, start, start_button, text, until)

@@ -23,8 +23,8 @@ SAMPLES = 3  # of each stage
 
 
 def artifacts(run: Path) -> dict[str, Artifact]:
-    """The finished stages of a run, in the order in which they ended."""
-    paths = sorted(run.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
+    """The finished stages of a run, in its order."""
+    paths = [path for name in views.stage_names(run) if (path := run / name / MANIFEST).is_file()]
     found = {path.parent.name: finished(path.parent, path.stat().st_mtime) for path in paths}
     return {name: artifact for name, artifact in found.items() if artifact is not None}
 
@@ -116,21 +116,22 @@ def samples(say: Say, run: Path) -> str:
             rows = [[one["question"], model, views.cut(one["answer"]) or "–"] for model, one in told]
             rows.sort(key=lambda row: row[0])
         elif artifact.kind == "serve":
-            rows = [[turn["question"], "", views.cut(turn["answer"])] for turn in artifact.metrics["turns"]]
+            rows = [[turn["question"], views.cut(turn["answer"])] for turn in artifact.metrics["turns"]]
         if rows:
-            parts.append(f"<h4>{escape(name)}</h4>" + views.table([say("asked"), say("model"), say("answered")], rows))
+            model = [say("model")] if artifact.kind == "exam" else []
+            parts.append(f"<h4>{escape(name)}</h4>" + views.table([say("asked"), *model, say("answered")], rows))
         written = "".join(_texts(run, name))
         if written:
             parts.append(f"<h4>{escape(name)}</h4><div class=records>{written}</div>")
     return "".join(parts) or views.note("plain", say("no_samples"))
 
 
-def leaderboard(runs: Path) -> str:
-    """The results of `osler eval` below the folder of runs; nothing where there are none."""
+def leaderboard(say: Say, runs: Path) -> str:
+    """The results of `osler eval` below the folder of runs."""
     from evals.reports import leaderboard as board
 
     if not any(runs.rglob("results.json")):
-        return ""
+        return views.note("plain", say("no_results"))
     head, rows = board.head_and_rows(board.gather(runs))
     return views.table(head, rows)
 

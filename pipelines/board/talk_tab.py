@@ -10,7 +10,7 @@ import gradio as gr
 from corpora.errors import OslerError
 from pipelines.board import views
 from pipelines.board.examine_tab import model_choices, model_of
-from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces
+from pipelines.board.friendly import OWN, QUIET, friendly, friendly_pieces, warn
 from pipelines.board.jobs import Job
 from pipelines.board.places import Places
 from pipelines.board.texts import Say
@@ -69,9 +69,6 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
 
     @friendly_pieces
     def ask(question: str, turns: Turns | None, choice: str | None) -> Generator[tuple[Any, Any], None, None]:
-        from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-
-        from serving.clients import NOTICE, chat_model, stream_answer
         from serving.triage import banner, triage
 
         question = question.strip()
@@ -79,23 +76,42 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
         if not question:
             yield gr.skip(), gr.skip()
             return
-        history: list[BaseMessage] = []
-        for turn in shown[-6:]:
-            content = turn["content"] if isinstance(turn["content"], str) else str(turn["content"][0].get("text", ""))
-            history.append(HumanMessage(content) if turn["role"] == "user" else AIMessage(content))
         shown.append({"role": "user", "content": question})
         first = banner(triage(question))
         start = f"{first}\n\n" if first else ""
         shown.append({"role": "assistant", "content": start or "…"})
         yield "", shown
+        # What goes wrong stands below the advice: a message over the page would cover what an emergency is told to do first.
         url = url_of(choice)
         if url is None:
-            raise OslerError(say("not_served"))
+            warn(OslerError(say("serve_first")))
+            shown[-1] = {"role": "assistant", "content": start}
+            yield question, shown if start else list(turns or [])
+            return
+        from langchain_core.messages import (
+            AIMessage,
+            BaseMessage,
+            HumanMessage,
+        )  # which takes seconds, and the advice is read meanwhile
+        from openai import OpenAIError
+
+        from serving.clients import NOTICE, chat_model, stream_answer
+
+        history: list[BaseMessage] = []
+        for turn in shown[-8:-2]:
+            content = turn["content"] if isinstance(turn["content"], str) else str(turn["content"][0].get("text", ""))
+            history.append(HumanMessage(content) if turn["role"] == "user" else AIMessage(content))
         said = ""
-        for piece in stream_answer(chat_model(url), question, history):
-            said += piece
-            shown[-1] = {"role": "assistant", "content": start + said}
+        try:
+            for piece in stream_answer(chat_model(url), question, history):
+                said += piece
+                shown[-1] = {"role": "assistant", "content": start + said}
+                yield "", shown
+        except (OslerError, OpenAIError) as error:
+            told = say("answer_broke_off", reason=str(error))
+            shown[-1] = {"role": "assistant", "content": f"{start}{said}\n\n*{told}*"}
             yield "", shown
+            return
         shown[-1] = {"role": "assistant", "content": f"{start}{said}\n\n*{NOTICE}*"}
         yield "", shown
 

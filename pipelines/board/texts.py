@@ -88,8 +88,8 @@ WORDS: Table = {
     "lora_r": ("LoRA rank", "LoRA 秩"),
     "own_default": ("default", "默认"),
     "form_info": (
-        "A value is put into the text when you leave its field. Only that value changes.",
-        "离开输入框时，该值即写入文本，其余内容保持不变。",
+        "A value is put into the text when you leave its field. Only that value changes; to remove one, edit the text.",
+        "离开输入框时，该值即写入文本，其余内容保持不变；如需删除某项，请直接编辑文本。",
     ),
     "text": ("The whole recipe (YAML)", "完整配方（YAML）"),
     "download": ("Download the recipe", "下载配方"),
@@ -131,7 +131,10 @@ WORDS: Table = {
         "Running without the board, as process {process}. Stop it where it was started.",
         "正在工作台之外运行（进程 {process}）。请在启动它的地方停止。",
     ),
-    "state_none": ("Not started from a board; a recipe starts it.", "此运行不是由工作台启动的。"),
+    "state_none": (
+        "Not started from this board. What it has done is below; start its recipe in tab 2 to go on with it.",
+        "此运行不是由本工作台启动的。已完成的部分见下；如需继续，请在“配方”页启动其配方。",
+    ),
     "state_running": (
         "Running since {since}. It goes on when this page is closed.",
         "自 {since} 起运行中，关闭页面不影响运行。",
@@ -189,6 +192,7 @@ WORDS: Table = {
     "task": ("Task or suite", "任务或套件"),
     "limit": ("Questions at most (0: all)", "最多题数（0：全部）"),
     "examine": ("Examine", "开始评测"),
+    "no_results": ("None yet: “Examine” above makes some.", "暂无：点击上方“开始评测”即可生成。"),
     "leaderboard": ("Results of `osler eval`", "`osler eval` 的结果"),
     "report": ("Report of the run", "运行报告"),
     # Use
@@ -202,6 +206,8 @@ WORDS: Table = {
     "served": ("{model} answers at {url}.", "{model} 已部署在 {url}。"),
     "starting": ("vLLM is starting: half a minute on a processor.", "vLLM 正在启动，CPU 上约需半分钟。"),
     "not_served": ("No model is served.", "尚未部署模型。"),
+    "serve_first": ("No model is served: choose one above and serve it first.", "尚未部署模型：请先在上方选择并部署。"),
+    "answer_broke_off": ("The answer broke off: {reason}", "回答中断：{reason}"),
     "question": ("Your question", "您的问题"),
     "ask": ("Ask", "提问"),
     "tab_export": ("6 · Export", "6 · 导出"),

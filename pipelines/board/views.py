@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import time
 from collections.abc import Sequence
 from html import escape
@@ -88,6 +89,16 @@ def look(say: Say, seen: Look) -> str:
 
 
 @functools.lru_cache(maxsize=64)
+def _stages_reported(report: Path, changed: float) -> tuple[str, ...]:
+    """Stages of the recipe in a run's report as it was at that time."""
+    try:
+        recipe = json.loads(report.read_text(encoding="utf-8"))["recipe"]
+        return (*recipe["stages"], *(["serve"] if recipe.get("serve") else []))
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+@functools.lru_cache(maxsize=64)
 def _stages_of(recipe: Path, changed: float) -> tuple[str, ...]:
     """Stages of a recipe's file as it was at that time; none of one that cannot be read."""
     try:
@@ -98,10 +109,14 @@ def _stages_of(recipe: Path, changed: float) -> tuple[str, ...]:
 
 
 def stage_names(run: Path) -> list[str]:
-    """Stages of a run in their order: of its recipe where it is there, else of what it left."""
+    """Stages of a run in their order: of its recipe, or that in its report, where one is there; then others by their time, which a copy loses."""
     names = [path.parent.name for path in run.glob(f"*/{MANIFEST}")]
-    recipe = run / RECIPE_FILE
-    wanted = list(_stages_of(recipe, recipe.stat().st_mtime)) if recipe.is_file() else []
+    recipe, report = run / RECIPE_FILE, run / "report.json"
+    wanted: list[str] = []
+    if recipe.is_file():
+        wanted = list(_stages_of(recipe, recipe.stat().st_mtime))
+    elif report.is_file():
+        wanted = [name for name in _stages_reported(report, report.stat().st_mtime) if name in names]
     return [*wanted, *sorted(set(names) - set(wanted), key=lambda name: (run / name / MANIFEST).stat().st_mtime)]
 
 

@@ -77,7 +77,8 @@ def main() -> None:
         if error.errno not in _MENDABLE or error.filename is None:
             raise
         err.print("error:", style="bold red", end=" ")
-        err.print(f"{error.filename}: {str(error.strerror).lower()}", markup=False, soft_wrap=True)
+        remedy = "; name another place" if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR) else ""
+        err.print(f"{error.filename}: {str(error.strerror).lower()}{remedy}", markup=False, soft_wrap=True)
         sys.exit(1)
     except SystemExit as end:  # which is what Typer makes of Ctrl-C
         if end.code == INTERRUPTED:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import DataOption, app, out
+from pipelines.cli.options import DataOption, app, err, out
 
 
 @app.command()
@@ -33,6 +33,7 @@ def board(
 
     Examples: `osler board` · `osler board --runs ~/runs --data ~/datasets` · `osler board --host 0.0.0.0 --key-file board.key`
     """
+    err.print("opening the board: about ten seconds")
     from pipelines.board.app import check_before_start, read_key, run
     from pipelines.board.places import Places
     from serving.addresses import at
@@ -40,5 +41,8 @@ def board(
     key = read_key(key_file)
     check_before_start(host, port, key)
     shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    out.print(f"the board is at {at(shown, port)} (Ctrl-C ends it; runs go on)", markup=False, soft_wrap=True)
-    run(Places(runs, data), host, port, key)
+
+    def ready() -> None:
+        out.print(f"the board is at {at(shown, port)} (Ctrl-C ends it; runs go on)", markup=False, soft_wrap=True)
+
+    run(Places(runs, data), host, port, key, ready)

@@ -42,6 +42,8 @@ def compare(
     if any(path.suffix == ".json" for path in results):
         _compare_files(results, as_json)
         return
+    for folder in results:
+        _refuse_exam_stage(folder)
     from evals.compare import compare as paired
     from evals.forgetting import forgetting
 
@@ -62,6 +64,17 @@ def compare(
         out.print(line, markup=False, soft_wrap=True)
     for line in found["left_out"]:
         out.print(f"not compared: {line}", markup=False)
+
+
+def _refuse_exam_stage(folder: Path) -> None:
+    """Raises OslerError for the folder of an exam stage, whose models have a file each, or of a run that holds one."""
+    for place in (folder, folder / "exam"):
+        files = [path for path in sorted(place.glob("*.json")) if path.name != "manifest.json"]
+        if (place / "manifest.json").is_file() and len(files) > 1:
+            shown = ", ".join(path.name for path in files)
+            raise OslerError(
+                f"{place}: an exam stage, with a file for each model: {shown}; name two of them, as {files[0]} {files[-1]}"
+            )
 
 
 WIDE = 110  # characters; below them the table's cells are cut, and a paragraph for each comparison is read better
@@ -106,9 +119,14 @@ def _compare_files(paths: list[Path], as_json: bool) -> None:
     """Two files of answers as ``osler eval -o FILE`` and the exam stage write them."""
     from pipelines.exam import compare as paired
 
-    if len(paths) != 2 or any(path.suffix != ".json" for path in paths):
+    other = [str(path) for path in paths if path.suffix != ".json"]
+    if other:
         raise OslerError(
-            "two JSON files of answers can be compared, or two or more results folders, but not both together"
+            f"{', '.join(other)}: no JSON file; two JSON files of answers can be compared, or two or more results folders, but not both together"
+        )
+    if len(paths) != 2:
+        raise OslerError(
+            f"two JSON files of answers are compared, and {len(paths)} is given: {', '.join(map(str, paths))}"
         )
     loaded: list[dict[str, Any]] = []
     for path in paths:
@@ -146,6 +164,8 @@ def leaderboard(
     as_json: JsonOption = False,
 ) -> None:
     """Gather the results of all models below FOLDER in one table, the best mean over the tasks that all sat first.
+
+    What a model sat in several folders stands in one row, or where it sat a task twice or in different ways, in a row a folder.
 
     Example: `osler leaderboard runs --output runs`
     """

@@ -67,10 +67,10 @@ def export(
 ) -> None:
     """Write a MODEL as safetensors in shards, or as GGUF for llama.cpp, with its tokenizer and chat template.
 
-    Examples: `osler export runs/nano/final --to final-gguf --gguf q8_0` · `osler export my-72b --to cut --shards 2GB`
+    Examples: `osler export runs/nano/final --to final-gguf --gguf q8_0` · `osler export my-72b --to cut --shards 2GB --gguf q8_0`, which writes both
     """
     from pipelines import training
-    from pipelines.release.export import export_shards, model_folder
+    from pipelines.release.export import export_shards, model_folder, refuse_source
 
     training.quiet()
     source = model_folder(model)
@@ -79,6 +79,7 @@ def export(
 
         if gguf not in TYPES:
             raise OslerError(f"--gguf {gguf}: the types are {', '.join(TYPES)}")
+    refuse_source(to, source)
     if shards is not None or gguf is None:
         for path in export_shards(source, to, shards or "5GB"):
             out.print(str(path))

@@ -32,7 +32,11 @@ def ui(
         ),
     ] = None,
     api_key: Annotated[
-        str | None, typer.Option(help="Key of the server at --url, if it wants one.", envvar="OSLER_API_KEY")
+        str | None,
+        typer.Option(
+            help="Key of the server at --url, if it wants one; of the gateway, one of `osler keys add NAME --own-triage`.",
+            envvar="OSLER_API_KEY",
+        ),
     ] = None,
     plain: Annotated[
         bool | None,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +13,10 @@ import typer
 
 from corpora.errors import OslerError
 from pipelines.cli.options import RECIPE, app, out
-from pipelines.curves import TRACKIO
+from pipelines.curves import TENSORBOARD, TRACKIO
+from serving.addresses import port_in_use
+
+HOST = "127.0.0.1"
 
 
 @app.command()
@@ -31,11 +37,22 @@ def watch(
     """
     folder = run or Path("runs") / RECIPE
     if not (folder / TRACKIO).is_dir():
-        raise OslerError(f"{folder / TRACKIO}: no curves yet; a training stage writes them there when it begins")
+        other = f"; TensorBoard shows those of {folder / TENSORBOARD}" if (folder / TENSORBOARD).is_dir() else ""
+        raise OslerError(f"{folder / TRACKIO}: no curves yet; a training stage writes them there when it begins{other}")
+    if port_in_use(HOST, port):
+        raise OslerError(f"port {port} on {HOST} is in use; give another with --port")
     os.environ["TRACKIO_DIR"] = str((folder / TRACKIO).resolve())  # which trackio reads when it is imported
     import trackio
 
-    out.print(f"curves of {folder}: Ctrl-C ends the dashboard", markup=False)
-    trackio.show(
-        project=folder.resolve().name, open_browser=browser, block_thread=True, host="127.0.0.1", server_port=port
+    with contextlib.redirect_stdout(io.StringIO()):  # trackio says that a browser was opened, whether or not
+        server, address, *_ = trackio.show(
+            project=folder.resolve().name, open_browser=browser, block_thread=False, host=HOST, server_port=port
+        )
+    out.print(f"curves of {folder} at {address} (Ctrl-C ends the dashboard)", markup=False, soft_wrap=True)
+    out.print(
+        "'step' there counts the logged points; choose train/global_step as X-axis for optimizer steps", soft_wrap=True
     )
+    try:
+        threading.Event().wait()
+    finally:
+        server.close()

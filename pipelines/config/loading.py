@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from typing import Annotated, Any
@@ -73,6 +74,9 @@ def _explain(error: ValidationError) -> tuple[list[str], str]:
         assert key is not None
         noun = {"kind": "stage", "by": "scorer"}.get(key, key)
         return [*place, key], f"a {noun} is one of: {', '.join(_tag(member, key) for member in members)}"
+    if first["type"] == "string_pattern_mismatch":
+        example = re.sub(r"[^a-z0-9._-]+", "-", str(first["input"]).lower()).strip("-._") or "my-run"
+        return place, f"'{first['input']}' is no name: small letters, digits, and . _ - after the first, as {example}"
     return place, first["msg"].removeprefix("Value error, ")
 
 

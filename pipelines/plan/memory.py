@@ -26,7 +26,7 @@ GIB = 2**30
 # which come and go: there it was 0.2 to 0.65, and another in each run. On an H200 it was 0.01 for rows of one length and 0.08 where lengths vary
 # (`reserved_gib` beside `memory_gib` in benchmarks/results/training.json).
 ALLOCATOR_SHARE = {"cpu": 0.15, "gpu": 0.08}
-ADAPTER_ALLOCATOR_SHARE = {"cpu": 0.55, "gpu": 0.02}
+ADAPTER_ALLOCATOR_SHARE = {"cpu": 0.4, "gpu": 0.02}
 # What the libraries hold on a GPU outside torch's allocator: CUDA's context and kernels, and NCCL's buffers where there are several. Assumed.
 CUDA_BYTES, NCCL_BYTES = int(0.7 * GIB), int(0.8 * GIB)
 # What the first steps add to the libraries' resident size on a processor: code that is read when it is first used, threads' buffers, the

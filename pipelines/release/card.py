@@ -19,7 +19,7 @@ from pipelines.artifact import Artifact, load_artifact
 from pipelines.config import Recipe, training_data
 from pipelines.release.front_matter import FILLS, OWN_LICENCE, SCORES, front_matter, lineage, task_of
 from pipelines.report.exams import exams
-from pipelines.report.sections import data_section, exam_section, stages_section, teachers_section
+from pipelines.report.sections import data_section, exam_section, memory_gib, stages_section, teachers_section
 
 EMERGENCY = (
     "**In an emergency, call your local emergency number.** The model is a computer program and not a doctor: it may fail to see "
@@ -118,6 +118,24 @@ def _use(name: str, task: str) -> list[str]:
     ]
 
 
+def artifact_with_model(artifacts: dict[str, Artifact], run_dir: Path, stage: str) -> Artifact:
+    """The finished ``stage`` of a run.
+
+    Raises:
+        OslerError: the stage is not finished, or leaves no model; those that have one are named.
+    """
+    found = artifacts.get(stage)
+    if found is None or not found.model.is_dir():
+        known = ", ".join(name for name, artifact in artifacts.items() if artifact.model.is_dir())
+        told = (
+            f"those of this run: {known}"
+            if known
+            else "none in this run yet: `osler reproduce` makes one; --run names another run"
+        )
+        raise OslerError(f"{run_dir / stage}: no finished model; {told}")
+    return found
+
+
 def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     """Writes the card of the model of ``stage`` to ``target/README.md`` and returns its path.
 
@@ -126,10 +144,7 @@ def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     """
     loaded = {name: load_artifact(run_dir / name) for name in recipe.stages}
     artifacts = {name: artifact for name, artifact in loaded.items() if artifact is not None}
-    if stage not in artifacts or not artifacts[stage].model.is_dir():
-        known = ", ".join(name for name, artifact in artifacts.items() if artifact.model.is_dir()) or "none yet"
-        raise OslerError(f"{run_dir / stage}: no finished model; those of this run: {known}")
-    task = task_of(artifacts[stage].model)
+    task = task_of(artifact_with_model(artifacts, run_dir, stage).model)
     blocks = lineage(recipe, stage)
     made_by = {name: artifacts[name] for name in blocks if name in artifacts}
     found = exams(artifacts)
@@ -137,7 +152,7 @@ def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     data = front_matter(recipe, stage, name, task, found)
 
     hours = sum(artifact.manifest["wall_seconds"] for artifact in made_by.values()) / 3600
-    memory = max(artifact.manifest["peak_memory_gib"] for artifact in made_by.values())
+    memory = max(memory_gib(artifact) for artifact in made_by.values())
     commit = artifacts[stage].manifest["git_commit"]
     own = sorted(corpus for corpus in training_data(blocks) if corpus.startswith("bundled-"))
     lines = [

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from corpora.errors import OslerError
+from pipelines.artifact import refuse_stage_folder
 from pipelines.training.weights import INDEX, Weights, write_shards
 
 
@@ -24,6 +25,13 @@ def model_folder(place: Path) -> Path:
     )
 
 
+def refuse_source(target: Path, source: Path) -> None:
+    """Raises OslerError where ``target`` is the folder that the model is read from, or that of a run's stage."""
+    if target.resolve() == source.resolve():
+        raise OslerError(f"{target}: the model is read from this folder; name another with --to")
+    refuse_stage_folder(target)
+
+
 def export_shards(source: Path, target: Path, shard_size: str) -> list[Path]:
     """Writes the model of the folder ``source`` to the folder ``target`` in files of ``shard_size`` at most.
 
@@ -31,8 +39,7 @@ def export_shards(source: Path, target: Path, shard_size: str) -> list[Path]:
     """
     with ExitStack() as stack:
         weights = Weights(source, stack)
-        if target.resolve() == weights.folder.resolve():
-            raise OslerError(f"{target}: the model is read from this folder; name another with --to")
+        refuse_source(target, weights.folder)
         sizes = {key: weights.read(key).nbytes for key in weights.files}
         files = write_shards(target, sizes, weights.read, shard_size)
     for path in source.iterdir():

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 
 from corpora.catalog import find_dataset, load_catalog
-from corpora.errors import OslerError
 from pipelines import loading
-from pipelines.artifact import folder_hashes, load_artifact
+from pipelines.artifact import folder_hashes, load_artifact, refuse_stage_folder
 from pipelines.config import Recipe, TrainingStage, named_corpora
-from pipelines.release.card import write_card
+from pipelines.release.card import artifact_with_model, write_card
 from pipelines.release.front_matter import WRITES, task_of
+from pipelines.training.weights import remove_weights
 
 OPENINGS = (
     "The old house stood",
@@ -57,16 +57,16 @@ def samples(folder: Path, seed: int, max_new_tokens: int = 60) -> list[str]:
 def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     """Copies the model of ``stage`` to ``target`` and writes ``README.md``, its card, and ``manifest.json`` beside it.
 
+    Weights that an earlier model left in ``target`` are removed.
+
     Raises:
-        OslerError: the stage is not finished, or leaves no model.
+        OslerError: the stage is not finished or leaves no model, or ``target`` is the folder of a stage.
     """
     artifacts = {name: load_artifact(run_dir / name) for name in recipe.stages}
-    last = artifacts.get(stage)
-    if last is None or not last.model.is_dir():
-        raise OslerError(f"{run_dir / stage}: no finished model; run `osler reproduce {recipe.name}` first")
-    if target.resolve() == last.model.resolve():
-        raise OslerError(f"{target}: the model is read from this folder; name another")
+    last = artifact_with_model({name: one for name, one in artifacts.items() if one is not None}, run_dir, stage)
+    refuse_stage_folder(target)
     target.mkdir(parents=True, exist_ok=True)
+    remove_weights(target)
     for path in last.model.iterdir():
         shutil.copyfile(path, target / path.name)
     write_card(recipe, run_dir, stage, target)

@@ -25,20 +25,22 @@ def exam_section(results: dict[str, dict[str, Any]]) -> list[str]:
         several = {"dialogues", "documents_only"} <= first.keys()
         head = ["model", "accuracy, % (95% interval)"]
         head += ["taught in dialogues", "taught in documents only"] if several else []
-        head += ["items won / lost", "exact McNemar p"]
+        compared = any(name in result.get("against", {}) for result in sat.values())
+        head += ["items won / lost", "exact McNemar p"] if compared else []
         rows = []
         for model, result in sat.items():
             scores = result["items"][name]
             row = [model, _interval(scores["all"])]
             row += [_interval(scores["dialogues"]), _interval(scores["documents_only"])] if several else []
             against = result.get("against", {}).get(name)
-            row += [f"{against['gained']} / {against['lost']}", p_value(against["p"])] if against else ["", ""]
+            if compared:
+                row += [f"{against['gained']} / {against['lost']}", p_value(against["p"])] if against else ["", ""]
             rows.append(row)
         lines += [
             f"### {name}",
             "",
             f"{first['all']['n']} items; chance is {percent(first['chance'])}%, and {percent(first['majority'])}% for one who always "
-            "names the commonest option. Each model is compared with the one above it.",
+            "names the commonest option." + (" Each model is compared with the one above it." if compared else ""),
             "",
             table(head, rows),
             "",
@@ -104,18 +106,22 @@ def samples_section(results: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
+def memory_gib(artifact: Artifact) -> float:
+    """The largest memory of a stage: its own and that of the vLLM which it started, which were there at once."""
+    return float(artifact.manifest["peak_memory_gib"] + artifact.metrics.get("vllm_memory_gib", 0))
+
+
 def stages_section(artifacts: dict[str, Artifact]) -> list[str]:
     """Time, memory and tokens of each stage."""
     rows = []
     for name, artifact in artifacts.items():
         metrics = artifact.metrics
-        memory = artifact.manifest["peak_memory_gib"] + metrics.get("vllm_memory_gib", 0)  # both are there at once
         rows.append(
             [
                 name,
                 artifact.kind,
                 f"{artifact.manifest['wall_seconds']:.0f}",
-                f"{memory:.2f}",
+                f"{memory_gib(artifact):.2f}",
                 f"{metrics['tokens']:,}" if metrics.get("tokens") else "",
                 f"{metrics['tokens_per_second']:,}" if metrics.get("tokens_per_second") else "",
                 f"{metrics['final_loss']:.3f}" if metrics.get("final_loss") is not None else "",

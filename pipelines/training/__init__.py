@@ -13,6 +13,7 @@ import torch
 from rich.console import Console
 from transformers import PreTrainedTokenizerBase, PrinterCallback, Trainer, TrainingArguments
 
+from corpora.disk import share
 from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Spikes, resolve_chat_template, training_class
@@ -212,6 +213,8 @@ def save_model(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> 
         assert model.generation_config is not None
         model.generation_config.eos_token_id = stop_tokens(tokenizer)
     model.to(torch.bfloat16).save_pretrained(folder)
+    for path in Path(folder).glob("*.safetensors"):
+        share(path)
     tokenizer.save_pretrained(folder)
     return model
 

@@ -12,6 +12,7 @@ from huggingface_hub import split_state_dict_into_shards_factory
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from corpora.disk import share
 from corpora.errors import OslerError
 from pipelines import model_sources
 
@@ -66,6 +67,12 @@ class Weights:
         return tensor
 
 
+def remove_weights(folder: Path) -> None:
+    """Removes the safetensors files of a model that was written to ``folder`` before, and their index."""
+    for old in [*folder.glob("model*.safetensors"), folder / INDEX]:
+        old.unlink(missing_ok=True)
+
+
 def write_shards(
     folder: Path, sizes: dict[str, int], tensor: Callable[[str], torch.Tensor], shard_size: str
 ) -> list[Path]:
@@ -92,10 +99,10 @@ def write_shards(
     except ValueError as error:
         raise WeightsError(f"'{shard_size}' is no size of a file, as 5GB or 500MB: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("model*.safetensors"), folder / INDEX]:
-        old.unlink(missing_ok=True)
+    remove_weights(folder)
     for name, keys in plan.filename_to_tensors.items():
         save_file({key: tensor(key) for key in keys}, folder / name, metadata={"format": "pt"})
+        share(folder / name)
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}
         (folder / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")

@@ -14,6 +14,7 @@ from serving.gateway.fields import (
     Kind,
     bad,
     check_flag,
+    check_length,
     check_logprobs,
     check_whole,
     parsed_json,
@@ -94,8 +95,8 @@ def read(body: bytes, kind: Kind, settings: Settings, tools: bool = True) -> Ask
     if not tools:
         leave_out_tools(payload)
     check_whole(payload, "n", 1, settings.max_n)
-    check_whole(payload, "max_tokens", 1, settings.max_tokens)
-    check_whole(payload, "max_completion_tokens", 1, settings.max_tokens)
+    for name in ("max_tokens", "max_completion_tokens"):
+        check_length(payload, name, settings.max_tokens)
     check_whole(payload, "seed", -(2**63), 2**63 - 1)
     check_logprobs(payload, kind)
     stops = payload.get("stop")

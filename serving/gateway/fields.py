@@ -91,6 +91,21 @@ def check_whole(payload: dict[str, Any], name: str, least: int, most: int) -> No
         raise bad(f"{name} must be a whole number from {least} to {most}", name)
 
 
+def check_length(payload: dict[str, Any], name: str, cap: int) -> None:
+    """Raises Refused where the field is no whole number, or asks for a longer answer than ``cap`` tokens.
+
+    A longer one is refused and not cut to the cap, as by OpenAI and vLLM: a caller who planned for more would take what was cut for whole.
+    """
+    value = payload.get(name)
+    if isinstance(value, int) and value > cap and not isinstance(value, bool):
+        raise bad(
+            f"{name} is {value} and an answer here has {cap} tokens at most: ask for {cap} or fewer, or leave {name} out; whoever runs the "
+            "gateway sets the most with --max-tokens",
+            name,
+        )
+    check_whole(payload, name, 1, cap)
+
+
 def check_flag(payload: dict[str, Any], name: str) -> bool:
     """Whether the field is true. Raises Refused where it is neither true nor false."""
     value = payload.get(name)

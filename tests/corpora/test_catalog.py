@@ -54,7 +54,8 @@ def test_a_dataset_without_a_folder_says_where_to_get_it():
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
-    with pytest.raises(DataError, match=r"sft/medquad\.jsonl: missing file"):
+    told = r"sft/medquad\.jsonl: missing file .*made from it: question and answer pairs of its XML.* named by its path, in a copy of the recipe"
+    with pytest.raises(DataError, match=told):
         locate("medquad", tmp_path)
 
 

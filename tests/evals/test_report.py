@@ -134,3 +134,27 @@ def test_what_confidence_gains_is_held_against_the_items_that_have_one(tmp_path:
     assert summarise(folder)["accuracy"] == 0.5
     (line,) = re.findall(r"\| errors left by abstaining \(AURC\) .*", write_report(tmp_path).read_text())
     assert "| 0.000 if confidence told nothing |" in line
+
+
+def test_one_model_in_two_folders_is_one_row_unless_it_sat_a_task_twice(tmp_path: Path):
+    def sit(folder: str, *tasks: str, model: str = "mine", **about) -> None:
+        out = tmp_path / "runs" / folder
+        written = [write_task(out, task, model=model, **about) for task in tasks]
+        write_results(out, {one.name: summarise(one) for one in written}, model=model)
+
+    sit("base", "medqa", "cmexam", model="base")
+    sit("mine-1", "medqa")
+    sit("mine-2", "cmexam")
+    found = leaderboard.gather(tmp_path / "runs")
+    assert sorted(one["label"] for one in found) == ["base", "mine"]
+    assert all(one["mean"] is not None for one in found)  # two tasks that both sat, whatever the folders
+    sit("mine-chat", "medqa", chat_template=True)
+    labels = [one["label"] for one in leaderboard.gather(tmp_path / "runs")]
+    assert sorted(labels) == ["base", "mine (mine-1)", "mine (mine-2)", "mine (mine-chat)"]
+
+
+def test_what_was_asked_with_and_without_the_chat_template_is_not_put_together(tmp_path: Path):
+    for folder, task, chat in (("plain", "medqa", False), ("chat", "cmexam", True)):
+        written = write_task(tmp_path / folder, task, model="mine", chat_template=chat)
+        write_results(tmp_path / folder, {task: summarise(written)}, model="mine")
+    assert sorted(one["label"] for one in leaderboard.gather(tmp_path)) == ["mine (chat)", "mine (plain)"]

@@ -20,6 +20,7 @@ from pipelines.board.elsewhere import folder_of, running_in
 from pipelines.board.jobs import Job
 from pipelines.board.starting import start_alone
 from pipelines.board.supervise import EXIT, supervise
+from pipelines.board.views import stage_names
 
 LONG = "import time\ntime.sleep(300)"
 
@@ -157,3 +158,21 @@ def test_a_curve_that_went_back_to_a_checkpoint_has_each_step_once():
 def test_a_failing_command_says_its_own_words():
     with pytest.raises(OslerError, match="no recipe is called 'nanno'; did you mean 'nano'"):
         jobs.answer_of(["recipe", "show", "nanno"])
+
+
+def test_a_run_that_was_copied_has_its_stages_and_curves_in_order(tmp_path: Path):
+    names = ["cpt", "sft", "dpo", "serve"]
+    (tmp_path / "report.json").write_text(
+        json.dumps({"recipe": {"stages": {"cpt": {}, "sft": {}, "dpo": {}}, "serve": {"model": "dpo"}}})
+    )
+    for place, name in enumerate(names):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text("{}")
+        os.utime(tmp_path / name / "manifest.json", (900 - place, 900 - place))  # the later stage's file is the older
+        if name != "serve":
+            events = tmp_path / "tensorboard" / name / f"events.out.tfevents.{1000 + place}.vm.7.0"
+            events.parent.mkdir(parents=True)
+            events.write_bytes(b"")
+            os.utime(events, (900 - place, 900 - place))
+    assert stage_names(tmp_path) == names
+    assert curves.trained_stages(tmp_path) == names[:3]

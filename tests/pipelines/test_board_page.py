@@ -254,6 +254,37 @@ def test_a_wrong_key_is_named_and_nothing_starts(board, browser, runs: Path, tmp
     assert set(Places(runs).names()) <= {"faq"}
 
 
+def test_a_field_that_is_filled_wrong_can_be_filled_right(board, browser):
+    url, _ = board
+    page = opened(browser, url, "2")
+    page.click("#open")
+    wait_for(page, "#verdict .good")
+    field = "#field-learning_rate textarea, #field-learning_rate input"
+    before = page.input_value(field)
+    page.fill(field, "fast")
+    page.press(field, "Enter")
+    wait_for(page, ".toast-body:has-text(\"a number, not 'fast'\")")
+    page.wait_for_function(
+        f"document.querySelector('{field.split(',')[0]}, {field.split(', ')[1]}').value === '{before}'"
+    )
+    assert page.query_selector("#verdict .bad") is None
+    page.fill(field, "0.0123")
+    page.press(field, "Enter")
+    page.wait_for_function("document.querySelector('#text').innerText.includes('0.0123')")
+    page.close()
+
+
+def test_what_to_do_in_an_emergency_is_read_also_while_no_model_is_served(board, browser):
+    url, _ = board
+    page = opened(browser, url, "5")
+    page.fill("#question textarea, #question input", "There is crushing chest pain and a cold sweat.")
+    page.click("#ask")
+    wait_for(page, ".toast-body:has-text('serve it first')")
+    assert "emergency number" in page.inner_text("#chat")
+    assert page.locator("#chat .error:visible").count() == 0  # which would cover the advice
+    page.close()
+
+
 def test_the_page_holds_on_a_telephone_and_in_chinese(board, browser):
     url, _ = board
     page = browser.new_page(viewport={"width": 390, "height": 844})

@@ -14,6 +14,7 @@ from pipelines.artifact import drafting
 from pipelines.cli import app
 from pipelines.config import Recipe, load_recipe, training_data
 from pipelines.release.card import write_card
+from pipelines.release.export import export_shards
 from pipelines.release.front_matter import licence, lineage
 from pipelines.release.publish import publish
 from pipelines.reward import read_model
@@ -95,7 +96,8 @@ def test_the_text_has_the_scores_beside_the_bases_and_the_choices_of_each_stage(
     recipe, folder = run
     text = write_card(recipe, folder, "sft", tmp_path / "osler-mine").read_text()
     assert "| base | 30.0 (25.0 to 35.0) |" in text
-    assert "| sft | 61.0 (56.0 to 66.0) |  |  |" in text  # it was compared with cpt, which is not in the table
+    assert "| sft | 61.0 (56.0 to 66.0) |\n" in text  # it was compared with cpt, which is not in the table
+    assert "compared with the one above" not in text
     assert "| cpt |" not in text.split("## How it was made")[0]
     assert '"learning_rate": 0.001' in text
     assert "openstax-economics" in text
@@ -151,6 +153,51 @@ def test_publish_writes_the_card_and_the_manifest_names_it(run, tmp_path: Path, 
     target = publish(recipe, folder, "sft", tmp_path / "given")
     assert ModelCard.load(target / "README.md").data.license == "apache-2.0"
     assert '"README.md"' in (target / "manifest.json").read_text()
+
+
+def test_a_model_that_is_published_again_has_no_weights_of_the_one_before(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("pipelines.release.publish.OPENINGS", ("The old house stood",))
+    recipe, folder = run
+    given = tmp_path / "given"
+    export_shards(folder / "cpt" / "model", given, "100KB")
+    assert len(list(given.glob("model-*.safetensors"))) > 2
+    publish(recipe, folder, "sft", given)
+    assert [path.name for path in given.glob("*.safetensors*")] == ["model.safetensors"]
+    assert not [name for name in json.loads((given / "manifest.json").read_text())["files"] if "-of-" in name]
+    assert (given / "model.safetensors").stat().st_mode & 0o077 == (given / "README.md").stat().st_mode & 0o077
+    publish(recipe, folder, "cpt", given)  # a folder that was published is no stage's
+
+
+@pytest.mark.parametrize("below", [".", "model", "more/there"])
+def test_a_stages_own_folder_is_no_place_to_give_its_model_away(run, below: str):
+    recipe, folder = run
+    before = (folder / "sft" / "manifest.json").read_bytes()
+    with pytest.raises(OslerError, match="belongs to a finished stage of a run"):
+        publish(recipe, folder, "cpt", folder / "sft" / below)
+    done = CliRunner().invoke(
+        app, ["export", str(folder / "cpt"), "--to", str(folder / "sft" / below), "--gguf", "f16"]
+    )
+    assert isinstance(done.exception, OslerError)
+    assert (folder / "sft" / "manifest.json").read_bytes() == before
+    assert not list((folder / "sft").rglob("*.gguf"))
+
+
+def test_the_cards_memory_is_the_largest_of_its_table(run, tmp_path: Path):
+    recipe, folder = run
+    path = folder / "cpt" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["metrics"]["vllm_memory_gib"] = 40.0
+    path.write_text(json.dumps(manifest))
+    text = write_card(recipe, folder, "sft", tmp_path / "m").read_text()
+    largest = max(
+        float(row.split("|")[4])
+        for row in text.splitlines()
+        if row.startswith(("| cpt |", "| sft |")) and row.count("|") == 8
+    )
+    assert largest > 40
+    assert f", {largest:.1f} GiB of memory at most" in text
 
 
 def test_a_reward_model_is_given_away_as_one_that_scores(run, tmp_path: Path, tiny_model: Path):

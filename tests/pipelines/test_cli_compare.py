@@ -69,3 +69,15 @@ def test_the_report_is_written_from_a_results_folder(runs: Path):
     assert osler("report", str(runs / "good")).exit_code == 0
     assert (runs / "good" / "report.md").read_text().startswith("# Exam of models/good")
     assert (runs / "good" / "report.html").is_file()
+
+
+def test_the_folder_of_an_exam_stage_and_of_its_run_name_the_files_to_compare(tmp_path: Path):
+    stage = tmp_path / "nano" / "exam"
+    stage.mkdir(parents=True)
+    for name in ("base", "final", "manifest"):
+        (stage / f"{name}.json").write_text("{}")
+    for given in (stage, stage.parent):
+        done = CliRunner().invoke(app, ["compare", str(given), str(given)])
+        assert f"name two of them, as {stage / 'base.json'} {stage / 'final.json'}" in str(done.exception)
+    one = CliRunner().invoke(app, ["compare", str(stage / "base.json")])
+    assert "and 1 is given" in str(one.exception)

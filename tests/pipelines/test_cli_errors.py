@@ -51,7 +51,10 @@ def test_output_below_a_file_and_a_task_in_other_letters_are_one_message(
         '{"model": {"id": "a[/b]c"}, "tasks": {"t": {"n": 1, "accuracy": 1.0, "low": 0.2, "high": 1.0}}}'
     )
     for words, wanted in (
-        (["leaderboard", str(tmp_path / "runs"), "-o", str(tmp_path / "file")], "file: file exists"),
+        (
+            ["leaderboard", str(tmp_path / "runs"), "-o", str(tmp_path / "file")],
+            "file: file exists; name another place",
+        ),
         (["eval", "m", "--task", "MedQA"], "did you mean 'medqa'?"),
         (["eval", "m", "--task", "bundled-exam", "--file", str(tmp_path)], "not a file"),
     ):

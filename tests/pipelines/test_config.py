@@ -36,6 +36,7 @@ def test_every_bundled_recipe_loads():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ("name: mine", "name: My Run", r"'My Run' is no name: small letters, .* as my-run$"),
         ("stages:", "stagess:", r"unknown key 'stagess'; did you mean 'stages'\?"),
         ("corpora: [{name: bundled-d", "corpus: [{name: bundled-d", r"unknown key 'corpus'; did you mean 'corpora'\?"),
         (

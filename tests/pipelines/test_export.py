@@ -174,6 +174,8 @@ def test_shards_hold_the_same_weights(tiny_model: Path, tmp_path: Path):
     old, new = training.load_model(tiny_model), training.load_model(tmp_path / "cut")
     assert all(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
     assert training.load_tokenizer(tmp_path / "cut").chat_template is not None
+    modes = {path.stat().st_mode for path in (tmp_path / "cut").iterdir()}
+    assert len(modes) == 1  # whoever may read the config may read the weights
     again = export_shards(tmp_path / "cut", tmp_path / "whole", "5GB")
     assert [path.name for path in again] == ["model.safetensors"]
     assert not (tmp_path / "whole" / INDEX).exists()

@@ -107,6 +107,13 @@ def test_the_dashboard_opens_on_loopback(watched: Path):
                     assert process.poll() is None
                     time.sleep(0.1)
             assert "Trackio" in page
+            assert process.stdout is not None
+            said = process.stdout.readline().decode() + process.stdout.readline().decode()
+            assert "http://127.0.0.1:7893" in said
+            assert "train/global_step" in said
+            assert "opened in browser" not in said
+            other = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert "port 7893 on 127.0.0.1 is in use" in other.stderr
         finally:
             process.terminate()
 
@@ -116,6 +123,9 @@ def test_a_run_without_curves_is_told_so(tmp_path: Path):
     found = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.returncode == 1
     assert "no curves yet" in " ".join(found.stderr.split())
+    (tmp_path / "tensorboard").mkdir()
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "TensorBoard shows those of" in " ".join(found.stderr.split())
 
 
 def test_the_seconds_of_earlier_tries_are_in_the_checkpoint_and_count(tmp_path: Path):

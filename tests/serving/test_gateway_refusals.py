@@ -67,6 +67,16 @@ def test_a_wrong_field_is_named_and_nothing_reaches_the_model(door: World, body:
     assert len(door.model.seen) == before
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_an_answer_longer_than_the_cap_is_refused_with_the_cap_and_the_remedy(door: World, name: str):
+    said = door.post(messages=HI, **{name: 4096}).json()["error"]["message"]
+    assert f"{name} is 4096" in said
+    assert "100 tokens at most" in said
+    assert f"leave {name} out" in said
+    assert "--max-tokens" in said
+    assert door.post(messages=HI, **{name: 100}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("kind", "path", "request_class", "prompt"),
     [

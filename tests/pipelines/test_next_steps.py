@@ -1,0 +1,42 @@
+"""The commands that end a run can be copied: the command line knows each, whatever the folder is called."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import Recipe, load_recipe
+from pipelines.next_steps import next_steps, program
+from tests.docs.commands import parse, split
+
+
+def test_each_command_is_one_that_the_command_line_takes(tmp_path: Path):
+    run = tmp_path / "my runs" / "nano"
+    (run / "trackio").mkdir(parents=True)
+    lines = next_steps(load_recipe("nano"), run, str(run / "final" / "model"), "/a/.venv/bin/osler")
+    commands = [command for line in lines for command in split(line.strip(), "end of a run")]
+    assert [command.words[1] for command in commands] == ["ask", "ui", "eval", "watch"]
+    for command in commands:
+        parse(list(command.words[1:]))  # raises where a word is not one of the command line's
+    assert commands[0].words == ("osler", "ask", "-m", str(run / "final" / "model"), "What is asthma?")
+    assert commands[3].words[-1] == str(run)
+
+
+def test_a_run_that_serves_nothing_and_drew_no_curve_offers_nothing(tmp_path: Path):
+    recipe = Recipe.model_validate({**load_recipe("nano").model_dump(), "serve": None})
+    assert next_steps(recipe, tmp_path, None, "osler") == []
+
+
+def test_osler_is_named_by_its_file_where_the_shell_would_not_find_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / ".venv" / "bin" / "osler"
+    file.parent.mkdir(parents=True)
+    file.write_text("#!/bin/sh\n")
+    file.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(file), "reproduce"])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert program() == ".venv/bin/osler"
+    monkeypatch.setenv("PATH", f"{file.parent}:/usr/bin")
+    assert program() == "osler"
+    monkeypatch.setattr(sys, "argv", ["/x/pipelines/cli/__main__.py"])
+    assert program().endswith("-m pipelines.cli")
