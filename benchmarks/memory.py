@@ -55,12 +55,12 @@ def make_model(size: str, folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    from pipelines import training
+    from pipelines import loading, training
     from pipelines.config import MODELS
     from pipelines.plan.architectures import config_of
     from serving.hardware import has_gpu
 
-    tokenizer = training.load_tokenizer(MODELS / "osler-nano-base")
+    tokenizer = loading.load_tokenizer(MODELS / "osler-nano-base")
     if size in SIZES:
         fields: dict[str, Any] = {"vocab_size": VOCABULARY, "head_dim": 64, "tie_word_embeddings": True, **SIZES[size]}
         kind = "qwen3"

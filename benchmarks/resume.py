@@ -29,7 +29,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from corpora.records import Preference
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import drafting
 from pipelines.config import MODELS, Corpus, CptStage, DpoStage, Lora, SftStage, TrainingStage
 from pipelines.cpt import cpt
@@ -51,7 +51,7 @@ WORK: dict[str, Callable[..., None]] = {"cpt": cpt, "sft": sft, "dpo": dpo}
 
 def small_model(folder: Path) -> Path:
     """A Qwen3 of two layers with random weights and dropout in its attention."""
-    tokenizer = training.load_tokenizer(MODELS / "osler-nano-base")
+    tokenizer = loading.load_tokenizer(MODELS / "osler-nano-base")
     set_seed(5)
     config = Qwen3Config(
         vocab_size=len(tokenizer),

@@ -57,7 +57,7 @@ def tokenizing(folder: Path, megabytes: float, model: Path) -> list[Row]:
     """Tokens per second from a file of records to what training reads."""
     from corpora.curate.executor import Scale
     from corpora.records import Document
-    from pipelines import training
+    from pipelines import loading
     from pipelines.config import Corpus, TokenizeStage
     from pipelines.data import Sources, records
     from pipelines.tokens import tokenize
@@ -74,7 +74,7 @@ def tokenizing(folder: Path, megabytes: float, model: Path) -> list[Row]:
         tokenize(stage, 0, model, sources, made)
         rate = made.metrics["tokens"] / (time.perf_counter() - started)
         rows.append({"what": "tokenizing", "how": f"osler, {workers} worker(s)", "tokens_per_second": rate})
-    tokenizer = training.load_tokenizer(model)
+    tokenizer = loading.load_tokenizer(model)
     started = time.perf_counter()
     packed = blocks(records([Corpus(name=str(path))], sources, Document), tokenizer, LENGTH)
     rate = len(packed) * LENGTH / (time.perf_counter() - started)

@@ -80,9 +80,9 @@ def planned(stage: Any, model: Path, sources: Any) -> tuple[Any, Any]:
 
 def tokens_of(rows: list[Row], model: Path, length: int) -> float:
     """Mean tokens of a row as it is trained, for the products of attention."""
-    from pipelines import training
+    from pipelines import loading
 
-    tokenizer = training.load_tokenizer(model)
+    tokenizer = loading.load_tokenizer(model)
     if "text" in rows[0]:
         return float(length)
     turns = [row["messages"] if "messages" in row else [*row["prompt"], *row["chosen"]] for row in rows[:200]]

@@ -21,7 +21,7 @@ from transformers import Trainer, default_data_collator
 
 from corpora.records import Document
 from evals.likelihood import bits_per_byte
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import CptStage
 from pipelines.data import Sources, records
@@ -40,7 +40,7 @@ def cpt(
 
     ``anchor_path`` is where the model is that the stage's anchor, if it has one, holds on to.
     """
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = loading.load_tokenizer(model_path)
     train_dataset: Any
     if stage.tokens is not None:
         train_dataset, held_out, told = windows(
@@ -76,7 +76,7 @@ def cpt(
         )
         draft.metrics = training.run(trainer, draft, "cpt", stage.spikes)
 
-    model, merge = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    model, merge = merged(trainer.model, draft.folder / "adapter", lambda: loading.load_model(model_path))
     saved = training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {**told, "blocks": len(train_dataset), **merge}
     if held_out and saved is not None:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from trl import DPOTrainer
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import DpoStage
 from pipelines.data import Sources
@@ -49,6 +49,6 @@ def dpo(stage: DpoStage, seed: int, model_path: str | Path, sources: Sources, dr
         widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "dpo", stage.spikes)
 
-    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: loading.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {"pairs": len(rows), "rewards": rewards(trainer.state.log_history), **told}

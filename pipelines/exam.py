@@ -23,7 +23,7 @@ from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items
 from evals.stats.intervals import wilson
 from evals.stats.mcnemar import discordant, mcnemar
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
@@ -57,8 +57,8 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
     # What a `limit` draws is the same for every run, as the exam itself is.
     sources = dataclasses.replace(sources, seed=EXAM_SEED)
     in_chat = name in stage.chat
-    tokenizer = training.load_chat_tokenizer(place, "the exam") if in_chat else training.load_tokenizer(place)
-    model = on_gpu(training.load_model(place, training=False)).eval()
+    tokenizer = training.load_chat_tokenizer(place, "the exam") if in_chat else loading.load_tokenizer(place)
+    model = on_gpu(loading.load_model(place, training=False)).eval()
     asker = chat_asker(tokenizer, stage.instruction) if in_chat else plain_asker()
     found: dict[str, Any] = {"model": name, "items": {}, "bits_per_byte": {}}
     for corpus in stage.items:

@@ -25,7 +25,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.records import Document
 from evals.likelihood import bits_per_byte
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import ExtendStage
 from pipelines.data import Sources, records
@@ -124,7 +124,7 @@ def extend_tokenizer(
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None or type(backend.model).__name__ != "BPE" or backend.pre_tokenizer is None:
-        raise training.TrainingError(
+        raise loading.TrainingError(
             f"{tokenizer.name_or_path}: extend goes on with the byte-pair merges of a tokenizer that first cuts text into "
             "words, and this is none; leave the extend stage out"
         )
@@ -154,7 +154,7 @@ def extend_tokenizer(
         vocabulary[token] = old + len(stands_for) - 1
         layout["model"]["merges"].append(list(pair))
     file.write_text(json.dumps(layout, ensure_ascii=False), encoding="utf-8")
-    return training.load_tokenizer(folder), list(stands_for.values())
+    return loading.load_tokenizer(folder), list(stands_for.values())
 
 
 @torch.no_grad()
@@ -171,10 +171,10 @@ def extend(stage: ExtendStage, model_path: str | Path, sources: Sources, draft: 
     """Writes the model at ``model_path`` with the vocabulary of the stage's corpora added to ``draft``."""
     documents = records(stage.corpora, sources, Document)
     texts = [document.text for document in documents]
-    before = training.load_tokenizer(model_path)
+    before = loading.load_tokenizer(model_path)
     folder = draft.folder / "model"
     tokenizer, stands_for = extend_tokenizer(before, texts, stage.tokens, stage.min_count, folder)
-    model = training.load_model(model_path).eval()
+    model = loading.load_model(model_path).eval()
     first = len(tokenizer) - len(stands_for)
     few = texts[:: max(1, len(texts) // EXAMINED)][:EXAMINED]
     loss_before = bits_per_byte(model, before, few)

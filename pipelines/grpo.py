@@ -22,7 +22,7 @@ import datasets
 import torch
 from trl import GRPOTrainer
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import GrpoStage, Rewards, Verifier
 from pipelines.data import Sources
@@ -97,7 +97,7 @@ def grpo(stage: GrpoStage, seed: int, model_path: str | Path, sources: Sources, 
         widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "grpo", stage.spikes)
 
-    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: loading.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {
         **told,

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from trl import KTOTrainer
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import KtoStage
 from pipelines.data import Sources
@@ -48,7 +48,7 @@ def kto(stage: KtoStage, seed: int, model_path: str | Path, sources: Sources, dr
         widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "kto", stage.spikes)
 
-    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: loading.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {
         "good": sum(row["label"] for row in rows),

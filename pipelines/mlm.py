@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForMaskedLM, Trainer, default_data_collator
 
 from corpora.records import Document
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import MlmStage
 from pipelines.data import Sources, in_held_out, records
@@ -55,15 +55,15 @@ def masked_loss(model: Any, rows: MaskedRows, batch_size: int = 16) -> dict[str,
 
 def mlm(stage: MlmStage, seed: int, model_path: str | Path, sources: Sources, draft: Draft) -> None:
     """Trains the encoder at ``model_path`` on the stage's documents and writes it to ``draft``."""
-    tokenizer = training.load_tokenizer(model_path)
+    tokenizer = loading.load_tokenizer(model_path)
     missing = [name for name in ("mask_token", "cls_token", "sep_token") if getattr(tokenizer, name) is None]
     if missing or not tokenizer.is_fast:
         lacks = ", ".join(missing) or "offsets (it is not a fast tokenizer)"
-        raise training.TrainingError(f"{model_path}: mlm needs an encoder's tokenizer, and this one lacks {lacks}")
-    model = training.load_model(model_path, auto=AutoModelForMaskedLM)
+        raise loading.TrainingError(f"{model_path}: mlm needs an encoder's tokenizer, and this one lacks {lacks}")
+    model = loading.load_model(model_path, auto=AutoModelForMaskedLM)
     positions = getattr(model.config, "max_position_embeddings", stage.sequence_length)
     if stage.sequence_length > positions:
-        raise training.TrainingError(
+        raise loading.TrainingError(
             f"{model_path}: the model has {positions} positions; lower sequence_length ({stage.sequence_length})"
         )
 

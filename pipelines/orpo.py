@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from trl.experimental.orpo import ORPOTrainer
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import OrpoStage
 from pipelines.data import Sources
@@ -59,6 +59,6 @@ def orpo(stage: OrpoStage, seed: int, model_path: str | Path, sources: Sources, 
         widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "orpo", stage.spikes)
 
-    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: loading.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {"pairs": len(rows), "rewards": rewards(trainer.state.log_history), **told}

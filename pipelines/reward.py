@@ -23,7 +23,7 @@ from trl import RewardTrainer
 from corpora.errors import DataError
 from corpora.records import Message
 from evals.stats.intervals import wilson
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import RewardStage
 from pipelines.data import Sources
@@ -35,7 +35,7 @@ from serving.hardware import has_gpu
 DEFAULTS: dict[str, Any] = {"max_length": 1024}
 Row = dict[str, Any]
 
-read_model = functools.partial(training.load_model, auto=AutoModelForSequenceClassification, num_labels=1)
+read_model = functools.partial(loading.load_model, auto=AutoModelForSequenceClassification, num_labels=1)
 
 
 def split(rows: list[Row], share: float, seed: int, corpus: str) -> tuple[list[Row], list[Row]]:
@@ -78,10 +78,10 @@ def score_answers(place: str | Path, conversations: Sequence[Sequence[Message]],
     try:
         config = AutoConfig.from_pretrained(place)
     except (OSError, ValueError) as error:
-        raise training.TrainingError(f"no model could be read from {place}: {error}") from error
+        raise loading.TrainingError(f"no model could be read from {place}: {error}") from error
     classifier = any(name.endswith("ForSequenceClassification") for name in config.architectures or [])
     if not classifier or config.num_labels != 1:
-        raise training.TrainingError(
+        raise loading.TrainingError(
             f"{place}: not a reward model, which is a sequence classifier of one output; make one with a stage of kind reward"
         )
     tokenizer = training.load_chat_tokenizer(place, "scoring answers")

@@ -15,7 +15,7 @@ import torch
 from trl import SFTTrainer
 
 from corpora.records import Dialogue
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import SftStage
 from pipelines.data import Sources, records
@@ -66,6 +66,6 @@ def sft(
         widen(trainer.model)
         draft.metrics = training.run(trainer, draft, "sft", stage.spikes)
 
-    model, told = merged(trainer.model, draft.folder / "adapter", lambda: training.load_model(model_path))
+    model, told = merged(trainer.model, draft.folder / "adapter", lambda: loading.load_model(model_path))
     training.save_model(model, tokenizer, draft.folder / "model")
     draft.metrics |= {"dialogues": len(dialogues), **told}

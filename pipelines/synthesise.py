@@ -37,9 +37,9 @@ from pipelines.artifact import Draft, load_artifact
 from pipelines.config import Recipe, RecipeError, SynthesiseStage, named_corpora
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
-from pipelines.journal import Journal
 from pipelines.synthesis.asking import ask_all
 from pipelines.synthesis.estimate import Estimate, estimate
+from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
 from pipelines.synthesis.tasks import Talk, made
 from pipelines.synthesis.teacher import Spent, Teacher

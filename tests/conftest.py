@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import MODELS, resolve_chat_template
 from pipelines.data import Sources
@@ -46,7 +46,7 @@ def base_model() -> Path:
 @pytest.fixture(scope="module")  # a trainer may change it
 def tokenizer_of_calls(base_model: Path) -> PreTrainedTokenizerBase:
     """The bundled tokenizer with the chat template of recipe ``nano-tools``."""
-    found = training.load_tokenizer(base_model)
+    found = loading.load_tokenizer(base_model)
     found.chat_template = Path(resolve_chat_template("bundled:chatml-compact")).read_text(encoding="utf-8")
     return found
 
@@ -56,7 +56,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Qwen3 of two layers with random weights."""
     training.quiet()
     folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = training.load_tokenizer(BASE)
+    tokenizer = loading.load_tokenizer(BASE)
     set_seed(5)
     config = Qwen3Config(
         vocab_size=len(tokenizer),

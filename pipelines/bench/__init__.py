@@ -25,7 +25,7 @@ import torch
 from corpora.bundled.render import render
 from corpora.errors import OslerError
 from corpora.records import Dialogue, Document
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.bench.loops import Ids, dpo_loss, endless, loop_rate, next_token_loss, sorted_batches, sorted_pairs
 from pipelines.bench.trainers import Reference, Row, reference_timed, stage_rate, trl_rate
@@ -91,7 +91,7 @@ def write_rows(folder: Path) -> None:
 
 def _loops(bench: Bench, kind: str) -> dict[str, Callable[[], float]]:
     """The loops by hand for a stage, by name."""
-    tokenizer = training.load_tokenizer(bench.model)
+    tokenizer = loading.load_tokenizer(bench.model)
 
     def answer_row(turns: list[Row]) -> Ids:
         mask = tokenizer.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)
@@ -113,7 +113,7 @@ def _loops(bench: Bench, kind: str) -> dict[str, Callable[[], float]]:
         batches = sorted_pairs(pairs, BATCH // 2)
 
     def model() -> Any:
-        whole = training.load_model(bench.model)
+        whole = loading.load_model(bench.model)
         return peft.get_peft_model(whole, lora_config(Lora())) if kind == "dpo" else whole
 
     def rate(bf16: bool, compiled: bool) -> Callable[[], float]:
@@ -160,7 +160,7 @@ def _osler(bench: Bench, kind: str, bf16: bool, compiled: bool) -> float:
         rate = stage_rate(run_stage, bench.seconds, compiled)
     if not reference.pairs:
         return rate
-    tokenizer = training.load_tokenizer(bench.model)
+    tokenizer = loading.load_tokenizer(bench.model)
     tokens = sum(
         len(tokenizer.apply_chat_template([*row["prompt"], *row[side]], return_dict=True)["input_ids"])
         for row in bench.rows(kind)

@@ -16,7 +16,7 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.bench.loops import COMPILED_WARM_UP, WARM_UP, Window
 from pipelines.config import Lora
@@ -111,7 +111,7 @@ def trl_rate(kind: str, model_path: str, rows: list[Row], seconds: float, lora: 
         made: Any
         args: Any
         data = datasets.Dataset.from_list(rows)
-        tokenizer = training.load_tokenizer(model_path)
+        tokenizer = loading.load_tokenizer(model_path)
         if kind == "dpo":
             made, args = DPOTrainer, DPOConfig(**settings)
         else:

@@ -12,7 +12,7 @@ from pipelines.config.synthesis import Asking, Prompted
 
 
 class FactsScorer(Block):
-    """The words of the prompt's bundled fact that an answer holds, and for an emergency its referral (``pipelines.preference_data.judge``)."""
+    """The words of the prompt's bundled fact that an answer holds, and for an emergency its referral (``pipelines.preference_data.facts``)."""
 
     by: Literal["facts"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from huggingface_hub import try_to_load_from_cache
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.config import Corpus, Lora, Recipe, Strategy, training_class
 from pipelines.config.models import own_folder
 from pipelines.plan.architectures import Shape, built, shape_of
@@ -185,4 +185,4 @@ def tokenizer_of(recipe: Recipe) -> Any | None:
     if recipe.base_model is None:
         return None
     place = Path(place_of(recipe.base_model))
-    return training.load_tokenizer(place) if (place / "tokenizer.json").is_file() else None
+    return loading.load_tokenizer(place) if (place / "tokenizer.json").is_file() else None

@@ -18,10 +18,10 @@ from corpora.records import Message
 from evals.reading.replies import strip_thinking
 from pipelines.artifact import Draft
 from pipelines.config import JudgeScorer, PreferencesStage, RewardScorer, VerifierScorer
-from pipelines.journal import Journal
-from pipelines.preference_data.judge import judge
+from pipelines.preference_data.facts import judge
 from pipelines.synthesis.asking import ask_all
 from pipelines.synthesis.estimate import Estimate, token_counter
+from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
 from pipelines.synthesis.questions import Asked, reward
 from pipelines.synthesis.teacher import Failed, Spent, Teacher

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from corpora.errors import OslerError
 from pipelines.config import Asking, RecipeError
-from pipelines.journal import Journal
 from pipelines.synthesis.estimate import Estimate, token_counter
+from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.teacher import Spent, Teacher, TeacherError
 from serving.vllm.options import on_every_gpu
 from serving.vllm.start import serving

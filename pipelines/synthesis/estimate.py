@@ -14,7 +14,7 @@ from corpora.curate.units import HAN
 from pipelines import loading
 from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
-from pipelines.journal import Journal
+from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
 from pipelines.synthesis.teacher import Spent
 from pipelines.synthesis.works import first_step, further_steps, sourced

@@ -17,9 +17,7 @@ from corpora.disk import share
 from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Spikes, resolve_chat_template, training_class
-from pipelines.loading import TrainingError as TrainingError
-from pipelines.loading import load_model as load_model
-from pipelines.loading import load_tokenizer as load_tokenizer
+from pipelines.loading import TrainingError, load_tokenizer
 from pipelines.training import attention, sharding, short_rows
 from pipelines.training.checkpoint import newest_whole, save_whole
 from pipelines.training.compiling import compile_layers, taken

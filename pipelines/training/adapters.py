@@ -18,7 +18,7 @@ import peft
 import torch
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from pipelines import training
+from pipelines import loading
 from pipelines.config import AdapterStage, Lora, Quantization
 from pipelines.training import sharding, varlen
 from serving.hardware import fast_bfloat16, has_gpu, inference_dtype
@@ -41,7 +41,7 @@ def lora_config(lora: Lora | None, task_type: str = "CAUSAL_LM") -> peft.LoraCon
     try:
         return peft.LoraConfig(task_type=task_type, **lora.model_dump())
     except (TypeError, ValueError) as error:
-        raise training.TrainingError(f"the lora block: {error}") from error
+        raise loading.TrainingError(f"the lora block: {error}") from error
 
 
 def quantization_config(quantization: Quantization) -> BitsAndBytesConfig:
@@ -63,7 +63,7 @@ def packed_attention(stage: AdapterStage) -> str:
 
 
 def load_base(
-    source: str | Path, stage: AdapterStage, read: Callable[..., PreTrainedModel] = training.load_model
+    source: str | Path, stage: AdapterStage, read: Callable[..., PreTrainedModel] = loading.load_model
 ) -> PreTrainedModel:
     """The model that a stage trains, or trains an adapter beside: whole, or rounded as the recipe says, with its attention.
 
@@ -83,7 +83,7 @@ def load_base(
     try:
         model = read(source, **given, quantization_config=quantization_config(quantization))
     except (ImportError, RuntimeError) as error:
-        raise training.TrainingError(
+        raise loading.TrainingError(
             f"quantization: bitsandbytes cannot round {source} here: {error}; install it with `pip install bitsandbytes`, or "
             "leave quantization out and train the adapter beside the whole model"
         ) from error
@@ -164,7 +164,7 @@ def merged(
     difference = float((found(input_ids=ids).logits - before).abs().max())
     greatest = float(before.abs().max())
     if not difference <= TOLERANCE * greatest:
-        raise training.TrainingError(
+        raise loading.TrainingError(
             f"{folder}: the merged model's logits differ by {difference:.2g} from those of base and adapter, of which the "
             f"greatest is {greatest:.3g}; this adapter cannot be merged as it is: change the lora block"
         )

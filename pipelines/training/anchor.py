@@ -19,7 +19,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from corpora.records import Document
-from pipelines import training
+from pipelines import loading
 from pipelines.config import Anchor
 from pipelines.data import Sources, records
 from pipelines.training import sharding
@@ -48,11 +48,11 @@ class AnchorLoss:
     def __init__(self, anchor: Anchor, place: str, sources: Sources) -> None:
         documents = records(anchor.corpora, sources, Document)
         # Cut as the older model knows it: of a token that the newer one has added it could say nothing.
-        rows = blocks(documents, training.load_tokenizer(place), anchor.sequence_length)
+        rows = blocks(documents, loading.load_tokenizer(place), anchor.sequence_length)
         self.rows = torch.tensor(rows["input_ids"])
         self.order = torch.randperm(len(self.rows), generator=torch.Generator().manual_seed(sources.seed))
         self.anchor = anchor
-        self.teacher: PreTrainedModel = training.load_model(place, training=False).eval().requires_grad_(False)
+        self.teacher: PreTrainedModel = loading.load_model(place, training=False).eval().requires_grad_(False)
 
     def batch(self, step: int) -> torch.Tensor:
         """This process's rows of an optimizer step, ``[rows / processes, sequence_length]``: the same when a run is resumed at it.

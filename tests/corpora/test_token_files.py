@@ -24,10 +24,10 @@ SHARDS = 3
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    from pipelines import training
+    from pipelines import loading
     from pipelines.config import MODELS
 
-    return training.load_tokenizer(MODELS / "osler-nano-base")
+    return loading.load_tokenizer(MODELS / "osler-nano-base")
 
 
 def made(folder: Path, tokenizer, workers: int = 1, seed: int = 7) -> Path:

@@ -16,7 +16,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Dialogue
-from pipelines import tool_use, training
+from pipelines import loading, tool_use
 from pipelines.tool_use.cases import TOOL_NAMES, Case
 from pipelines.tool_use.turns import TOOLS, as_chunk, schemas
 from serving.assistant import DoctorAssistant
@@ -79,7 +79,7 @@ def test_the_assistant_gets_calls_from_vllm_carries_them_out_and_answers(address
 
 def test_what_vllm_reads_as_calls_is_what_the_exam_reads(address, examined):
     """The same conversation, once as tool calls and once as the bare text of the model."""
-    tokenizer = training.load_tokenizer(MODEL)
+    tokenizer = loading.load_tokenizer(MODEL)
     bound = chat_model(address, max_tokens=96).bind_tools([TOOLS[name] for name in TOOL_NAMES])
     bare = completion_model(address, max_tokens=96)
     for one in examined[:3] + examined[-3:]:

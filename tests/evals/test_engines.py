@@ -15,7 +15,7 @@ from evals.engines import Refusal, weights_fingerprint
 from evals.engines.openai import OpenAIEngine, tail_log_prob
 from evals.engines.tokens import tokenized
 from evals.engines.transformers import TransformersEngine
-from pipelines import training
+from pipelines import loading
 from tests.evals.one_model_server import OneModel
 
 PAIRS = [
@@ -39,8 +39,8 @@ def one_by_one(model, tokenizer, before: str, after: str) -> float:
 
 @pytest.fixture(scope="module")
 def engine(base_model: Path) -> TransformersEngine:
-    model = training.load_model(base_model, training=False, dtype=torch.float32)  # whatever is fastest here
-    return TransformersEngine(model, training.load_tokenizer(base_model), "base", weights_fingerprint(base_model))
+    model = loading.load_model(base_model, training=False, dtype=torch.float32)  # whatever is fastest here
+    return TransformersEngine(model, loading.load_tokenizer(base_model), "base", weights_fingerprint(base_model))
 
 
 def test_transformers_equals_the_chain_rule(engine: TransformersEngine):

@@ -13,7 +13,7 @@ from evals.reports.lm_eval_names import LM_EVAL_TASKS, lm_eval_name
 from evals.results import write_results
 from evals.summary import summarise
 from evals.task_files import task_names
-from pipelines import training
+from pipelines import loading
 from pipelines.cli import app
 from tests.evals.parity import Outcome, bundled_items, by_lm_eval, by_osler, rows_of
 from tests.evals.stub_engine import Stub, oracle, run
@@ -50,7 +50,7 @@ def test_it_says_what_lm_eval_says_of_the_same_run(tmp_path: Path, tiny_model: P
     from datasets import load_dataset
     from lm_eval.utils import make_table
 
-    loaded = training.load_model(tiny_model, training=False).eval(), training.load_tokenizer(tiny_model)
+    loaded = loading.load_model(tiny_model, training=False).eval(), loading.load_tokenizer(tiny_model)
     rows = rows_of("medqa", bundled_items(12))
     ours: Outcome
     ours, folder = by_osler("medqa", tmp_path / "ours", rows[2:], rows[:2], *loaded, True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipelines import training
+from pipelines import loading
 from tests.evals.parity import Agreement, agreement, bundled_items, by_lm_eval, by_osler, rows_of
 
 pytest.importorskip("lm_eval", reason="lm-eval is not installed: pip install -e '.[dev]'")
@@ -17,14 +17,14 @@ CLOSE = 1e-3  # nats, in float32; the two sides batch differently
 
 @pytest.fixture(scope="module")
 def nano(base_model: Path):
-    return training.load_model(base_model, training=False, dtype=torch.float32).eval(), training.load_tokenizer(
+    return loading.load_model(base_model, training=False, dtype=torch.float32).eval(), loading.load_tokenizer(
         base_model
     )
 
 
 @pytest.fixture(scope="module")
 def tiny(tiny_model: Path):
-    return training.load_model(tiny_model, training=False, dtype=torch.float32).eval(), training.load_tokenizer(
+    return loading.load_model(tiny_model, training=False, dtype=torch.float32).eval(), loading.load_tokenizer(
         tiny_model
     )
 

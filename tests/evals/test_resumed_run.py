@@ -20,7 +20,7 @@ from evals.results import write_results
 from evals.run import Options, run_task
 from evals.source import Source
 from evals.task_files import load_task
-from pipelines import training
+from pipelines import loading
 from tests.evals.stub_engine import Stub, exam_file, oracle, run
 
 
@@ -86,9 +86,9 @@ from evals.source import Source
 from evals.run import Options, run_task
 from evals.task_files import load_task
 from evals.engines.transformers import TransformersEngine
-from pipelines import training
+from pipelines import loading, loading, training
 base, file, out, pause = sys.argv[1:]
-engine = TransformersEngine(training.load_model(base, training=False), training.load_tokenizer(base), base, "f")
+engine = TransformersEngine(loading.load_model(base, training=False), loading.load_tokenizer(base), base, "f")
 engine.chunk = 16
 whole = engine.log_probs
 def slow(pairs):
@@ -124,7 +124,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, tiny_
     assert start("killed", 0).wait(120) == 0
     assert finished_chunks(tmp_path / "killed" / "f.sqlite") == 6
     torch.set_num_threads(1)
-    model, tokenizer = training.load_model(tiny_model, training=False), training.load_tokenizer(tiny_model)
+    model, tokenizer = loading.load_model(tiny_model, training=False), loading.load_tokenizer(tiny_model)
     engine = TransformersEngine(model, tokenizer, "tiny", "f")
     engine.chunk = 16
     with Finished(tmp_path / "whole" / "f.sqlite") as finished:

@@ -11,13 +11,13 @@ from corpora.records import ExamItem
 from evals.engines.continuations import continuation_log_probs
 from evals.likelihood import bits_per_byte, token_log_probs
 from evals.score import Asker, chat_asker, plain_asker, question_text, score_items
-from pipelines import training
+from pipelines import loading
 
 
 @pytest.fixture(scope="module")
 def loaded(base_model: Path):
-    model = training.load_model(base_model, training=True).eval()
-    return model, training.load_tokenizer(base_model)
+    model = loading.load_model(base_model, training=True).eval()
+    return model, loading.load_tokenizer(base_model)
 
 
 def one_by_one(model, tokenizer, before: str, after: str) -> float:

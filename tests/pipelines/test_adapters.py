@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import Corpus, Lora, Quantization, RecipeError, SftStage, load_recipe
 from pipelines.config.recipe import Recipe
@@ -70,7 +70,7 @@ def trained(kind: str, tiny_model: Path, draft: Draft, sources: Any, pairs: Corp
 
 def assert_published(tiny_model: Path, draft: Draft, kind: str = "sft") -> None:
     """The model that was written is the base on disk with the adapter that was written, but for its last rounding."""
-    read = read_model if kind == "reward" else training.load_model
+    read = read_model if kind == "reward" else loading.load_model
     ids = torch.randint(8000, (2, 24), generator=torch.Generator().manual_seed(9))
     with torch.no_grad():
         base = read(tiny_model).float().eval()
@@ -190,7 +190,7 @@ def test_packed_rows_on_a_gpu_have_an_attention_that_tells_them_apart(tiny_model
 
 
 def test_rounded_weights_are_held_in_four_bits(tiny_model):
-    whole, rounded = training.load_model(tiny_model), adapters.load_base(tiny_model, ROUNDED)
+    whole, rounded = loading.load_model(tiny_model), adapters.load_base(tiny_model, ROUNDED)
     name = "model.layers.0.mlp.up_proj.weight"
     assert rounded.get_parameter(name).numel() == whole.get_parameter(name).numel() // 2  # bytes, of two weights each
     assert rounded.get_parameter(name).dtype == torch.uint8
@@ -198,7 +198,7 @@ def test_rounded_weights_are_held_in_four_bits(tiny_model):
 
 def test_a_merge_that_changes_what_the_model_says_is_refused(tiny_model, draft, sources, pairs, monkeypatch):
     monkeypatch.setattr(adapters, "TOLERANCE", -1.0)
-    with pytest.raises(training.TrainingError, match=r"the merged model's logits differ by .* change the lora block"):
+    with pytest.raises(loading.TrainingError, match=r"the merged model's logits differ by .* change the lora block"):
         trained("sft", tiny_model, draft, sources, pairs, lora=Lora(r=4))
 
 
@@ -209,18 +209,18 @@ def test_a_whole_model_has_no_adapter(tiny_model, draft, sources, pairs):
 
 
 def test_an_adapter_keeps_the_tokens_that_a_chat_template_brings(tiny_model, draft, sources, pairs, tmp_path):
-    untied = training.load_model(tiny_model)
+    untied = loading.load_model(tiny_model)
     untied.config.tie_word_embeddings = False
     untied.lm_head.weight = torch.nn.Parameter(untied.lm_head.weight.clone())
-    training.save_model(untied, training.load_tokenizer(tiny_model), tmp_path / "untied")
-    other = training.load_tokenizer(tiny_model)
+    training.save_model(untied, loading.load_tokenizer(tiny_model), tmp_path / "untied")
+    other = loading.load_tokenizer(tiny_model)
     other.add_tokens(["<|triage|>"], special_tokens=True)
-    training.load_model(tiny_model).save_pretrained(tmp_path / "other")
+    loading.load_model(tiny_model).save_pretrained(tmp_path / "other")
     other.save_pretrained(tmp_path / "other")
     given = {**SHORT, "chat_template_path": str(tmp_path / "other")}
     trained("sft", tmp_path / "untied", draft, sources, pairs, lora=Lora(r=4), training=given)
-    made = training.load_model(draft.folder / "model")
-    tokenizer = training.load_tokenizer(draft.folder / "model")
+    made = loading.load_model(draft.folder / "model")
+    tokenizer = loading.load_tokenizer(draft.folder / "model")
     assert made.get_input_embeddings().weight.shape[0] >= len(tokenizer) > 8192
 
 
@@ -271,5 +271,5 @@ def test_a_missing_bitsandbytes_is_explained(tiny_model, monkeypatch):
     def missing(*_: Any, **__: Any) -> None:
         raise ImportError("no bitsandbytes")
 
-    with pytest.raises(training.TrainingError, match="pip install bitsandbytes"):
+    with pytest.raises(loading.TrainingError, match="pip install bitsandbytes"):
         adapters.load_base(tiny_model, ROUNDED, missing)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import torch
 from transformers import Trainer
 from trl import SFTTrainer
 
-from pipelines import training
+from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Anchor, Corpus, CptStage, SftStage
 from pipelines.cpt import cpt
@@ -42,7 +42,7 @@ def test_the_rows_depend_on_the_step_alone_and_all_of_them_come(tiny_model: Path
 
 def test_a_model_that_is_its_own_anchor_has_no_extra_loss(tiny_model: Path, sources: Sources):
     loss = AnchorLoss(ANCHOR, str(tiny_model), sources)
-    model = training.load_model(tiny_model)
+    model = loading.load_model(tiny_model)
     assert float(loss(model, 0).detach()) == pytest.approx(0.0, abs=1e-6)
     with torch.no_grad():
         model.model.embed_tokens.weight.mul_(1.5)
@@ -60,7 +60,7 @@ def test_without_an_anchor_the_trainer_is_the_library_s():
 
 def _distance(tiny_model: Path, place: Path) -> float:
     loss = AnchorLoss(ANCHOR, str(tiny_model), Sources(None, 0, {}))
-    return float(loss(training.load_model(place).eval(), 0).detach())
+    return float(loss(loading.load_model(place).eval(), 0).detach())
 
 
 def _draft(folder: Path) -> Draft:

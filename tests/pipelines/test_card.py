@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from typer.testing import CliRunner
 
 from corpora.errors import OslerError
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import drafting
 from pipelines.cli import app
 from pipelines.config import Recipe, load_recipe, training_data
@@ -209,7 +209,7 @@ def test_a_reward_model_is_given_away_as_one_that_scores(run, tmp_path: Path, ti
     with drafting(folder / "scorer", "scorer", {"config": recipe.stages["scorer"].model_dump()}) as draft:
         held_out = {"pairs": 40, "accuracy": 0.8, "low": 0.65, "high": 0.9, "mean_margin": 1.25}
         draft.metrics = {"tokens": 90, "held_out": held_out}
-        training.save_model(read_model(tiny_model), training.load_tokenizer(tiny_model), draft.folder / "model")
+        training.save_model(read_model(tiny_model), loading.load_tokenizer(tiny_model), draft.folder / "model")
     target = publish(recipe, folder, "scorer", tmp_path / "given")
     card = ModelCard.load(target / "README.md")
     assert card.data.pipeline_tag == "text-classification"

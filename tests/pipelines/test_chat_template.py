@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trl
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.config import resolve_chat_template
 
 DIALOGUE = [
@@ -19,7 +19,7 @@ DIALOGUE = [
 
 @pytest.fixture(scope="module")
 def tokenizer(base_model: Path):
-    return training.load_tokenizer(base_model)
+    return loading.load_tokenizer(base_model)
 
 
 def test_layout(tokenizer):
@@ -55,7 +55,7 @@ def test_trl_trains_on_exactly_those_tokens(tokenizer, tiny_model: Path, draft):
 
     args = training.arguments("sft", draft, 0, {"assistant_only_loss": True, "max_steps": 1, "max_length": 128})
     trainer = SFTTrainer(
-        model=training.load_model(tiny_model),
+        model=loading.load_model(tiny_model),
         args=args,
         train_dataset=datasets.Dataset.from_list([{"messages": DIALOGUE}]),
         processing_class=tokenizer,
@@ -92,8 +92,8 @@ def test_an_unknown_role_is_refused(tokenizer):
 
 
 def test_the_bundled_base_is_what_it_is_said_to_be(base_model: Path):
-    model = training.load_model(base_model)
-    tokenizer = training.load_tokenizer(base_model)
+    model = loading.load_model(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     assert model.config.model_type == "qwen3"
     assert 8e6 <= model.num_parameters() <= 16e6
     assert len(tokenizer) <= 12_000

@@ -8,7 +8,7 @@ import peft
 import pytest
 import torch
 
-from pipelines import training
+from pipelines import loading
 from pipelines.config import Lora
 from pipelines.training import can_compile
 from pipelines.training.adapters import lora_config
@@ -20,7 +20,7 @@ STEP = 1e-6  # of AdamW's first step at DPO's learning rate
 @pytest.mark.skipif(not can_compile(), reason="no compiler")
 def test_a_young_adapter_counts_for_no_more_compiled_than_uncompiled(tiny_model: Path):
     torch._dynamo.reset()
-    base = training.load_model(tiny_model, dtype=torch.bfloat16)
+    base = loading.load_model(tiny_model, dtype=torch.bfloat16)
     torch.manual_seed(0)
     model = peft.get_peft_model(base, lora_config(Lora()))
     ids = torch.randint(5, 100, (8, 32))
@@ -58,7 +58,7 @@ def test_layers_are_rounded_only_beside_half_precision(tiny_model: Path, monkeyp
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **settings: seen.append(settings))
     for dtype in (torch.float32, torch.bfloat16):
         compile_layers(
-            training.load_model(tiny_model, dtype=dtype), backend="inductor", mode="max-autotune-no-cudagraphs"
+            loading.load_model(tiny_model, dtype=dtype), backend="inductor", mode="max-autotune-no-cudagraphs"
         )
     assert seen[0] == {"backend": "inductor", "mode": "max-autotune-no-cudagraphs"}
     assert seen[-1] == {

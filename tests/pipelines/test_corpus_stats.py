@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from pipelines import training
+from pipelines import loading
 from pipelines.config import Corpus, ExtendStage
 from pipelines.corpus_stats import corpus_stats, histogram
 from pipelines.extend import extend
@@ -17,7 +17,7 @@ def test_sources_and_languages_are_counted_apart(base_model: Path, tmp_path: Pat
     path = tmp_path / "two.jsonl"
     path.write_text("\n".join(json.dumps({"text": text}) for text in ("Gout is a disease.", "痛风是一种疾病。")))
     found = corpus_stats([str(path), "bundled-general"], None, str(base_model), 0)
-    tokenizer = training.load_tokenizer(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     english, chinese = (len(tokenizer(f"\n{text}")["input_ids"]) for text in ("Gout is a disease.", "痛风是一种疾病。"))
     assert found["sources"]["two"] == {"records": 2, "characters": 28, "tokens": english + chinese}
     assert found["sources"]["bundled-general"]["records"] == 24

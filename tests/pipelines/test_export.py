@@ -25,7 +25,7 @@ from transformers import (
 from typer.testing import CliRunner
 
 from corpora.errors import OslerError
-from pipelines import training
+from pipelines import loading, training
 from pipelines.cli import app
 from pipelines.init import train_tokenizer
 from pipelines.release.export import export_shards, model_folder
@@ -82,7 +82,7 @@ def test_transformers_reads_the_same_model_from_gguf(tmp_path: Path, kind: str, 
     source = made(tmp_path / "model", kind)
     write_gguf(source, tmp_path / "out.gguf", form)
     read = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="out.gguf", dtype=torch.float32)
-    wanted = logits(training.load_model(source))
+    wanted = logits(loading.load_model(source))
     assert wanted.std() > 0.5
     assert torch.allclose(logits(read), wanted, atol=tolerance)
 
@@ -96,7 +96,7 @@ def fields(path: Path):
 def test_the_tokenizer_and_the_chat_template_are_in_the_file(tmp_path: Path, base_model: Path):
     path = tmp_path / "base.gguf"
     rule, alike = write_gguf(base_model, path, "q8_0")
-    tokenizer, field = training.load_tokenizer(base_model), fields(path)
+    tokenizer, field = loading.load_tokenizer(base_model), fields(path)
     assert field("tokenizer.chat_template") == tokenizer.chat_template
     tokens = field("tokenizer.ggml.tokens")
     assert tokens == [tokenizer.convert_ids_to_tokens(number) for number in range(len(tokenizer))]
@@ -114,7 +114,7 @@ def test_the_tokenizer_and_the_chat_template_are_in_the_file(tmp_path: Path, bas
 def test_rows_without_a_token_are_filled(tmp_path: Path):
     write_gguf(made(tmp_path / "model", "qwen2"), tmp_path / "out.gguf", "f16")
     tokens = fields(tmp_path / "out.gguf")("tokenizer.ggml.tokens")
-    count = len(training.load_tokenizer(tmp_path / "model"))
+    count = len(loading.load_tokenizer(tmp_path / "model"))
     assert tokens[count:] == [f"[PAD{number}]" for number in range(count, count + 3)]
 
 
@@ -171,9 +171,9 @@ def test_shards_hold_the_same_weights(tiny_model: Path, tmp_path: Path):
     files = export_shards(tiny_model, tmp_path / "cut", "100KB")
     assert len(files) > 2
     assert (tmp_path / "cut" / INDEX).is_file()
-    old, new = training.load_model(tiny_model), training.load_model(tmp_path / "cut")
+    old, new = loading.load_model(tiny_model), loading.load_model(tmp_path / "cut")
     assert all(torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True))
-    assert training.load_tokenizer(tmp_path / "cut").chat_template is not None
+    assert loading.load_tokenizer(tmp_path / "cut").chat_template is not None
     modes = {path.stat().st_mode for path in (tmp_path / "cut").iterdir()}
     assert len(modes) == 1  # whoever may read the config may read the weights
     again = export_shards(tmp_path / "cut", tmp_path / "whole", "5GB")

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from corpora.bundled.render import render
 from corpora.records import Document
 from evals.likelihood import bits_per_byte
-from pipelines import training
+from pipelines import loading
 from pipelines.config import Corpus, ExtendStage
 from pipelines.extend import count_words, extend, extend_model, extend_tokenizer, further_merges, merged
 
@@ -49,7 +49,7 @@ def test_from_bare_bytes_the_merges_are_those_of_the_tokenizers_library():
 
 
 def test_new_words_are_short_and_old_text_is_cut_as_before(base_model: Path, tmp_path: Path):
-    before = training.load_tokenizer(base_model)
+    before = loading.load_tokenizer(base_model)
     after, stands_for = extend_tokenizer(before, TEXTS, 500, 2, tmp_path)
     assert len(after) == len(before) + 500 == len(before) + len(stands_for)
     general = [document.text for document in render("bundled-general", renderings=1, seed=0)]
@@ -69,7 +69,7 @@ def test_new_words_are_short_and_old_text_is_cut_as_before(base_model: Path, tmp
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_what_the_model_knew_stays(tiny_model: Path, tied: bool):
-    model = training.load_model(tiny_model)
+    model = loading.load_model(tiny_model)
     if not tied:
         model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone() * 2)
         model.config.tie_word_embeddings = False
@@ -90,7 +90,7 @@ def test_what_the_model_knew_stays(tiny_model: Path, tied: bool):
 def test_the_stage_writes_a_model_that_is_read_again(tiny_model: Path, sources, draft):
     stage = ExtendStage(kind="extend", model="base", corpora=[Corpus(name="bundled-documents")], tokens=300)
     extend(stage, tiny_model, sources, draft)
-    tokenizer, model = training.load_tokenizer(draft.folder / "model"), training.load_model(draft.folder / "model")
+    tokenizer, model = loading.load_tokenizer(draft.folder / "model"), loading.load_model(draft.folder / "model")
     assert model.config.vocab_size == len(tokenizer) == model.get_input_embeddings().weight.shape[0]
     assert draft.metrics["new_tokens"] == 300
     assert draft.metrics["bytes_per_token"] > 1.1 * draft.metrics["bytes_per_token_before"]
@@ -108,14 +108,14 @@ def test_before_training_the_loss_is_not_worse(base_model: Path, sources, draft)
     ]
     figures = []
     for place in (base_model, draft.folder / "model"):
-        model = training.load_model(place, training=False).eval()
-        figures.append(bits_per_byte(model, training.load_tokenizer(place), general))
+        model = loading.load_model(place, training=False).eval()
+        figures.append(bits_per_byte(model, loading.load_tokenizer(place), general))
     # On other text the new tokens take a little of the old ones' probability.
     assert figures[1] < 1.01 * figures[0]
 
 
 def test_the_result_is_the_same_again(base_model: Path, tmp_path: Path):
-    tokenizer = training.load_tokenizer(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     for name in ("one", "two"):
         extend_tokenizer(tokenizer, TEXTS, 200, 2, tmp_path / name)
     assert (tmp_path / "one/tokenizer.json").read_bytes() == (tmp_path / "two/tokenizer.json").read_bytes()
@@ -126,10 +126,10 @@ def test_a_tokenizer_of_another_kind_is_refused(tmp_path: Path):
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     words.decoder = decoders.WordPiece()
     PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(tmp_path / "words")
-    with pytest.raises(training.TrainingError, match="byte-pair"):
+    with pytest.raises(loading.TrainingError, match="byte-pair"):
         extend_tokenizer(AutoTokenizer.from_pretrained(tmp_path / "words"), ["a"], 5, 1, tmp_path / "out")
 
 
 def test_words_are_counted(base_model: Path):
-    tokenizer = training.load_tokenizer(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     assert count_words(tokenizer, ["gout, gout"]) == collections.Counter({"gout": 1, ",": 1, "Ġgout": 1})

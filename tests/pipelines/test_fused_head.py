@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import Trainer, TrainingArguments, default_data_collator
 
-from pipelines import training
+from pipelines import loading
 from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.fused_head import fused
 
@@ -40,8 +40,8 @@ def losses(model, trainer_class, folder: Path) -> list[float]:
 
 
 def test_the_fused_head_gives_the_losses_of_the_models_own(tiny_model: Path, tmp_path: Path):
-    own = losses(training.load_model(tiny_model), Trainer, tmp_path)
-    model = training.load_model(tiny_model)
+    own = losses(loading.load_model(tiny_model), Trainer, tmp_path)
+    model = loading.load_model(tiny_model)
     assert losses(model, fused(model), tmp_path) == pytest.approx(own, abs=2e-5)
     assert own[-1] < own[0]
 
@@ -49,7 +49,7 @@ def test_the_fused_head_gives_the_losses_of_the_models_own(tiny_model: Path, tmp
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_layers_are_compiled_in_place_and_compute_the_same(tiny_model: Path, checkpointing: bool):
     ids = torch.arange(40).reshape(2, 20)
-    plain, model = training.load_model(tiny_model).train(), training.load_model(tiny_model).train()
+    plain, model = loading.load_model(tiny_model).train(), loading.load_model(tiny_model).train()
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     torch._dynamo.reset()

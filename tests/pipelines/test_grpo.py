@@ -10,7 +10,7 @@ import torch
 import pipelines.grpo
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
-from pipelines import training
+from pipelines import loading
 from pipelines.artifact import Artifact, drafting
 from pipelines.config import Corpus, GrpoStage, Lora, RecipeError, Rewards, SftStage, load_recipe
 from pipelines.grpo import grpo
@@ -122,8 +122,8 @@ def test_a_model_that_guesses_learns_the_key(guesser: tuple[Path, str], draft, s
     manifest = {"given": {"config": stage_for(items).model_dump()}, "metrics": draft.metrics}
     assert draw_losses({"grpo": Artifact(draft.folder, manifest)}, draft.folder / "curve.png")
     assert (draft.folder / "curve.png").stat().st_size > 5000
-    trained = training.load_model(draft.folder / "model", training=False)
-    assert trained.num_parameters() == training.load_model(model).num_parameters()
+    trained = loading.load_model(draft.folder / "model", training=False)
+    assert trained.num_parameters() == loading.load_model(model).num_parameters()
 
 
 def test_an_adapter_learns_beside_its_base_as_the_reference(guesser: tuple[Path, str], draft, sources):
@@ -132,7 +132,7 @@ def test_an_adapter_learns_beside_its_base_as_the_reference(guesser: tuple[Path,
     steps = draft.metrics["rewards"]
     assert steps[0]["kl"] == pytest.approx(0, abs=1e-3)
     assert steps[-1]["kl"] > steps[0]["kl"]
-    trained, before = (training.load_model(place) for place in (draft.folder / "model", guesser[0]))
+    trained, before = (loading.load_model(place) for place in (draft.folder / "model", guesser[0]))
     assert any(not torch.equal(a, b) for a, b in zip(trained.parameters(), before.parameters(), strict=True))
 
 
@@ -256,6 +256,6 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, message: str | N
 
 
 def test_a_group_that_does_not_fit_the_batch_is_explained(guesser: tuple[Path, str], draft, sources):
-    with pytest.raises(training.TrainingError, match=r"training block of the grpo stage.*num_generations"):
+    with pytest.raises(loading.TrainingError, match=r"training block of the grpo stage.*num_generations"):
         grpo(stage_for(guesser[1], num_generations=5), 0, guesser[0], sources, draft)
     assert json.loads(Path(guesser[1]).read_text().splitlines()[0])["id"] == "0"

@@ -21,7 +21,7 @@ from transformers import Trainer, TrainerControl, TrainerState
 from corpora.bundled.render import render
 from corpora.errors import Interrupted
 from corpora.records import Dialogue
-from pipelines import cli, training
+from pipelines import cli, loading, training
 from pipelines.config import Corpus, CptStage, Recipe, SftStage, Spikes
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
@@ -57,8 +57,8 @@ def poisoned(path: Path, place: int, count: int = 40) -> SftStage:
 def fragile_model(tiny_model: Path, tmp_path: Path) -> Path:
     """A model whose embedding of one token is NaN: any row with it has a loss that is no number."""
     folder = tmp_path / "fragile"
-    model = training.load_model(tiny_model)
-    tokenizer = training.load_tokenizer(tiny_model)
+    model = loading.load_model(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     (first, *_) = tokenizer("zzzzzzzz", add_special_tokens=False)["input_ids"]
     model.config.tie_word_embeddings = False
     model.lm_head.weight = torch.nn.Parameter(model.get_input_embeddings().weight.detach().clone())
@@ -151,7 +151,7 @@ def test_a_jump_of_the_loss_counts_as_a_spike(tiny_model: Path, tmp_path: Path, 
 RUN = """
 import sys
 from pathlib import Path
-from pipelines import cli, training
+from pipelines import cli, loading, training
 from pipelines.cli import main
 training.quiet()
 sys.argv = ["osler", "cpt", sys.argv[1], "--run", sys.argv[2]]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.preference_data.judge import INVENTED_DOSE, judge
+from pipelines.preference_data.facts import INVENTED_DOSE, judge
 
 QUESTION = "What are the symptoms of appendicitis?"
 REFERENCE = "Typical symptoms of appendicitis are loss of appetite and pain moving to the right."

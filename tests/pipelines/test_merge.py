@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import MergeStage, RecipeError
 from pipelines.merge import MergeError, joined, merge, slerp
@@ -21,11 +21,11 @@ def stage(**given) -> MergeStage:
 
 
 def other(tiny_model: Path, folder: Path) -> Path:
-    model = training.load_model(tiny_model)
+    model = loading.load_model(tiny_model)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.5)
-    training.save_model(model, training.load_tokenizer(tiny_model), folder)
+    training.save_model(model, loading.load_tokenizer(tiny_model), folder)
     return folder
 
 
@@ -115,24 +115,24 @@ def test_slerp_goes_along_the_arc():
 def test_the_mean_is_weighted(tiny_model: Path, draft, tmp_path: Path):
     second = other(tiny_model, tmp_path / "other")
     merge(stage(models={"base": 1, "sft": 3}), 0, {"base": str(tiny_model), "sft": str(second)}, draft)
-    a, b = training.load_model(tiny_model), training.load_model(second)
-    mean = training.load_model(draft.folder / "model")
+    a, b = loading.load_model(tiny_model), loading.load_model(second)
+    mean = loading.load_model(draft.folder / "model")
     for x, y, z in zip(a.parameters(), b.parameters(), mean.parameters(), strict=True):
         assert torch.allclose(0.25 * x + 0.75 * y, z, atol=5e-3)
     assert draft.metrics["weights"] == {"base": 0.25, "sft": 0.75}
     stops = json.loads((draft.folder / "model" / "generation_config.json").read_text())["eos_token_id"]
-    assert training.load_tokenizer(tiny_model).convert_tokens_to_ids("<|im_end|>") in stops
+    assert loading.load_tokenizer(tiny_model).convert_tokens_to_ids("<|im_end|>") in stops
 
 
 def test_a_model_in_shards_merges_into_shards_with_the_same_weights(tiny_model: Path, draft, tmp_path: Path):
     cut = tmp_path / "cut"
-    training.load_model(tiny_model).to(torch.bfloat16).save_pretrained(cut, max_shard_size="200KB")
-    training.load_tokenizer(tiny_model).save_pretrained(cut)
+    loading.load_model(tiny_model).to(torch.bfloat16).save_pretrained(cut, max_shard_size="200KB")
+    loading.load_tokenizer(tiny_model).save_pretrained(cut)
     assert (cut / INDEX).is_file()
     merge(stage(), 0, {"a": str(cut), "b": str(tiny_model)}, draft, shard_size="500KB")
     made = draft.folder / "model"
     assert draft.metrics["files"] == len(list(made.glob("*.safetensors"))) > 1
-    for x, y in zip(training.load_model(made).parameters(), training.load_model(tiny_model).parameters(), strict=True):
+    for x, y in zip(loading.load_model(made).parameters(), loading.load_model(tiny_model).parameters(), strict=True):
         assert torch.equal(x, y)
 
 
@@ -140,7 +140,7 @@ def test_new_words_that_the_base_lacks_become_the_mean(tiny_model: Path, draft, 
     """The models have two rows more than the base: these are averaged, all others are merged as tasks."""
     places = {"base": str(tiny_model)}
     for name, value in (("a", 1.0), ("b", 3.0)):
-        model, tokenizer = training.load_model(tiny_model), training.load_tokenizer(tiny_model)
+        model, tokenizer = loading.load_model(tiny_model), loading.load_tokenizer(tiny_model)
         tokenizer.add_tokens(["glucocorticoid", "metformin"])
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
         with torch.no_grad():
@@ -154,7 +154,7 @@ def test_new_words_that_the_base_lacks_become_the_mean(tiny_model: Path, draft, 
     assert rows[-2:].unique().tolist() == [2.0]
     assert torch.allclose(rows[:-2], old + 4.0, atol=0.05)
     assert draft.metrics["rows_without_base"] == 2
-    assert len(training.load_tokenizer(draft.folder / "model")) == len(rows)
+    assert len(loading.load_tokenizer(draft.folder / "model")) == len(rows)
 
 
 def test_models_of_another_shape_are_refused(tiny_model: Path, base_model: Path, draft):
@@ -166,7 +166,7 @@ def test_models_with_other_words_under_one_number_are_refused(tiny_model: Path, 
     places = {}
     for name, word in (("a", "glucocorticoid"), ("b", "metformin")):
         shutil.copytree(tiny_model, tmp_path / name)
-        tokenizer = training.load_tokenizer(tiny_model)
+        tokenizer = loading.load_tokenizer(tiny_model)
         tokenizer.add_tokens([word, {"a": "metformin", "b": "glucocorticoid"}[name]])
         tokenizer.save_pretrained(tmp_path / name)
         places[name] = str(tmp_path / name)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from corpora.errors import DataError
 from corpora.records import Document, text_of
-from pipelines import training
+from pipelines import loading
 from pipelines.cli import app
 from pipelines.config import MixStage, Stage
 from pipelines.mix import mix, mix_corpora
@@ -36,7 +36,7 @@ def written(draft, base_model: Path) -> tuple[list[str], int]:
     documents = [
         Document.model_validate_json(line) for line in (draft.folder / "records.jsonl").read_text().splitlines()
     ]
-    tokenizer = training.load_tokenizer(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     return [one.id for one in documents], sum(len(tokenizer(text_of(one))["input_ids"]) for one in documents)
 
 

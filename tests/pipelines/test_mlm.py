@@ -13,7 +13,7 @@ from transformers import AutoModelForMaskedLM, BertConfig, BertForMaskedLM, set_
 from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import Document
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import Corpus, InitStage, MlmStage
 from pipelines.data import Sources
@@ -186,8 +186,8 @@ def stage(**more) -> MlmStage:
 
 
 def test_the_loss_is_plain_cross_entropy_over_the_masked_positions(encoder: Path):
-    model = training.load_model(encoder, auto=AutoModelForMaskedLM).eval()
-    rows = rows_of(training.load_tokenizer(encoder))
+    model = loading.load_model(encoder, auto=AutoModelForMaskedLM).eval()
+    rows = rows_of(loading.load_tokenizer(encoder))
     nats, count = 0.0, 0
     with torch.no_grad():
         for place in range(len(rows)):
@@ -268,18 +268,18 @@ def test_a_bert_from_nothing_trains_and_loads(kind: str, tmp_path: Path, sources
     made = fresh(tmp_path / "mlm")
     short = stage(chinese_words="jieba").model_copy(update={"training": {"max_steps": 1}, "model": "init"})
     mlm(short, 1, begun.folder / "model", sources, made)
-    loaded = training.load_model(made.folder / "model", auto=AutoModelForMaskedLM)
+    loaded = loading.load_model(made.folder / "model", auto=AutoModelForMaskedLM)
     assert isinstance(loaded, BertForMaskedLM)
-    assert training.load_tokenizer(made.folder / "model").model_max_length == 64
+    assert loading.load_tokenizer(made.folder / "model").model_max_length == 64
 
 
 def test_a_decoder_and_a_sequence_that_is_too_long_are_refused(
     tiny_model: Path, encoder: Path, draft: Draft, sources: Sources
 ):
-    with pytest.raises(training.TrainingError, match="lacks mask_token, cls_token, sep_token"):
+    with pytest.raises(loading.TrainingError, match="lacks mask_token, cls_token, sep_token"):
         mlm(stage(), 1, tiny_model, sources, draft)
     longer = stage().model_copy(update={"sequence_length": 128})
-    with pytest.raises(training.TrainingError, match="has 64 positions; lower sequence_length"):
+    with pytest.raises(loading.TrainingError, match="has 64 positions; lower sequence_length"):
         mlm(longer, 1, encoder, sources, draft)
 
 

@@ -9,7 +9,7 @@ import torch
 from transformers import Qwen3ForCausalLM
 
 from corpora.errors import DataError
-from pipelines import model_sources, training
+from pipelines import loading, model_sources
 from pipelines.config import Recipe, RecipeError, load_recipe, resolve_model
 from pipelines.inputs import Inputs
 from pipelines.model_sources import allowing
@@ -61,7 +61,7 @@ def test_a_hubs_model_arrives_in_a_folder_and_a_second_time_nothing_is_fetched(h
     for path in own.iterdir():
         assert (folder / path.name).read_bytes() == path.read_bytes()
     assert not (folder / "original").exists()
-    training.load_model(folder)
+    loading.load_model(folder)
     sent = [path for path in hub.sent if path == "model.safetensors"]
     model_sources._fetch_model.cache_clear()
     assert Path(resolve_model(name)) == folder
@@ -70,7 +70,7 @@ def test_a_hubs_model_arrives_in_a_folder_and_a_second_time_nothing_is_fetched(h
 
 @pytest.mark.parametrize("name", ["osler/small", "modelscope:osler/small"])
 def test_for_a_check_the_tokenizer_comes_without_the_weights(hub, name: str):
-    assert training.load_tokenizer(resolve_model(name, weights=False)).chat_template
+    assert loading.load_tokenizer(resolve_model(name, weights=False)).chat_template
     assert "model.safetensors" not in hub.sent
 
 
@@ -81,7 +81,7 @@ def test_pickled_weights_of_a_hub_are_refused_before_they_are_fetched(hub, pickl
         resolve_model(name)
     assert not hub.sent
     with allowing(["pickled_weights"]):
-        training.load_model(resolve_model(name))
+        loading.load_model(resolve_model(name))
 
 
 @pytest.mark.parametrize("name", ["osler/small", "modelscope:osler/small"])
@@ -124,35 +124,35 @@ def test_the_commit_of_a_hubs_model_is_what_a_stage_depends_on(hub, own: Path):
 
 
 def test_pickled_weights_of_a_folder_are_loaded_only_where_the_recipe_allows_it(pickled: Path):
-    for refused in (resolve_model, training.load_model):
+    for refused in (resolve_model, loading.load_model):
         with pytest.raises(RecipeError, match=r"pytorch_model\.bin: pickled weights, which can run any program"):
             refused(str(pickled))
     with allowing(["pickled_weights"]):
-        assert training.load_model(resolve_model(str(pickled))).num_parameters() > 0
+        assert loading.load_model(resolve_model(str(pickled))).num_parameters() > 0
     with pytest.raises(RecipeError):
-        training.load_model(pickled)
+        loading.load_model(pickled)
 
 
 def test_a_pickle_beside_safetensors_is_left_where_it_is(own: Path):
     for name in ("pytorch_model.bin", "training_args.bin"):
         (own / name).write_bytes(b"not even a pickle")
-    training.load_model(resolve_model(str(own)))
+    loading.load_model(resolve_model(str(own)))
 
 
 def test_code_of_a_folder_runs_only_where_the_recipe_allows_it(own: Path):
     edited(own, "config.json", model_type="stranger", auto_map={"AutoConfig": "code.Config"})
     (own / "code.py").write_text(CODE)
-    for refused in (resolve_model, training.load_model, training.load_tokenizer):
+    for refused in (resolve_model, loading.load_model, loading.load_tokenizer):
         with pytest.raises(RecipeError, match=r"own/config\.json: auto_map names Python code of the model's own"):
             refused(str(own))
     with allowing(["remote_code"]), pytest.raises(SystemExit, match="a stranger ran"):
-        training.load_model(resolve_model(str(own)))
+        loading.load_model(resolve_model(str(own)))
 
 
 def test_code_of_a_tokenizer_is_refused_as_well(own: Path):
     edited(own, "tokenizer_config.json", tokenizer_class="Own", auto_map={"AutoTokenizer": ["code.Own", None]})
     with pytest.raises(RecipeError, match=r"own/tokenizer_config\.json: auto_map"):
-        training.load_tokenizer(own)
+        loading.load_tokenizer(own)
 
 
 def test_where_transformers_knows_the_architecture_a_models_own_code_is_not_run(own: Path):
@@ -160,7 +160,7 @@ def test_where_transformers_knows_the_architecture_a_models_own_code_is_not_run(
     (own / "code.py").write_text(CODE)
     for allowed in ([], ["remote_code"]):
         with allowing(allowed):
-            assert isinstance(training.load_model(resolve_model(str(own))), Qwen3ForCausalLM)
+            assert isinstance(loading.load_model(resolve_model(str(own))), Qwen3ForCausalLM)
 
 
 def test_an_adapter_is_no_model(own: Path):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from trl import SFTTrainer
 
-from pipelines import training
+from pipelines import loading, training
 from pipelines.sft import DEFAULTS
 from pipelines.training.plain_head import plain_head
 
@@ -33,10 +33,10 @@ def labelled_losses(
     )
     with plain_head():
         trainer = SFTTrainer(
-            model=training.load_model(tiny_model, attn_implementation=attention, dtype=dtype),
+            model=loading.load_model(tiny_model, attn_implementation=attention, dtype=dtype),
             args=args,
             train_dataset=datasets.Dataset.from_list(ROWS),
-            processing_class=training.load_tokenizer(tiny_model),
+            processing_class=loading.load_tokenizer(tiny_model),
         )
     found = []
     with torch.no_grad():

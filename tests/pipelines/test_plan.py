@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.records import Document
-from pipelines import training
+from pipelines import loading
 from pipelines.bundled import RECIPES
 from pipelines.cli import app
 from pipelines.config import Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
@@ -43,7 +43,7 @@ def test_the_blocks_of_a_cpt_stage_are_counted_as_they_are_cut(base_model: Path,
     recipe = recipe_of(
         str(base_model), {**stage, "training": {"num_train_epochs": 1, "per_device_train_batch_size": 12}}
     )
-    tokenizer = training.load_tokenizer(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     cut = blocks(records([Corpus(name="bundled-documents")], sources, Document), tokenizer, 96)
     found = plan_training(recipe, "one", devices("H100"), Workload(recipe, sources, tokenizer_of(recipe)))
     assert found.steps == -(-len(cut) // 12)

@@ -18,8 +18,8 @@ from trl import DPOConfig, DPOTrainer, KTOTrainer, RewardTrainer
 
 from corpora.errors import DataError
 from corpora.records import Message, Preference
+from pipelines import loading, training
 from pipelines import orpo as orpo_stage
-from pipelines import training
 from pipelines.artifact import Draft
 from pipelines.checks import check_base, check_preferences
 from pipelines.config import Corpus, DpoStage, KtoStage, Lora, OrpoStage, RecipeError, RewardStage, load_recipe
@@ -110,12 +110,12 @@ def singles(tmp_path: Path) -> Corpus:
 def moved_model(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model with other weights: a policy that is no longer the reference."""
     folder = tmp_path_factory.mktemp("moved")
-    model = training.load_model(tiny_model)
+    model = loading.load_model(tiny_model)
     torch.manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.02 * torch.randn_like(parameter))
-    training.save_model(model, training.load_tokenizer(tiny_model), folder)
+    training.save_model(model, loading.load_tokenizer(tiny_model), folder)
     return folder
 
 
@@ -151,11 +151,11 @@ def log_probs(model: Any, prompt: list[int], answer: list[int]) -> torch.Tensor:
 
 def dpo_trainer(draft: Any, policy: Path, reference: Path, rows: list[dict[str, Any]], variant: dict[str, Any]) -> Any:
     return DPOTrainer(
-        model=training.load_model(policy),
-        ref_model=training.load_model(reference),
+        model=loading.load_model(policy),
+        ref_model=loading.load_model(reference),
         args=training.arguments("dpo", draft, 0, {**SHORT, **variant}),
         train_dataset=datasets.Dataset.from_list(rows),
-        processing_class=training.load_tokenizer(policy),
+        processing_class=loading.load_tokenizer(policy),
     )
 
 
@@ -203,7 +203,7 @@ def test_dpo_losses_are_the_papers(tiny_model, moved_model, draft, pairs, source
     with plain_head():
         trainer = dpo_trainer(draft, moved_model, tiny_model, rows, {"loss_type": loss_type, "beta": beta})
     found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
-    policy, reference = training.load_model(moved_model).eval(), training.load_model(tiny_model).eval()
+    policy, reference = loading.load_model(moved_model).eval(), loading.load_model(tiny_model).eval()
     by_hand = []
     for row in trainer.train_dataset:
         ratio = {}
@@ -221,11 +221,11 @@ def test_dpo_losses_are_the_papers(tiny_model, moved_model, draft, pairs, source
 
 def kto_trainer(draft: Any, policy: Path, reference: Path, rows: list[dict[str, Any]], **given: Any) -> Any:
     return KTOTrainer(
-        model=training.load_model(policy),
-        ref_model=training.load_model(reference),
+        model=loading.load_model(policy),
+        ref_model=loading.load_model(reference),
         args=training.arguments("kto", draft, 0, {**SHORT, **given}),
         train_dataset=datasets.Dataset.from_list(rows),
-        processing_class=training.load_tokenizer(policy),
+        processing_class=loading.load_tokenizer(policy),
     )
 
 
@@ -247,7 +247,7 @@ def test_kto_loss_is_the_papers(tiny_model, moved_model, draft, singles, sources
         )
     found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
     assert where(trainer, first_batch(trainer)) == [0, 1, 2, 3]
-    policy, reference = training.load_model(moved_model).eval(), training.load_model(tiny_model).eval()
+    policy, reference = loading.load_model(moved_model).eval(), loading.load_model(tiny_model).eval()
 
     def ratio(prompt: list[int], answer: list[int]) -> float:
         return (log_probs(policy, prompt, answer) - log_probs(reference, prompt, answer)).sum().item()
@@ -268,15 +268,15 @@ def test_orpo_loss_is_the_papers(moved_model, draft, pairs, sources):
     rows = pair_rows(pairs, sources, "orpo")[:4]
     beta = 0.25
     trainer = orpo_stage.ORPOTrainer(
-        model=training.load_model(moved_model),
+        model=loading.load_model(moved_model),
         args=training.arguments("orpo", draft, 0, {**SHORT, **orpo_stage.DEFAULTS, "beta": beta}),
         train_dataset=datasets.Dataset.from_list(rows),
-        processing_class=training.load_tokenizer(moved_model),
+        processing_class=loading.load_tokenizer(moved_model),
     )
     trainer.data_collator = orpo_stage.counted(trainer.data_collator)
     assert where(trainer, first_batch(trainer)) == [0, 1, 2, 3]
     found = trainer.compute_loss(trainer.model, first_batch(trainer)).item()
-    model = training.load_model(moved_model).eval()
+    model = loading.load_model(moved_model).eval()
     likelihood, words, odds = 0.0, 0, []
     for row in trainer.train_dataset:
         mean = {}
@@ -300,7 +300,7 @@ def test_orpo_loss_is_the_papers(moved_model, draft, pairs, sources):
 def test_reward_loss_is_bradley_terrys_and_the_saved_model_scores_alike(tiny_model, draft, pairs, sources, tmp_path):
     rows = pair_rows(pairs, sources, "reward")[:4]
     torch.manual_seed(3)
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     trainer = RewardTrainer(
         model=read_model(tiny_model),
         args=training.arguments("reward", draft, 0, {**SHORT, "disable_dropout": True}),
@@ -333,7 +333,7 @@ def test_kto_tells_good_answers_from_bad(tiny_model, draft, singles, sources, lo
     assert found[-1]["margin"] > 0.1
     assert draft.metrics["tokens"] > 0
     assert (
-        training.load_model(draft.folder / "model").num_parameters() == training.load_model(tiny_model).num_parameters()
+        loading.load_model(draft.folder / "model").num_parameters() == loading.load_model(tiny_model).num_parameters()
     )
 
 
@@ -453,7 +453,7 @@ def test_a_reward_model_cannot_be_asked(pairs, tmp_path, more):
 
 
 def test_a_mixture_of_experts_keeps_trls_head(tiny_model, draft, pairs, sources):
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     config = Qwen3MoeConfig(
         vocab_size=len(tokenizer),
         hidden_size=32,
@@ -494,20 +494,20 @@ def test_kto_refuses_answers_of_one_kind(tiny_model, draft, sources, tmp_path, s
 def test_a_base_without_a_chat_template_is_refused(tiny_model, draft, pairs, sources, tmp_path, work, stage):
     shutil.copytree(tiny_model, tmp_path / "bare")
     (tmp_path / "bare" / "chat_template.jinja").unlink()
-    with pytest.raises(training.TrainingError, match=f"no chat template, which {work.__name__} needs"):
+    with pytest.raises(loading.TrainingError, match=f"no chat template, which {work.__name__} needs"):
         work(stage(kind=work.__name__, model="sft", preferences=pairs), 0, tmp_path / "bare", sources, draft)
 
 
 def test_what_cannot_be_scored_is_explained(tiny_model, tmp_path):
     question, answer = Message(role="user", content="What?"), Message(role="assistant", content="word " * 600)
-    with pytest.raises(training.TrainingError, match="not a reward model"):
+    with pytest.raises(loading.TrainingError, match="not a reward model"):
         score_answers(tiny_model, [[question, answer]])
     with pytest.raises(DataError, match="conversation 1: the last message is not the assistant's"):
         score_answers(tiny_model, [[question, answer], [question]])
-    with pytest.raises(training.TrainingError, match="no model could be read"):
+    with pytest.raises(loading.TrainingError, match="no model could be read"):
         score_answers(tmp_path / "nowhere", [[question, answer]])
     read_model(tiny_model).save_pretrained(tmp_path / "reward")
-    training.load_tokenizer(tiny_model).save_pretrained(tmp_path / "reward")
+    loading.load_tokenizer(tiny_model).save_pretrained(tmp_path / "reward")
     with pytest.raises(DataError, match=r"conversation 0: .* reads 512 at most"):
         score_answers(tmp_path / "reward", [[question, answer]])
 

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 import pipelines.preferences
 from corpora.errors import DataError
 from corpora.records import Dialogue, ExamItem, Message
-from pipelines import training
+from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Pairing, PreferencesStage, RecipeError, Stage, load_recipe, named_models
 from pipelines.data import Sources
@@ -191,14 +191,14 @@ def test_a_reward_model_scores_what_it_was_made_to_like(tmp_path: Path, draft, s
     model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
     place = tmp_path / "reward"
     model.save_pretrained(place)
-    training.load_tokenizer(tiny_model).save_pretrained(place)
+    loading.load_tokenizer(tiny_model).save_pretrained(place)
     texts = ["One answer.", "Quite another answer than that.", "", "A third."]
     drawn(draft, texts)
     block = {"scorer": {"by": "reward", "model": str(place), "batch": 2}, "min_margin": 0.0}
     preferences(stage(tmp_path, [dialogue("a")], **block), 0, tiny_model, sources, draft, str(place))
     (kept,) = pairs_of(draft)
 
-    tokenizer = training.load_tokenizer(place)
+    tokenizer = loading.load_tokenizer(place)
 
     def alone(text: str) -> float:
         messages = [{"role": "user", "content": "What are the symptoms?"}, {"role": "assistant", "content": text}]

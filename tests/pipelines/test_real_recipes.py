@@ -11,7 +11,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, set_seed
 
 from corpora.catalog import find_dataset
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Artifact, Draft, drafting, load_artifact
 from pipelines.bundled import recipe_names
 from pipelines.config import Corpus, CurateStage, Recipe, TokenizeStage, TrainingStage, load_recipe, named_corpora
@@ -59,7 +59,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory, base_model: Path) -> dict[st
     training.quiet()
     found = {}
     for name, fields in ARCHITECTURES.items():
-        tokenizer = training.load_tokenizer(base_model)
+        tokenizer = loading.load_tokenizer(base_model)
         if name == "llama":  # its base has the tokens of a dialogue, and no chat template
             tokenizer.add_special_tokens(LLAMA_TOKENS)
             tokenizer.chat_template = None
@@ -190,11 +190,11 @@ def walked(name: str, base: Path, pairs: Corpus, run: Path) -> None:
         after = AutoConfig.from_pretrained(run / kind / "model")
         for field in ("model_type", "tie_word_embeddings", "rope_parameters", "num_key_value_heads"):
             assert getattr(after, field) == getattr(before, field), field
-        old, new = training.load_model(model), training.load_model(run / kind / "model")
+        old, new = loading.load_model(model), loading.load_model(run / kind / "model")
         assert any(not torch.equal(a, b) for a, b in zip(old.parameters(), new.parameters(), strict=True)), kind
     dialogue = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]
     mark = "<|eot_id|>" if before.model_type == "llama" else "<|im_end|>"
-    tokenizer = training.load_tokenizer(run / "dpo" / "model")
+    tokenizer = loading.load_tokenizer(run / "dpo" / "model")
     assert mark in tokenizer.apply_chat_template(dialogue, tokenize=False)
     assert tokenizer.convert_tokens_to_ids(mark) in training.stop_tokens(tokenizer)
 

@@ -18,9 +18,9 @@ from corpora.errors import DataError
 from corpora.records import LETTERS, Dialogue, Document, ExamItem
 from pipelines.artifact import Draft
 from pipelines.config import RecipeError, Stage, SynthesiseStage, load_recipe
-from pipelines.journal import Journal
 from pipelines.reproduce import reproduce
 from pipelines.synthesis.estimate import estimate
+from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.teacher import TeacherError, retry_after
 from pipelines.synthesis.works import passages
 from pipelines.synthesise import estimate_stage, synthesise

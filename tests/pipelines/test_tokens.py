@@ -22,7 +22,7 @@ from corpora.curate.executor import Scale
 from corpora.errors import DataError
 from corpora.records import Document
 from corpora.token_files import read_manifest
-from pipelines import training
+from pipelines import loading, training
 from pipelines.artifact import Artifact, Draft
 from pipelines.config import MODELS, Corpus, CptStage, RecipeError, TokenizeStage, load_recipe
 from pipelines.cpt import cpt
@@ -86,7 +86,7 @@ def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> boo
 
 
 def test_windows_cover_every_token_once_but_for_the_end_of_each_shard(made: Artifact):
-    tokenizer = training.load_tokenizer(MODELS / "osler-nano-base")
+    tokenizer = loading.load_tokenizer(MODELS / "osler-nano-base")
     found, _, told = windows(made.folder, tokenizer, LENGTH)
     manifest = read_manifest(made.folder / "tokens")
     expected: collections.Counter[tuple[int, ...]] = collections.Counter()
@@ -116,7 +116,7 @@ def test_worker_processes_read_what_one_reads(made: Artifact):
 def test_the_losses_are_those_of_training_from_memory(tiny_model: Path, tmp_path: Path):
     single = artifact(tmp_path / "tokens", written(tmp_path / "texts.jsonl", TEXTS), tiny_model, shards=1)
     file = single.folder / "tokens" / read_manifest(single.folder / "tokens").shards[0].file
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     ends = np.fromfile(f"{file}.index", "<u8").astype(int)
     order = [tuple(part) for part in np.split(np.fromfile(file, "<u2"), ends[:-1])]
     text_of = {(*tokenizer(text)["input_ids"], tokenizer.eos_token_id): text for text in TEXTS}
@@ -230,7 +230,7 @@ def test_held_out_documents_are_in_no_token_and_their_bits_per_byte_are_told(
     assert len(kept_out) == made.metrics["held_out_documents"] > 0
     assert draft.metrics["held_out_bits_per_byte"] > 1
     manifest = read_manifest(made.folder / "tokens")
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     everything = "".join(
         tokenizer.decode(np.fromfile(made.folder / "tokens" / shard.file, manifest.numpy_dtype).astype(int))
         for shard in manifest.shards
@@ -263,11 +263,11 @@ def test_a_stage_that_was_cut_off_reads_nothing_again(tiny_model: Path, tmp_path
 
 
 def test_what_does_not_fit_the_training_is_said_before_it_starts(tiny_model: Path, made: Artifact, tmp_path: Path):
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     tokenizer.add_tokens(["electrocardiogram"])
     with pytest.raises(DataError, match="made with another tokenizer than the model's"):
         windows(made.folder, tokenizer, LENGTH)
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     with pytest.raises(DataError, match=r"no shard holds 100000 tokens.* lower sequence_length"):
         windows(made.folder, tokenizer, 100_000)
     shutil.copytree(made.folder, tmp_path / "tokens")
@@ -355,7 +355,7 @@ peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 def own():  # memory maps are the system's to take back
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("RssAnon")).split()[1]) / 1024
-found, _, _ = windows(folder, training.load_tokenizer(MODELS / "osler-nano-base"), 128)
+found, _, _ = windows(folder, loading.load_tokenizer(MODELS / "osler-nano-base"), 128)
 before, most = own(), 0
 for number, batch in enumerate(DataLoader(found, 64, shuffle=True, collate_fn=default_data_collator)):
     if number % 50 == 0:

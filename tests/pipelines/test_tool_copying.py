@@ -12,7 +12,7 @@ import pytest
 
 from corpora.bundled.facts import facts
 from corpora.records import Dialogue
-from pipelines import tool_use, training
+from pipelines import loading, tool_use
 from pipelines.config import Corpus
 from pipelines.data import records
 from pipelines.tool_use.copying import COUNTS
@@ -112,7 +112,7 @@ def test_no_row_names_two_medicines_so_no_pair_of_the_exam(rows):
 
 
 def test_most_tokens_of_the_right_calls_have_been_copied(rows, base_model: Path):
-    tokenizer = training.load_tokenizer(base_model)
+    tokenizer = loading.load_tokenizer(base_model)
     copied = {token for row in rows for token in tokenizer(said(row)[1])["input_ids"]}
     needed = {
         token

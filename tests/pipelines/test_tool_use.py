@@ -13,7 +13,7 @@ from trl import SFTTrainer
 from corpora.bundled.facts import facts
 from corpora.errors import DataError
 from corpora.records import Dialogue, Message, ToolCall
-from pipelines import tool_use, training
+from pipelines import loading, tool_use, training
 from pipelines.config import Corpus
 from pipelines.data import identity, records
 from pipelines.exam import summary, tool_cases
@@ -161,7 +161,7 @@ def test_without_tools_the_compact_template_is_the_bundled_one(tokenizer_of_call
     messages = [message.as_dict() for message in held_out[0].messages if message.role != "tool"]
     for message in messages:
         message.pop("tool_calls", None)
-    own = training.load_tokenizer(base_model)
+    own = loading.load_tokenizer(base_model)
     for generation in (False, True):
         assert tokenizer_of_calls.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=generation
@@ -210,7 +210,7 @@ def test_the_mask_holds_the_calls_and_answers_and_trl_trains_on_them_alone(
     assert len(chosen) == len(COUNTS["train"])
     args = training.arguments("sft", draft, 0, {"assistant_only_loss": True, "max_steps": 1, "max_length": 1024})
     trainer = SFTTrainer(
-        model=training.load_model(tiny_model),
+        model=loading.load_model(tiny_model),
         args=args,
         train_dataset=datasets.Dataset.from_list([row(dialogue) for dialogue in chosen]),
         processing_class=tokenizer_of_calls,
@@ -336,7 +336,7 @@ def test_one_who_answers_right_passes_with_everything(held_out):
 
 
 def test_a_model_that_was_taught_nothing_is_examined_and_fails(tiny_model, held_out):
-    model, tokenizer = training.load_model(tiny_model, training=False), training.load_tokenizer(tiny_model)
+    model, tokenizer = loading.load_model(tiny_model, training=False), loading.load_tokenizer(tiny_model)
     result = examine_tool_use(cases(held_out[:2]), in_process(model, tokenizer, "tiny"))
     assert all(mark["right"] == 0 for name, mark in result["marks"].items() if name != "no_call")
     assert len(result["answers"]) == 2

@@ -14,7 +14,7 @@ from trl import DPOTrainer, SFTTrainer
 from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document
-from pipelines import training
+from pipelines import loading, training
 from pipelines.config import Corpus, CptStage, DpoStage, Lora, RecipeError, SftStage
 from pipelines.cpt import cpt
 from pipelines.dpo import dpo
@@ -59,10 +59,10 @@ def test_sft_loss_and_gradients_are_trls(tiny_model: Path, draft, plain: bool):
     def trainer():
         args = training.arguments("sft", draft, 0, {**SHORT, "assistant_only_loss": True, "bf16": False})
         return SFTTrainer(
-            model=training.load_model(tiny_model),
+            model=loading.load_model(tiny_model),
             args=args,
             train_dataset=rows(8),
-            processing_class=training.load_tokenizer(tiny_model),
+            processing_class=loading.load_tokenizer(tiny_model),
         )
 
     theirs = loss_and_gradients(trainer())
@@ -78,10 +78,10 @@ def test_dpo_loss_and_gradients_are_trls(tiny_model: Path, draft, lora):
     def trainer():
         args = training.arguments("dpo", draft, 0, {**SHORT, "precompute_ref_log_probs": True, "bf16": False})
         return DPOTrainer(
-            model=training.load_model(tiny_model),
+            model=loading.load_model(tiny_model),
             args=args,
             train_dataset=pairs(8),
-            processing_class=training.load_tokenizer(tiny_model),
+            processing_class=loading.load_tokenizer(tiny_model),
             peft_config=lora,
         )
 
@@ -104,7 +104,7 @@ def test_cpt_loss_is_plain_cross_entropy(tiny_model: Path, draft, sources):
     )
     cpt(stage, 3, tiny_model, sources, draft)
     assert draft.metrics["final_loss"] == pytest.approx(torch.log(torch.tensor(8192.0)).item(), abs=0.3)
-    model = training.load_model(tiny_model).eval()
+    model = loading.load_model(tiny_model).eval()
     ids = torch.arange(64)[None]
     with torch.no_grad():
         output = model(ids, labels=ids)
@@ -113,7 +113,7 @@ def test_cpt_loss_is_plain_cross_entropy(tiny_model: Path, draft, sources):
 
 
 def test_blocks_join_documents_with_the_end_of_text_and_lose_only_the_tail(tiny_model: Path):
-    tokenizer = training.load_tokenizer(tiny_model)
+    tokenizer = loading.load_tokenizer(tiny_model)
     texts = ["One short text.", "Another one.", "A third text that is a little longer than the others."]
     documents = [Document(id=str(n), text=text) for n, text in enumerate(texts)]
     whole = [token for text in texts for token in [*tokenizer(text)["input_ids"], tokenizer.eos_token_id]]
@@ -131,12 +131,12 @@ def test_sft_saves_a_model_that_loads(tiny_model: Path, draft, sources, lora):
         kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues", limit=16)], lora=lora, training=SHORT
     )
     sft(stage, 0, tiny_model, sources, draft)
-    model = training.load_model(draft.folder / "model")
-    before = training.load_model(tiny_model)
+    model = loading.load_model(draft.folder / "model")
+    before = loading.load_model(tiny_model)
     assert model.num_parameters() == before.num_parameters()
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), before.parameters(), strict=True))
     config = json.loads((draft.folder / "model" / "generation_config.json").read_text())
-    tokenizer = training.load_tokenizer(draft.folder / "model")
+    tokenizer = loading.load_tokenizer(draft.folder / "model")
     assert tokenizer.convert_tokens_to_ids("<|im_end|>") in config["eos_token_id"]
     assert draft.metrics["steps"] == 2
     assert draft.metrics["tokens"] > 0
@@ -170,7 +170,7 @@ def test_a_base_without_a_chat_template_is_refused(tiny_model: Path, draft, sour
     shutil.copytree(tiny_model, bare)
     (bare / "chat_template.jinja").unlink()
     stage = SftStage(kind="sft", model="base", corpora=[Corpus(name="bundled-dialogues", limit=4)], training=SHORT)
-    with pytest.raises(training.TrainingError, match="has no chat template"):
+    with pytest.raises(loading.TrainingError, match="has no chat template"):
         sft(stage, 0, bare, sources, draft)
 
 
@@ -182,7 +182,7 @@ def test_a_run_that_diverges_stops_with_the_remedy(tiny_model: Path, draft, sour
         sequence_length=32,
         training={**SHORT, "max_steps": 30, "learning_rate": 1e30, "max_grad_norm": 0.0},
     )
-    with pytest.raises(training.TrainingError, match=r"Lower training\.learning_rate"):
+    with pytest.raises(loading.TrainingError, match=r"Lower training\.learning_rate"):
         cpt(stage, 3, tiny_model, sources, draft)
 
 
@@ -193,17 +193,17 @@ def test_a_corpus_of_another_kind_is_refused(tiny_model: Path, draft, sources):
 
 
 def test_a_wrong_value_in_the_training_block_is_named(tiny_model: Path, draft):
-    with pytest.raises(training.TrainingError, match="training block of the sft stage"):
+    with pytest.raises(loading.TrainingError, match="training block of the sft stage"):
         training.arguments("sft", draft, 0, {"lr_scheduler_type": "zigzag"})
 
 
 def test_a_missing_model_is_named(tmp_path: Path):
     with pytest.raises(RecipeError, match="no model here"):
-        training.load_model(tmp_path)
+        loading.load_model(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "qwen3"}')
     (tmp_path / "model.safetensors").write_bytes(b"torn")
-    with pytest.raises(training.TrainingError, match="no model could be read"):
-        training.load_model(tmp_path)
+    with pytest.raises(loading.TrainingError, match="no model could be read"):
+        loading.load_model(tmp_path)
 
 
 def test_two_runs_of_one_seed_end_with_the_same_bytes(tiny_model: Path, tmp_path: Path, sources):
@@ -236,5 +236,5 @@ def test_what_a_trainer_refuses_of_a_cpt_stage_is_told_with_its_name(tiny_model:
     corpora = [Corpus(name="bundled-documents", limit=20)]
     settings = {**SHORT, "eval_strategy": "steps", "eval_steps": 1}
     stage = CptStage(kind="cpt", model="base", corpora=corpora, sequence_length=32, training=settings)
-    with pytest.raises(training.TrainingError, match=r"cpt: the trainer refuses: .*eval_dataset"):
+    with pytest.raises(loading.TrainingError, match=r"cpt: the trainer refuses: .*eval_dataset"):
         cpt(stage, 0, tiny_model, sources, draft)

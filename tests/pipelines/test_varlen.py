@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 from trl.trainer.utils import add_fused_lm_head
 
-from pipelines import training
+from pipelines import loading
 from pipelines.training import attention, varlen
 from tests.pipelines.test_packing import labelled_losses
 
@@ -102,7 +102,7 @@ def test_the_masks_of_rows_padded_on_the_right_are_dropped_and_the_figures_stay(
     ids = torch.randint(5, 100, (2, 9), generator=torch.Generator().manual_seed(0))
     right = torch.tensor([[1] * 9, [1] * 6 + [0] * 3])
     seen: list[bool] = []
-    model = training.load_model(tiny_model)
+    model = loading.load_model(tiny_model)
     add_fused_lm_head(model)
     model.base_model.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append(kwargs.get("attention_mask") is not None), with_kwargs=True

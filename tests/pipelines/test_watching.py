@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from corpora.records import Message, Preference
-from pipelines import training
+from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Corpus, DpoStage, Lora
 from pipelines.data import Sources
@@ -149,7 +149,7 @@ def test_the_line_says_what_a_person_looks_for():
 
 
 def test_the_operations_of_a_step_are_six_for_each_weight_and_four_where_it_is_frozen(tiny_model: Path):
-    model = training.load_model(tiny_model)
+    model = loading.load_model(tiny_model)
     # Two layers of width 64: four matrices of 64 x 64 for attention, three of 64 x 128; and the head.
     weights = 2 * (4 * 64 * 64 + 3 * 64 * 128) + 64 * model.config.vocab_size
     attention = 12 * 2 * 64 * 128  # 12 L Q T: layers, features of the heads, tokens (PaLM, appendix B)
