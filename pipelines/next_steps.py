@@ -17,7 +17,9 @@ QUESTION = "What is asthma?"  # for a recipe that asks nothing
 def program() -> str:
     """``osler`` as a shell finds it: its file where it is not on the path, as after ``make reproduce`` without an activated environment."""
     started, on_path = Path(sys.argv[0]), shutil.which("osler")
-    if started.name != "osler":
+    if started.name != "osler":  # as from a notebook, by `python -m`
+        started = Path(sys.executable).with_name("osler")
+    if not started.is_file():
         return shlex.join([sys.executable, "-m", "pipelines.cli"])
     if on_path is not None and os.path.realpath(on_path) == os.path.realpath(started):
         return "osler"

@@ -39,4 +39,7 @@ def test_osler_is_named_by_its_file_where_the_shell_would_not_find_it(tmp_path: 
     monkeypatch.setenv("PATH", f"{file.parent}:/usr/bin")
     assert program() == "osler"
     monkeypatch.setattr(sys, "argv", ["/x/pipelines/cli/__main__.py"])
-    assert program().endswith("-m pipelines.cli")
+    monkeypatch.setattr(sys, "executable", str(file.with_name("python")))
+    assert program() == "osler"
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert program() == f"{tmp_path}/python -m pipelines.cli"
