@@ -173,7 +173,9 @@ def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
     text = re.sub(r"(?<=\d)\s*±.*", "", text)
     first = _VALUE.search(text)
     found = _OUT_OF.search(text) if form == "integer" else None
-    if found is not None and (first is None or found.start() <= first.start()):  # "3 of 9", not "3 points, 1 of 2 for age"
+    if found is not None and (
+        first is None or found.start() <= first.start()
+    ):  # "3 of 9", not "3 points, 1 of 2 for age"
         return None if _BOUND.search(text[: found.start()]) else float(found[1])
     if first is None:
         word = _WORD.match(text.lower())

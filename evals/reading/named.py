@@ -54,6 +54,8 @@ class Reader:
         if best is None or behind is None:
             return best
         own = frozenset({ALPHABET.index(behind[1])})
+        if min(own) >= len(self.options) and self.options[min(best.places or own)][:1].upper() == behind[1]:
+            return best  # "iodine (I)": its symbol
         return Named(own if best.places == own else None, behind.end())
 
     def _ended(self, end: int) -> bool:

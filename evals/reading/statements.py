@@ -66,8 +66,18 @@ def after_cues(reader: Reader) -> Iterator[Statement]:
 def verdicts(reader: Reader) -> Iterator[Statement]:
     """What has a verdict behind it: "C is correct", "C项正确"."""
     text = reader.text
+    said = [
+        (place, match)
+        for place, phrase in enumerate(map(phrase_of, reader.options))
+        if phrase
+        for match in phrase.finditer(text)
+    ]
+    # "Paracetamol (B) is correct" is a verdict on the words with their letter.
+    behind = {found.start(1) for _, match in said if (found := labels.LABEL_BEHIND.match(text, match.end()))}
     for match in wording.VERDICT.finditer(text):
         label = match["label"]
+        if match.start("label") in behind:
+            continue
         letters = re.findall(r"[A-Ja-j]", re.sub(r"\band\b|\boption\b|also", "", label))
         places = frozenset(ALPHABET.index(letter.upper()) for letter in letters)
         before = wording.CLAUSE.split(text[max(0, match.start("label") - 60) : match.start("label")])[-1]
@@ -87,19 +97,18 @@ def verdicts(reader: Reader) -> Iterator[Statement]:
             wording.WEAK if wording.SOFT.match(match[0]) else wording.PLAIN,
             verdict=True,
         )
-    for place, option in enumerate(reader.options):
-        phrase = phrase_of(option)
-        for match in phrase.finditer(text) if phrase else ():
-            verdict = wording.WORDS_RIGHT.match(text, match.end())
-            if not verdict or labels.ASKED.match(text, verdict.end()):
-                continue
-            longest = reader.words(match.start()) or Named(frozenset({place}), match.end())
-            clause = wording.CLAUSE.split(text[max(0, match.start() - 60) : match.start()])[-1].strip(" \"'(")
-            label = re.match("[A-J](?![A-Za-z])", clause)
-            if label and ALPHABET.index(label[0]) != place:
-                continue
-            if longest.places == frozenset({place}) and (not clause or wording.LEADS.fullmatch(clause)):
-                yield Statement(match.start(), match.start(), match.end(), longest.places, wording.PLAIN, verdict=True)
+    for place, match in said:
+        labelled = labels.LABEL_BEHIND.match(text, match.end())
+        verdict = wording.WORDS_RIGHT.match(text, labelled.end() if labelled else match.end())
+        if not verdict or labels.ASKED.match(text, verdict.end()):
+            continue
+        longest = reader.words(match.start()) or Named(frozenset({place}), match.end())
+        clause = wording.CLAUSE.split(text[max(0, match.start() - 60) : match.start()])[-1].strip(" \"'(")
+        label = re.match("[A-J](?![A-Za-z])", clause)
+        if label and ALPHABET.index(label[0]) != place:
+            continue
+        if longest.places == frozenset({place}) and (not clause or wording.LEADS.fullmatch(clause)):
+            yield Statement(match.start(), match.start(), match.end(), longest.places, wording.PLAIN, verdict=True)
 
 
 def bare(reader: Reader) -> Iterator[Statement]:
