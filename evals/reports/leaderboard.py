@@ -57,7 +57,9 @@ def gather(folder: Path, told: Callable[[str], None] = lambda _: None) -> list[R
     shared = set.intersection(*scored)
     for name in names:
         if len(kinds := {_asked(Path(one["folders"][name])) for one in found if name in one["tasks"]} - {None}) > 1:
-            told(f"{name}: the models were asked {len(kinds)} different sets of items or versions of the task, so that it is in no mean")
+            told(
+                f"{name}: the models were asked {len(kinds)} different sets of items or versions of the task, so that it is in no mean"
+            )
             shared.discard(name)
     for one in found:
         scores = [one["tasks"][name]["accuracy"] for name in shared]
