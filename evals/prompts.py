@@ -68,7 +68,13 @@ class Prompter:
     @property
     def lists_options(self) -> bool:
         """Whether the prompt lists the options, so that their order is seen."""
-        return self.task.lists_options or self._added
+        return self.task.lists_options(self._asked) or self._added
+
+    @property
+    def _asked(self) -> Literal["prompt", "chat_prompt"]:
+        """The template that is filled in."""
+        in_chat = self.render is not None and not self.free and self.task.chat_prompt is not None
+        return "chat_prompt" if in_chat else "prompt"
 
     @property
     def _added(self) -> bool:
@@ -76,10 +82,10 @@ class Prompter:
         return self.free and self.task.answers == "texts" and not self.task.choices
 
     def _ask(self, item: ExamItem) -> str:
-        if self.render is not None and not self.free and self.task.chat_prompt is not None:
-            return self._filled("chat_prompt", item)
-        asked = self._filled("prompt", item)
-        if self._added and not self.task.lists_options:
+        asked = self._filled(self._asked, item)
+        if self._asked == "chat_prompt":
+            return asked
+        if self._added and not self.task.lists_options("prompt"):
             asked = f"{asked}\n{self._listed(item)}"
         if self.free and self.render is not None:
             count = ALL if self.task.several else ONE

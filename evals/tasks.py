@@ -98,10 +98,9 @@ class Task(_Block):
         entry = load_catalog().get(self.data.dataset)
         return self.licence or (entry.licence if entry is not None else "unknown")
 
-    @property
-    def lists_options(self) -> bool:
-        """Whether the prompt has a place for the list of the options."""
-        return "options" in _places(self.prompt) | _places(self.chat_prompt or "")
+    def lists_options(self, field: Literal["prompt", "chat_prompt"]) -> bool:
+        """Whether the template has a place for the list of the options."""
+        return "options" in _places(getattr(self, field) or "")
 
     def check_templates(self) -> None:
         """Raises DataError when a field that is filled in with an item is no valid template."""

@@ -7,8 +7,10 @@ interrupted try had finished are not done again. The result is ``records.jsonl``
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
+from corpora.bundled.exam import EXAM_SEED
 from corpora.card import write_card
 from corpora.curate.flow import Decontamination, Settings, gather
 from corpora.curate.flow import curate as curated
@@ -22,6 +24,7 @@ from pipelines.data import Sources, one_by_one, records
 def settings(step: CurationStep, sources: Sources) -> Settings:
     """What the curation is told of a step of the recipe."""
     if isinstance(step, DecontaminateStep):
+        sources = dataclasses.replace(sources, seed=EXAM_SEED)  # what a `limit` draws is what the exam asks
         return Decontamination(
             benchmarks={corpus.name: records([corpus], sources, ExamItem) for corpus in step.against}
         )

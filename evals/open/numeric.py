@@ -23,10 +23,16 @@ _MARK = re.compile(
 )
 _END = re.compile(r"\n|</answer>|(?<!\d)\.(?=\s|$)|(?<=\d)\.(?=\s+[A-Z\n]|\s*$)|。|；")
 _NUMBER = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|[-+]?\.\d+"
+_TIMES = r"(?:[x×·⋅]|\*{1,2}|\\times|\\cdot)"
+# Not the digits of a name ("CURB-65", "a 10-year risk").
 _VALUE = re.compile(
-    rf"(?<![\w.,^])(?P<value>{_NUMBER})(?:\s?(?:[x×*]|\\times)\s?10\s?\^\s?(?P<power>[-+]?\d{{1,2}})|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w)|\s?\^\s?(?P<raised>[-+]?\d{{1,2}}))?"
+    rf"(?<![\w.,^])(?<![A-Z]-)(?P<value>{_NUMBER})(?!\d|-(?:year|month|week|day|hour|minute|item|tier|variable)s?\b)"
+    rf"(?:\s?{_TIMES}\s?10\s?\^\s?\(?(?P<power>[-+]?\d{{1,2}}(?!\d))\)?|[eE](?P<exp>[-+]?\d{{1,2}})(?!\w)|\s?\^\s?\(?(?P<raised>[-+]?\d{{1,2}}(?!\d))\)?)?"
 )
-_COMMA = re.compile(r"(?<![\d,.])0,\d+(?![\d,])|(?<![\d,])\d+,\d{1,2}(?![\d,])")  # decimal; no thousands begin with 0
+# What makes a number a part of something else: 120/80, 1/2; 5 1/2; 1.234,5; 5 * 3; 2^x.
+_GOES_ON = re.compile(rf"\s?[/÷]\s?\d|\s\d|[.,]\d|\s?(?:{_TIMES}|\+)\s?[\d(]|\s?\^")
+# A decimal comma: no thousands begin with 0, and none have one, two or more than three digits.
+_COMMA = re.compile(r"(?<![\d,.])0,\d+(?![\d,])|(?<![\d,])(?:\d+,\d{1,2}|\d{1,3},\d{4,})(?![\d,])")
 _RANGE = re.compile(rf"(?<!\d)(?:{_NUMBER})\s?(?:-|–|—|~|to|through|or|and|至|到|或)\s?(?:{_NUMBER})", re.IGNORECASE)
 _BOUND = re.compile(
     r"[<>≤≥]|\b(?:at least|at most|more than|less than|greater than|above|below|over|under|between)\b|至少|至多|超过|低于|高于|大于|小于",
@@ -44,7 +50,7 @@ _WORD = re.compile(
 )
 # Stars between two numbers multiply, and all others are markup.
 _MARKUP = re.compile(
-    r"\\(?:text|mathrm|mathbf)\s?\{([^{}]*)\}|[{}$`]|(?<!\d)(?<!\d\s)\*+|\*+(?!\s?\d)|\\[,;! ]|\\boxed"
+    r"\\(?:text|mathrm|mathbf)\s?\{([^{}]*)\}|[{}$`]|(?<![\d*])(?<!\d\s)\*+|\*++(?!\s?\d)|\\[,;! ]|\\boxed"
 )
 # What is said of a number behind it: how it was found, with numbers of its own.
 _ASIDE = re.compile(r"(?<=[\w%])\s*\([^()]*=[^()]*\)")
@@ -165,9 +171,12 @@ def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
     text = stated_first if _VALUE.search(stated_first) else text
     text = text.rpartition("=")[2] if "=" in text else text
     text = re.sub(r"(?<=\d)\s*±.*", "", text)
-    if form == "integer" and (found := _OUT_OF.search(text)) is not None:
-        return None if _BOUND.search(text[: found.start()]) else float(found[1])
     first = _VALUE.search(text)
+    found = _OUT_OF.search(text) if form == "integer" else None
+    if found is not None and (
+        first is None or found.start() <= first.start()
+    ):  # "3 of 9", not "3 points, 1 of 2 for age"
+        return None if _BOUND.search(text[: found.start()]) else float(found[1])
     if first is None:
         word = _WORD.match(text.lower())
         return float(_WORDS[word[1]]) if word is not None and word[1] in _WORDS else None
@@ -175,7 +184,7 @@ def _value(text: str, form: str) -> float | datetime.date | tuple[int, int] | No
     span = _RANGE.search(text)
     if (span is not None and span.start() <= first.start()) or _BOUND.search(text[: first.start()]):
         return None
-    if re.match(r"\s?/\s?\d|\s\d|[.,]\d", text[first.end() :]):  # 120/80, 1/2; 5 1/2; 1.234,5
+    if _GOES_ON.match(text, first.end()):
         return None
     value = float(first["value"].replace(",", ""))
     if first["raised"]:

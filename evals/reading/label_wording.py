@@ -34,13 +34,13 @@ AFTER_LABEL = re.compile(
 NOT_ABBREVIATED = re.compile(rf"\.(?:\s?$|\s?\n|\s*[^a-z\s]|\s+(?i:{_GOES_ON}))")
 CLOSING = re.compile(r"[\s()\]}.:、,;\"'”-]{0,6}")
 AFTER_WORDS = re.compile(
-    r"[\s\"'”}\])]{0,4}(?:$|\.(?!\d)|[,;:!?\n(。，；、！？—–]|-\s|(?:because|since|as|which|due to|given|is (?:the )?(?:correct|right|best))\b|因为|由于|吗)",
+    r"[\s\"'”}\])]{0,4}(?:$|\.(?!\d)|[,;:!?\n(\[。，；、！？—–]|-\s|(?:because|since|as|which|due to|given|is (?:the )?(?:correct|right|best))\b|因为|由于|吗)",
     _ANY_CASE,
 )
 JOINT = re.compile(r"[)\]\"']{0,2}(?:\s?(?:[,;、&/\n]|和|与|及|或)\s?(?:(?:and|or)\s)?|\s(?:and|or|&)\s)", _ANY_CASE)
 LABEL_FOLLOWS = re.compile(r"[(\[]?[A-J](?![A-Za-z])")
 # "paracetamol (B)": the letter of the words before it, or a contradiction.
-LABEL_BEHIND = re.compile(r"\s?\((?:(?i:option|choice|选项)\s?)?([A-J])\)")
+LABEL_BEHIND = re.compile(r"\s?[(\[](?:(?i:option|choice|选项)\s?)?([A-J])[)\]]")
 ALL = re.compile(
     r"all (?:of )?(?:the (?:above|options)|these|them)|(?:以上|上述)(?:选项)?(?:都|均|全)(?:是|对|正确|选)|全选",
     _ANY_CASE,

@@ -51,10 +51,14 @@ class Reader:
             if match and (best is None or match.end() > best.end) and self._ended(match.end()):
                 best = Named(frozenset({place}), match.end())
         behind = labels.LABEL_BEHIND.match(self.text, best.end) if best else None
-        if best is None or behind is None:
+        if best is None or behind is None or not best.places:
             return best
-        own = frozenset({ALPHABET.index(behind[1])})
-        return Named(own if best.places == own else None, behind.end())
+        return Named(self.lettered(min(best.places), behind[1]), behind.end())
+
+    def lettered(self, place: int, letter: str) -> frozenset[int] | None:
+        """The option at ``place`` where ``letter``, behind its words, is its own, or no option's and the symbol of its name; else None."""
+        symbol = ALPHABET.index(letter) >= len(self.options) and self.options[place][:1].upper() == letter
+        return frozenset({place}) if symbol or ALPHABET[place] == letter else None
 
     def _ended(self, end: int) -> bool:
         for _ in range(len(self.options)):

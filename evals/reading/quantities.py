@@ -64,7 +64,8 @@ _SAID = re.compile(
 )
 _BARE = re.compile(rf"(?P<sign>{_SIGN})?\s*(?<![a-z]-)(?<![a-z0-9.])(?P<values>{_VALUE})")
 _SHORTHAND = [
-    (re.compile(r"(?<=\d)(?<!\b0)[,，](?=\d{3}(?!\d))"), ""),  # 1,000, and not 0,125
+    (re.compile(r"(?<![\d.,])(\d{1,3})\.(\d{3}),(?=\d)"), r"\1\2."),  # 1.234,5
+    (re.compile(r"(?<=\d)(?<!(?<!\d)0)[,，](?=\d{3}(?!\d))"), ""),  # 1,000, and not 0,125
     (re.compile(r"(?<=\d)[,·](?=\d)"), "."),  # 0,5 and 0·5
     (re.compile(r"^\s*\d{1,2}[.)、]\s+", re.MULTILINE), ""),  # the numbers of a list
     (re.compile(r"(?<![a-z])(?:thrice)(?![a-z])"), "3 times"),

@@ -63,9 +63,32 @@ def after_cues(reader: Reader) -> Iterator[Statement]:
             yield Statement(match.start(), match.end(), worded.end, worded.places, wording.WEAK)
 
 
+def _with_letters(reader: Reader) -> dict[int, frozenset[int] | None]:
+    """Options' words with a letter behind them, "aspirin (A) and codeine (D)": what all that are joined come to, by the place of the last letter."""
+    found: dict[
+        int, tuple[int, int, frozenset[int] | None]
+    ] = {}  # where the words begin, where the letter ends, the options
+    for place, phrase in enumerate(map(phrase_of, reader.options)):
+        for match in phrase.finditer(reader.text) if phrase else ():
+            letter = labels.LABEL_BEHIND.match(reader.text, match.end())
+            start = match.end() - len(match[0].lstrip(" \n\"'“(["))
+            if letter and (letter.start(1) not in found or start < found[letter.start(1)][0]):  # the longest words
+                found[letter.start(1)] = (start, letter.end(), reader.lettered(place, letter[1]))
+    joined: dict[int, frozenset[int] | None] = {}
+    last: tuple[int, frozenset[int] | None] | None = None  # where the letter before ends, and what it comes to
+    for at, (start, end, places) in sorted(found.items()):
+        joint = labels.JOINT.fullmatch(reader.text, last[0], start) if last and last[0] <= start else None
+        if joint and last:
+            either = joint[0].strip() in ("or", "或", "/")
+            places = None if either or places is None or last[1] is None else places | last[1]
+        joined[at], last = places, (end, places)
+    return joined
+
+
 def verdicts(reader: Reader) -> Iterator[Statement]:
     """What has a verdict behind it: "C is correct", "C项正确"."""
     text = reader.text
+    lettered = _with_letters(reader)
     for match in wording.VERDICT.finditer(text):
         label = match["label"]
         letters = re.findall(r"[A-Ja-j]", re.sub(r"\band\b|\boption\b|also", "", label))
@@ -83,7 +106,7 @@ def verdicts(reader: Reader) -> Iterator[Statement]:
             match.start("label"),
             match.start("label"),
             match.end(),
-            places if max(places) < len(reader.options) else None,
+            lettered.get(match.start("label"), places if max(places) < len(reader.options) else None),
             wording.WEAK if wording.SOFT.match(match[0]) else wording.PLAIN,
             verdict=True,
         )

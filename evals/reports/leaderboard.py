@@ -57,7 +57,9 @@ def gather(folder: Path, told: Callable[[str], None] = lambda _: None) -> list[R
     shared = set.intersection(*scored)
     for name in names:
         if len(kinds := {_asked(Path(one["folders"][name])) for one in found if name in one["tasks"]} - {None}) > 1:
-            told(f"{name}: the models were asked {len(kinds)} different sets of items, so that it is in no mean")
+            told(
+                f"{name}: the models were asked {len(kinds)} different sets of items or versions of the task, so that it is in no mean"
+            )
             shared.discard(name)
     for one in found:
         scores = [one["tasks"][name]["accuracy"] for name in shared]
@@ -114,11 +116,11 @@ def _check(path: Path, results: Row) -> None:
             raise DataError(f"{path}: task '{name}' has no n, accuracy, low and high; {again}")
 
 
-def _asked(folder: Path) -> tuple[str, int] | None:
-    """Of which file, and how many items of it, a task was; None where that cannot be told."""
+def _asked(folder: Path) -> tuple[str, int, int] | None:
+    """Of which file, how many items of it, and in which version a task was; None where that cannot be told."""
     try:
         task = read_task(folder)
-        return str(task["data"]["sha256"]), int(task["n"])
+        return str(task["data"]["sha256"]), int(task["n"]), int(task.get("version", 1))
     except (DataError, KeyError, TypeError, ValueError):
         return None
 

@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from evals.stats.clusters import Clusters, cluster_places
+from evals.stats.clusters import ROUNDING, Clusters, cluster_places
+from evals.stats.intervals import wilson
 
 BINS = 10
 REPLICATES = 1000
+LARGEST = {"ece": 1.0, "brier": 2.0, "aurc": 1.0}
 
 Floats = NDArray[np.float64]
 Measure = Callable[[Floats], Floats]  # of draws, ``[draws]``, by how often each item is drawn, ``[draws, items]``
@@ -38,7 +40,10 @@ def calibration(
     """ECE, Brier score and AURC with 95% intervals by cluster bootstrap, and the points of the reliability plot.
 
     Brier and AURC have percentile intervals. Since a resample is less well calibrated than its sample, ECE has the basic (reflected) interval
-    (Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2), cut at 0, in the bins of the whole sample.
+    (Davison and Hinkley 1997, Bootstrap Methods and their Application, section 5.2), but that it begins at 0 where a model that is calibrated in
+    every bin would often show as much, and that its upper end takes no bias off: the reflection alone misses the truth too often where this is
+    small (coverage is simulated in the tests). Answers that are all right or all wrong, or one cluster, hold no variance to draw from; what is
+    added on both sides then is Wilson's limit for none of so many clusters, as in ``mean_interval``.
 
     Args:
         scores: log-likelihoods (nats) of each item's options.
@@ -62,17 +67,29 @@ def calibration(
     right = (chosen == np.asarray(gold)).astype(float)
     parts = _equal_mass(confidence, bins)
     measures = {"ece": _ece(confidence - right, parts), "brier": _brier(shares, gold), "aurc": _aurc(confidence, right)}
+    calibrated = _ece(confidence - right, parts, centred=True)
+    places = cluster_places(len(confidence), clusters)
+    groups = int(places.max()) + 1
     drawn: dict[str, list[Floats]] = {name: [] for name in measures}
-    for weights in _draws(cluster_places(len(confidence), clusters), replicates, seed):
+    by_chance: list[Floats] = []
+    for weights in _draws(places, replicates, seed):
         for name, measure in measures.items():
             drawn[name].append(measure(weights))
+        by_chance.append(calibrated(weights))
+    alike = groups < 2 or right.min() == right.max()
     found: dict[str, Any] = {}
     for name, measure in measures.items():
         value = float(measure(np.ones((1, len(confidence))))[0])
-        low, high = (float(edge) for edge in np.quantile(np.concatenate(drawn[name]), [0.025, 0.975]))
+        draws = np.concatenate(drawn[name])
+        low, high = (float(edge) for edge in np.quantile(draws, [0.025, 0.975]))
         if name == "ece":
-            low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
-        found[name] = {"value": value, "low": low, "high": high}
+            low, high = 2 * value - high, value + float(draws.mean()) - low
+            if value <= float(np.quantile(np.concatenate(by_chance), 0.975)):
+                low = 0.0
+        if alike or high - low <= ROUNDING:
+            spare = LARGEST[name] * wilson(0, groups)[1]
+            low, high = min(low, value - spare), max(high, value + spare)
+        found[name] = {"value": value, "low": max(0.0, low), "high": min(LARGEST[name], high)}
     found["reliability"] = [
         {"n": len(part), "confidence": float(confidence[part].mean()), "accuracy": float(right[part].mean())}
         for part in parts
@@ -86,18 +103,20 @@ def _equal_mass(confidence: Floats, bins: int) -> list[NDArray[np.int64]]:
     return [part for part in np.array_split(order, min(bins, len(order))) if len(part)]
 
 
-def _ece(gaps: Floats, parts: Sequence[NDArray[np.int64]]) -> Measure:
+def _ece(gaps: Floats, parts: Sequence[NDArray[np.int64]], centred: bool = False) -> Measure:
     """Expected calibration error (Naeini et al. 2015) in bins of equal number (Nguyen and O'Connor 2015).
 
     The mean over items of | confidence - accuracy | of their bin; ``gaps`` are confidence less 1 or 0 of each item. Even a perfect model gets
-    more than 0 on few items.
+    more than 0 on few items: ``centred`` on the bins' own gaps, the draws are what it would get by chance.
     """
     members = np.zeros((len(gaps), len(parts)))
     for number, part in enumerate(parts):
         members[part, number] = 1.0
+    middle = gaps @ members / len(gaps) if centred else np.zeros(len(parts))
 
     def measure(weights: Floats) -> Floats:
-        result: Floats = np.abs((weights * gaps) @ members).sum(axis=1) / weights.sum(axis=1)
+        of_bins = (weights * gaps) @ members / weights.sum(axis=1, keepdims=True)
+        result: Floats = np.abs(of_bins - middle).sum(axis=1)
         return result
 
     return measure
@@ -125,13 +144,15 @@ def _aurc(confidence: Floats, right: Floats) -> Measure:
     Items of one confidence share their errors, so that their order does not matter.
     """
     order = np.argsort(-confidence, kind="stable")
-    _, groups = np.unique(-confidence[order], return_inverse=True)
-    wrong = (np.bincount(groups, 1 - right[order]) / np.bincount(groups))[groups]
+    _, starts, sizes = np.unique(-confidence[order], return_index=True, return_counts=True)
+    wrong = 1 - right[order]
 
     def measure(weights: Floats) -> Floats:
         weights = weights[:, order]
         covered = np.cumsum(weights, axis=1)
-        risk = np.cumsum(weights * wrong, axis=1) / np.maximum(covered, 1)
+        drawn = np.add.reduceat(weights, starts, axis=1)  # of each confidence, ``[draws, confidences]``
+        errors = np.add.reduceat(weights * wrong, starts, axis=1) / np.maximum(drawn, 1)
+        risk = np.cumsum(weights * np.repeat(errors, sizes, axis=1), axis=1) / np.maximum(covered, 1)
         result: Floats = (weights * risk).sum(axis=1) / covered[:, -1]
         return result
 

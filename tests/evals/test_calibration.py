@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from evals.stats.calibration import calibration, probabilities
+from evals.stats.intervals import wilson
 
 
 def test_probabilities_are_the_softmax():
@@ -119,3 +121,35 @@ def test_the_reliability_points_are_scikit_learns():
     # An item may fall on the other side.
     assert [point["accuracy"] for point in ours] == pytest.approx(accuracy.tolist(), abs=0.011)
     assert [point["confidence"] for point in ours] == pytest.approx(mean.tolist(), abs=0.005)
+
+
+def test_confidences_that_are_all_alike_do_not_make_the_area_certain():
+    # 64 nats apart: every confidence is 1.0, and the area is the share of errors.
+    gold = [0] * 70 + [1] * 30
+    found = calibration([[64.0, 0.0]] * 100, gold)["aurc"]
+    low, high = wilson(30, 100)
+    assert found["value"] == pytest.approx(0.3)
+    assert (found["low"], found["high"]) == pytest.approx((low, high), abs=0.02)
+
+
+def test_a_few_answers_that_are_all_right_are_not_certain():
+    found = calibration([[2.0 + place / 10, 0.0] for place in range(5)], [0] * 5)
+    edge = wilson(0, 5)[1]
+    assert (found["aurc"]["low"], found["aurc"]["high"]) == (0.0, pytest.approx(edge))
+    assert found["ece"]["high"] >= edge
+    assert found["brier"]["high"] >= 2 * edge
+    assert calibration([[1.0, 0.0]], [0])["brier"]["high"] > 1  # one answer
+
+
+@pytest.mark.parametrize(("sharpness", "truth"), [(1.0, 0.0), (1.5, 0.098), (3.0, 0.230)])
+def test_the_interval_of_the_calibration_error_covers_as_often_as_it_says(sharpness: float, truth: float):
+    # The truth is the gap of confidence and accuracy in ten bins of 200,000 items.
+    rng = np.random.default_rng(4)
+    inside = []
+    for _ in range(150):
+        scores = rng.normal(0, 1.5, size=(200, 4))
+        gold = [int(rng.choice(4, p=row)) for row in softmax(scores, axis=1)]
+        found = calibration((sharpness * scores).tolist(), gold, replicates=200)["ece"]
+        assert found["low"] <= found["value"] <= found["high"]
+        inside.append(found["low"] <= truth <= found["high"])
+    assert np.mean(inside) >= 0.9

@@ -121,3 +121,26 @@ def test_words_with_the_letter_of_another_option_behind_them_are_a_contradiction
     assert extract_choices("The answer is paracetamol (C).", DRUGS) is None
     assert extract_choices("Paracetamol (C)", DRUGS) is None
     assert extract_choices("I would choose paracetamol (option B)", DRUGS) == [1]
+
+
+def test_a_letter_behind_words_counts_with_them_in_a_verdict_too():
+    assert extract_choices("Paracetamol (B) is correct.", DRUGS) == [1]
+    assert extract_choices("Paracetamol (C) is correct.", DRUGS) is None
+    assert extract_choices("Ibuprofen (A) is wrong; paracetamol (B) is right.", DRUGS) == [1]
+    assert extract_choices("Ibuprofen (A) and aspirin (C) are correct.", DRUGS, several=True) == [0, 2]
+    assert extract_choices("Both ibuprofen (A) and aspirin (C) are correct", DRUGS) is None
+    assert extract_choices("I believe that low-dose aspirin (D) is right", DRUGS) == [3]
+    assert extract_choices("Ibuprofen (A) - wrong\nParacetamol (B) - correct\nAspirin (C) - wrong", DRUGS) == [1]
+
+
+def test_a_letter_in_square_brackets_is_one():
+    assert extract_choices("The answer is paracetamol [B].", DRUGS) == [1]
+    assert extract_choices("The answer is paracetamol [C].", DRUGS) is None
+    assert extract_choices("The answer is paracetamol [1].", DRUGS) == [1]
+
+
+def test_a_symbol_behind_words_is_no_letter():
+    elements = ["Zinc", "Iodine", "Selenium", "Copper"]
+    assert extract_choices("The answer is iodine (I).", elements) == [1]
+    assert extract_choices("Iodine (I) is correct.", elements) == [1]
+    assert extract_choices("The answer is zinc (I).", elements) is None  # no option has it

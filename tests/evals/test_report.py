@@ -124,6 +124,15 @@ def test_the_leaderboard_ranks_by_the_tasks_that_all_sat(tmp_path: Path):
         leaderboard.gather(tmp_path / "nothing")
 
 
+def test_a_task_of_two_versions_is_in_no_mean(tmp_path: Path):
+    for name, version in (("early", 1), ("late", 2)):
+        folder = write_task(tmp_path / name, model=name, version=version, data={"file": "f", "sha256": "0"})
+        write_results(tmp_path / name, {folder.name: summarise(folder)}, model=name)
+    notes: list[str] = []
+    assert [one["mean"] for one in leaderboard.gather(tmp_path, notes.append)] == [None, None]
+    assert "medqa" in notes[0]
+
+
 def test_what_confidence_gains_is_held_against_the_items_that_have_one(tmp_path: Path):
     """Half of the items were refused: they are wrong, and of no confidence."""
     folder = write_task(tmp_path, "medqa", n=100, skill=1.0)

@@ -297,6 +297,24 @@ def test_a_prompt_lists_the_options_where_it_has_a_place_for_them(tmp_path: Path
     assert Prompter(load_task("medqa")).lists_options
 
 
+def test_the_options_are_listed_where_the_prompt_in_use_has_a_place_for_them(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: medqa\nanswers: texts\nprompt: '{{ question }}'\nchat_prompt: '{{ question }} {{ options }}'\n"
+    )
+    task = load_task(str(path))
+
+    def in_turns(messages: list[dict[str, str]]) -> str:
+        return messages[-1]["content"]
+
+    assert not Prompter(task).lists_options
+    assert Prompter(task, in_turns).lists_options
+    written = Prompter(task, in_turns, free=True)  # in the words of the prompt, not of the chat prompt
+    assert "B. Vitamin B1" in written.prompt(ITEM)
+    path.write_text("extends: medqa\nchat_prompt: '{{ question }}'\n")
+    assert not Prompter(load_task(str(path)), in_turns).lists_options
+
+
 def test_rotations_keep_the_right_option_and_come_back():
     for by in range(4):
         turned = rotated(ITEM, by)

@@ -137,6 +137,8 @@ def test_coverage_of_the_bundled_facts(tmp_path: Path):
 
 def test_no_number_of_thousands_begins_with_0():
     assert quantities("0,125 mg of digoxin") == quantities("0.125 mg of digoxin") == {Quantity("", "0.125", "mg")}
+    assert quantities("每日0,125毫克") == {Quantity("", "0.125", "mg/day")}
+    assert quantities("1.234,5 mg") == quantities("1,234.5 mg") == {Quantity("", "1234.5", "mg")}
     assert quantities("1,000 mg and 10,500 mg") == {Quantity("", "1000", "mg"), Quantity("", "10500", "mg")}
 
 

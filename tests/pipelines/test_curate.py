@@ -1,5 +1,6 @@
 """A curation in a recipe: every record is accounted for, and the result is a corpus that later stages read."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from corpora.bundled.exam import EXAM_SEED
 from corpora.bundled.render import render
 from corpora.errors import DataError
-from corpora.records import Document
-from pipelines.config import CurateStage, RecipeError, Stage, load_recipe
-from pipelines.curate import curate
+from corpora.records import Document, ExamItem
+from pipelines.config import Corpus, CurateStage, DecontaminateStep, ExamItems, RecipeError, Stage, load_recipe
+from pipelines.curate import curate, settings
+from pipelines.data import records
 from pipelines.reproduce import reproduce
 
 
@@ -121,3 +124,12 @@ def test_a_later_stage_reads_the_result_by_its_name(tmp_path: Path):
     path.write_text(yaml.safe_dump(recipe, sort_keys=False))
     with pytest.raises(RecipeError, match="markupp"):
         load_recipe(str(path))
+
+
+def test_a_limited_benchmark_is_the_part_that_the_exam_asks(sources):
+    limited = ExamItems(name="bundled-exam", limit=5)
+    asked = records([limited], dataclasses.replace(sources, seed=EXAM_SEED), ExamItem)
+    step = DecontaminateStep(step="decontaminate", against=[Corpus(name="bundled-exam", limit=5)])
+    for seed in (0, 1):
+        found = settings(step, dataclasses.replace(sources, seed=seed))
+        assert found.benchmarks == {"bundled-exam": asked}
