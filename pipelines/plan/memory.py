@@ -23,7 +23,7 @@ GIB = 2**30
 
 # Of what torch has asked for, what the allocator holds besides, as gaps between blocks of other sizes. On a processor measured with glibc's
 # malloc as ``use_processor_well`` sets it (benchmarks/results/memory.md). An adapter's many small blocks, which stay, lie between the large ones,
-# which come and go: there it was 0.2 to 0.65, and another in each run; the last dozen runs are planned within 4%. On an H200 it was 0.01 for rows of one length and 0.08 where lengths vary
+# which come and go: there it was 0.2 to 0.65, and another in each run; of the last three, at three sizes, none is planned 4% wrong. On an H200 it was 0.01 for rows of one length and 0.08 where lengths vary
 # (`reserved_gib` beside `memory_gib` in benchmarks/results/training.json).
 ALLOCATOR_SHARE = {"cpu": 0.15, "gpu": 0.08}
 ADAPTER_ALLOCATOR_SHARE = {"cpu": 0.4, "gpu": 0.02}
