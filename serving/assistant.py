@@ -20,11 +20,10 @@ from langchain_core.messages import (
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from corpora.bundled.render import SYSTEM_PROMPT
-from serving.clients import chat_model
+from serving.clients import BROKE_OFF, broke_off, chat_model
 from serving.doctor import Turn
 from serving.faults import FAULTS, AssistantError, ToolsRefused, explained
 from serving.guard import RedFlag, red_flags
@@ -157,10 +156,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             step = _next(turn, heard)
 
     def _incomplete(self, answer: AIMessageChunk | None) -> AssistantError | None:
-        """A stream that ended without a reason to end is a stream that broke."""
-        if isinstance(self.model, ChatOpenAI) and (answer is None or not answer.response_metadata.get("finish_reason")):
-            return AssistantError("the model's answer broke off; ask again")
-        return None
+        reason = answer.response_metadata.get("finish_reason") if answer is not None else None
+        return AssistantError(BROKE_OFF) if broke_off(self.model, reason) else None
 
     def _where(self) -> str:
         return getattr(self.model, "openai_api_base", None) or "the model"
