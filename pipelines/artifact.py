@@ -148,6 +148,8 @@ def load_artifact(folder: Path) -> Artifact | None:
         return None
     try:
         return Artifact(folder, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:  # the first machine of several replaces it
+        return None
     except json.JSONDecodeError as error:
         raise OslerError(f"{path}: damaged manifest ({error}); delete {folder} and run again") from error
 
