@@ -141,13 +141,20 @@ class Draft:
         self.checkpoints = self.folder.with_name(self.folder.name + ".checkpoints")
 
 
+def _of_stage(manifest: Any) -> bool:
+    return isinstance(manifest, dict) and "given" in manifest
+
+
 def load_artifact(folder: Path) -> Artifact | None:
-    """The finished artifact in ``folder``, or None."""
+    """The finished artifact in ``folder``, or None; a model that was given away has a manifest too, and is none."""
     path = folder / MANIFEST
     if not path.is_file():
         return None
     try:
-        return Artifact(folder, json.loads(path.read_text(encoding="utf-8")))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return Artifact(folder, manifest) if _of_stage(manifest) else None
+    except FileNotFoundError:  # the first machine of several replaces it
+        return None
     except json.JSONDecodeError as error:
         raise OslerError(f"{path}: damaged manifest ({error}); delete {folder} and run again") from error
 
@@ -156,7 +163,7 @@ def refuse_stage_folder(target: Path) -> None:
     """Raises OslerError where ``target`` is a finished stage's folder or lies in one, which what is given away would damage."""
     for folder in (target.resolve(), *target.resolve().parents):
         try:
-            stage = "given" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            stage = _of_stage(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError):
             continue
         if stage:

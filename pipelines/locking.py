@@ -15,6 +15,7 @@ from corpora.errors import OslerError
 LOCK = ".lock"  # no stage is called so
 ENDED = "ended\n"  # in the place of the process's number
 BEAT_SECONDS = 5.0
+SETTLED_SECONDS = 60.0  # a folder that is new on NFS may be seen so late (nfs(5), acdirmax), and the first machine may be started again
 LOST_SECONDS = 180.0  # a machine that reads over NFS may see a time stamp a minute late (nfs(5), acregmax)
 
 
@@ -32,7 +33,7 @@ def alone_in(run_dir: Path) -> Iterator[None]:
     if held is None:
         holder = (run_dir / LOCK).read_text(encoding="utf-8").strip()
         raise OslerError(
-            f"{run_dir}: process {holder or 'of an unknown id'} runs a recipe there; wait for its end, stop it with "
+            f"{run_dir}: process {holder if holder.isdecimal() else 'of an unknown id'} runs a recipe there; wait for its end, stop it with "
             "`kill -TERM`, or name another folder with --run"
         )
     with held:
@@ -79,7 +80,7 @@ class Leader:
         self.seen = False  # alive, at least once
 
     def gone(self) -> bool:
-        """Whether it was at work and is no more: it has ended, or has given no sign for ``LOST_SECONDS``."""
+        """Whether it was at work and is no more: it ended ``SETTLED_SECONDS`` ago, or has given no sign for ``LOST_SECONDS``."""
         try:
             stamp, text = self.path.stat().st_mtime_ns, self.path.read_text(encoding="utf-8")
         except OSError:
@@ -87,4 +88,4 @@ class Leader:
         if stamp != self._stamp:
             self.seen = self.seen or self._stamp is not None
             self._stamp, self._changed = stamp, time.monotonic()
-        return self.seen and (text == ENDED or time.monotonic() - self._changed > LOST_SECONDS)
+        return self.seen and time.monotonic() - self._changed > (SETTLED_SECONDS if text == ENDED else LOST_SECONDS)

@@ -39,9 +39,10 @@ def next_steps(recipe: Recipe, run_dir: Path, model: str | None, command: str) -
     steps = []
     if model is not None and recipe.serve is not None:
         place = shlex.quote(model)
-        question = next(iter(recipe.serve.questions), QUESTION)
+        question = shlex.quote(" ".join(next(iter(recipe.serve.questions), QUESTION).split()))  # one line
+        ends_options = "-- " if question.strip("'").startswith("-") else ""
         steps += [
-            (f"ask -m {place} {shlex.quote(question)}", "starts vLLM (half a minute), asks, stops it"),
+            (f"ask -m {place} {ends_options}{question}", "starts vLLM (half a minute), asks, stops it"),
             (f"ui -m {place}", "a page to talk to it"),
             (f"eval {place} --chat", "examine it, asked as in a chat"),
         ]

@@ -20,11 +20,10 @@ from langchain_core.messages import (
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from corpora.bundled.render import SYSTEM_PROMPT
-from serving.clients import chat_model
+from serving.clients import BROKE_OFF, broke_off, chat_model
 from serving.doctor import Turn
 from serving.faults import FAULTS, AssistantError, ToolsRefused, explained
 from serving.guard import RedFlag, red_flags
@@ -111,17 +110,29 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             return None
         return ToolMessage(f"There is no tool {step.call['name']}.", tool_call_id=str(step.call["id"]), status="error")
 
+    def _looked_up(self, step: Retrieve | Call, config: RunnableConfig) -> Any:
+        if isinstance(step, Call):
+            return self._unknown(step) or self.tools[step.call["name"]].invoke(dict(step.call), config)
+        assert self.retriever is not None
+        return _passages(self.retriever.invoke(step.query, config))
+
+    async def _alooked_up(self, step: Retrieve | Call, config: RunnableConfig) -> Any:
+        if isinstance(step, Call):
+            return self._unknown(step) or await self.tools[step.call["name"]].ainvoke(dict(step.call), config)
+        assert self.retriever is not None
+        return _passages(await self.retriever.ainvoke(step.query, config))
+
     def _stream(self, given: LanguageModelInput, config: RunnableConfig, **kwargs: Any) -> Iterator[AIMessageChunk]:
         turn, step = self._begun(given)
         while step is not None:
             heard = _Heard()
             if isinstance(step, Say | Done):
                 yield _chunk(step)
-            elif isinstance(step, Retrieve):
-                assert self.retriever is not None
-                heard.answer = _passages(self.retriever.invoke(step.query, config))
-            elif isinstance(step, Call):
-                heard.answer = self._unknown(step) or self.tools[step.call["name"]].invoke(dict(step.call), config)
+            elif isinstance(step, Retrieve | Call):
+                try:
+                    heard.answer = self._looked_up(step, config)
+                except Exception as error:  # of any retriever or tool that was given: what an emergency was told stands
+                    heard.fault = _failed(step, error)
             else:
                 try:
                     for piece in self._bound(step.tools).stream(step.messages, config, **kwargs):
@@ -139,13 +150,11 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             heard = _Heard()
             if isinstance(step, Say | Done):
                 yield _chunk(step)
-            elif isinstance(step, Retrieve):
-                assert self.retriever is not None
-                heard.answer = _passages(await self.retriever.ainvoke(step.query, config))
-            elif isinstance(step, Call):
-                heard.answer = self._unknown(step) or await self.tools[step.call["name"]].ainvoke(
-                    dict(step.call), config
-                )
+            elif isinstance(step, Retrieve | Call):
+                try:
+                    heard.answer = await self._alooked_up(step, config)
+                except Exception as error:
+                    heard.fault = _failed(step, error)
             else:
                 try:
                     async for piece in self._bound(step.tools).astream(step.messages, config, **kwargs):
@@ -157,10 +166,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             step = _next(turn, heard)
 
     def _incomplete(self, answer: AIMessageChunk | None) -> AssistantError | None:
-        """A stream that ended without a reason to end is a stream that broke."""
-        if isinstance(self.model, ChatOpenAI) and (answer is None or not answer.response_metadata.get("finish_reason")):
-            return AssistantError("the model's answer broke off; ask again")
-        return None
+        reason = answer.response_metadata.get("finish_reason") if answer is not None else None
+        return AssistantError(BROKE_OFF) if broke_off(self.model, reason) else None
 
     def _where(self) -> str:
         return getattr(self.model, "openai_api_base", None) or "the model"
@@ -214,7 +221,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         """The whole answer.
 
         Raises:
-            AssistantError: the model cannot be reached, refused, or broke off, and there was nothing to say without it.
+            AssistantError: the model cannot be reached, refused, or broke off, or the retriever or a tool failed, and there was nothing to say without it.
         """
         return self._call_with_config(self._invoke, input, config, run_type="chain", **kwargs)
 
@@ -289,6 +296,14 @@ def _next(turn: Generator[Step, Any, None], heard: _Heard) -> Step | None:
         return turn.throw(heard.fault)
     except StopIteration:
         return None
+
+
+def _failed(step: Retrieve | Call, error: Exception) -> AssistantError:
+    """What went wrong in a retriever or a tool."""
+    what = f"the tool {step.call['name']}" if isinstance(step, Call) else "the retriever"
+    made = AssistantError(f"{what} failed: {type(error).__name__}: {error}")
+    made.__cause__ = error
+    return made
 
 
 def _passages(documents: Sequence[Document]) -> list[Passage]:

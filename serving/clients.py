@@ -15,9 +15,11 @@ from langchain_core.messages import (
 from langchain_openai import ChatOpenAI, OpenAI
 
 from corpora.bundled.render import SYSTEM_PROMPT
+from serving.faults import AssistantError
 from serving.vllm.defaults import MODEL_NAME
 
 NOTICE = "Osler is a computer program and not a doctor. In an emergency, call your emergency number."
+BROKE_OFF = "the model's answer broke off; ask again"
 
 
 def chat_model(url: str, model: str = MODEL_NAME, api_key: str = "unused", **settings: Any) -> ChatOpenAI:
@@ -39,10 +41,23 @@ def messages(
 
 
 def stream_answer(model: BaseChatModel, question: str, history: Sequence[BaseMessage] = ()) -> Iterator[str]:
-    """The answer in pieces, as the model writes it."""
+    """The answer in pieces, as the model writes it.
+
+    Raises:
+        AssistantError: it broke off.
+    """
+    reason = None
     for piece in model.stream(messages(question, history)):
         if isinstance(piece.content, str) and piece.content:
             yield piece.content
+        reason = piece.response_metadata.get("finish_reason") or reason
+    if broke_off(model, reason):
+        raise AssistantError(BROKE_OFF)
+
+
+def broke_off(model: BaseChatModel, finish_reason: Any) -> bool:
+    """Whether a stream broke: one that ended without a reason to end. Models of other makes than OpenAI's tell none."""
+    return isinstance(model, ChatOpenAI) and not finish_reason
 
 
 def remember(history: list[BaseMessage], question: str, answer: str, turns: int = 3) -> list[BaseMessage]:

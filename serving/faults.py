@@ -7,12 +7,12 @@ import openai
 
 from corpora.errors import OslerError
 
-# What a client of a server that is down, stalls, or sends nonsense raises.
-FAULTS = (openai.OpenAIError, httpx.HTTPError, OSError, ValueError, TypeError, KeyError)
+# What a client of a server that is down, stalls, or sends nonsense raises. RuntimeError: a client's connections of an event loop that is closed.
+FAULTS = (openai.OpenAIError, httpx.HTTPError, OSError, ValueError, TypeError, KeyError, RuntimeError)
 
 
 class AssistantError(OslerError):
-    """The model cannot be reached, refused the request, or broke off.
+    """The model cannot be reached, refused the request, or broke off; or the retriever or a tool failed.
 
     Attributes:
         begun: part of the answer had already been said.

@@ -93,9 +93,9 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
             BaseMessage,
             HumanMessage,
         )  # which takes seconds, and the advice is read meanwhile
-        from openai import OpenAIError
 
         from serving.clients import NOTICE, chat_model, stream_answer
+        from serving.faults import FAULTS
 
         history: list[BaseMessage] = []
         for turn in shown[-8:-2]:
@@ -107,7 +107,7 @@ def build(say: Say, places: Places) -> tuple[gr.Dropdown, gr.Timer]:
                 said += piece
                 shown[-1] = {"role": "assistant", "content": start + said}
                 yield "", shown
-        except (OslerError, OpenAIError) as error:
+        except (OslerError, *FAULTS) as error:
             told = say("answer_broke_off", reason=str(error))
             shown[-1] = {"role": "assistant", "content": f"{start}{said}\n\n*{told}*"}
             yield "", shown

@@ -70,6 +70,7 @@ AssistantOption = Annotated[
 @contextmanager
 def _reachable(address: str) -> Iterator[None]:
     """Turns the client's errors about the server into messages of one line."""
+    import httpx
     import openai
 
     try:
@@ -85,6 +86,8 @@ def _reachable(address: str) -> Iterator[None]:
     except openai.APIStatusError as error:  # the gateway's 503 while its model is down, 429 above a key's limit
         later = "; try again later" if error.status_code in (429, 503) else ""
         raise OslerError(f"{address}: {error}{later}") from error
+    except (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError) as error:  # in the middle of a stream
+        raise OslerError(f"{address}: the answer broke off ({error}); ask again") from error
 
 
 def _emergency_first(question: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from corpora.catalog import find_dataset, load_catalog
+from corpora.errors import OslerError
 from pipelines import loading
 from pipelines.artifact import folder_hashes, load_artifact, refuse_stage_folder
 from pipelines.config import Recipe, TrainingStage, named_corpora
@@ -60,11 +61,15 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     Weights that an earlier model left in ``target`` are removed.
 
     Raises:
-        OslerError: the stage is not finished or leaves no model, or ``target`` is the folder of a stage.
+        OslerError: the stage is not finished or leaves no model, or ``target`` is the folder of a stage, finished or not.
     """
     artifacts = {name: load_artifact(run_dir / name) for name in recipe.stages}
     last = artifact_with_model({name: one for name, one in artifacts.items() if one is not None}, run_dir, stage)
     refuse_stage_folder(target)
+    if target.resolve().parent == run_dir.resolve() and target.name in (*recipe.stages, "serve"):
+        raise OslerError(
+            f"{target}: this run's stage '{target.name}' will be there, in place of it; name another folder"
+        )
     target.mkdir(parents=True, exist_ok=True)
     remove_weights(target)
     for path in last.model.iterdir():

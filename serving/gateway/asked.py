@@ -94,27 +94,12 @@ def read(body: bytes, kind: Kind, settings: Settings, tools: bool = True) -> Ask
         raise bad("model is missing; /v1/models lists the names", "model")
     if not tools:
         leave_out_tools(payload)
-    check_whole(payload, "n", 1, settings.max_n)
-    for name in ("max_tokens", "max_completion_tokens"):
-        check_length(payload, name, settings.max_tokens)
-    check_whole(payload, "seed", -(2**63), 2**63 - 1)
-    check_logprobs(payload, kind)
-    stops = payload.get("stop")
-    if isinstance(stops, list) and len(stops) > MOST_STOPS:
-        raise bad(f"stop may hold {MOST_STOPS} texts at most", "stop")
-    stream = check_flag(payload, "stream")
-    options = payload.pop("stream_options", None) or {}
-    if not isinstance(options, dict) or set(options) - {"include_usage", "include_obfuscation"}:
-        raise bad("stream_options may hold include_usage alone", "stream_options")
-    if stream:
-        payload["stream_options"] = {"include_usage": True}  # the limits and the audit count tokens
+    _check_sampling(payload, kind, settings)
+    stream, wants_usage = _take_streaming(payload)
     if kind == "chat":
         payload["messages"], question = messages_of(payload.get("messages"))
         check_tools(payload)
-        form = payload.get("response_format")
-        if form is not None and (not isinstance(form, dict) or str(form.get("type")) not in FORMATS):
-            raise bad(f"response_format must be one of {', '.join(sorted(FORMATS))}", "response_format")
-        structured = form is not None and form["type"] != "text"
+        structured = _is_structured(payload)
         prompt: Any = [payload["messages"], payload.get("tools", [])]
         count = len(payload["messages"])
     else:
@@ -128,9 +113,40 @@ def read(body: bytes, kind: Kind, settings: Settings, tools: bool = True) -> Ask
         payload=payload,
         question=question,
         stream=stream,
-        wants_usage=bool(options.get("include_usage")),
+        wants_usage=wants_usage,
         structured=structured,
         n=payload.get("n", 1),
         prompt_bytes=len(json.dumps(prompt, ensure_ascii=False).encode()),
         messages=count,
     )
+
+
+def _check_sampling(payload: dict[str, Any], kind: Kind, settings: Settings) -> None:
+    """How many answers, how long, and how they are drawn. Raises Refused."""
+    check_whole(payload, "n", 1, settings.max_n)
+    for name in ("max_tokens", "max_completion_tokens"):
+        check_length(payload, name, settings.max_tokens)
+    check_whole(payload, "seed", -(2**63), 2**63 - 1)
+    check_logprobs(payload, kind)
+    stops = payload.get("stop")
+    if isinstance(stops, list) and len(stops) > MOST_STOPS:
+        raise bad(f"stop may hold {MOST_STOPS} texts at most", "stop")
+
+
+def _take_streaming(payload: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether the answer is streamed, and whether the caller wants its counts of tokens; vLLM is always asked for them. Raises Refused."""
+    stream = check_flag(payload, "stream")
+    options = payload.pop("stream_options", None) or {}
+    if not isinstance(options, dict) or set(options) - {"include_usage", "include_obfuscation"}:
+        raise bad("stream_options may hold include_usage alone", "stream_options")
+    if stream:
+        payload["stream_options"] = {"include_usage": True}  # the limits and the audit count tokens
+    return stream, bool(options.get("include_usage"))
+
+
+def _is_structured(payload: dict[str, Any]) -> bool:
+    """Whether the answer must be JSON. Raises Refused."""
+    form = payload.get("response_format")
+    if form is not None and (not isinstance(form, dict) or str(form.get("type")) not in FORMATS):
+        raise bad(f"response_format must be one of {', '.join(sorted(FORMATS))}", "response_format")
+    return form is not None and form["type"] != "text"

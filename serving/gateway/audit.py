@@ -14,6 +14,7 @@ import hmac
 import json
 import os
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from corpora.errors import DataError
 
 START = "0" * 64  # what the first line is bound to
 _SECRET_BYTES = 32
-_NO_SECRET = "not an audit's secret (64 hexadecimal digits); restore it"
+_NO_SECRET = "not an audit's secret (64 hexadecimal digits); restore it, or remove it where nothing was recorded yet"
 
 
 def _canonical(value: Any) -> bytes:
@@ -35,6 +36,21 @@ def _secret_path(path: Path) -> Path:
 
 def _head_path(path: Path) -> Path:
     return path.with_name(path.name + ".head")
+
+
+def _make_secret(path: Path) -> None:
+    """Writes a new secret, whole or not at all: half of one would keep the door shut for good."""
+    place = _secret_path(path)
+    handle, draft = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")  # 0600 from the start
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_hex(_SECRET_BYTES) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(draft, place)
+    except BaseException:
+        os.unlink(draft)
+        raise
 
 
 def _read_secret(path: Path) -> bytes:
@@ -72,25 +88,24 @@ class Audit:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists() or path.stat().st_size == 0
-        if new and not _secret_path(path).exists():
-            handle = os.open(_secret_path(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(handle, "w") as stream:
-                stream.write(secrets.token_hex(_SECRET_BYTES) + "\n")
-        self._secret = _read_secret(path)
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._head_file: int | None = None
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._file)
-            raise DataError(f"{path}: another gateway writes this audit; give each its own file") from error
-        try:
+            self._hold()
+            if os.fstat(self._file).st_size == 0 and not _secret_path(path).exists():
+                _make_secret(path)
+            self._secret = _read_secret(path)
             self.head = verify(path)
-        except DataError:
+        except BaseException:
             os.close(self._file)
             raise
         self._unsynced = False
+
+    def _hold(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(f"{self.path}: another gateway writes this audit; give each its own file") from error
 
     def fingerprint(self, value: Any) -> str:
         """The keyed hash of a prompt or an answer, over its JSON with sorted keys."""

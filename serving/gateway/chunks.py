@@ -25,7 +25,6 @@ class ChunkReader:
         self.done = False
         self.fault: ModelDown | None = None
         self._answers = answers
-        self._begun: set[int] = set()
         self._ended: set[int] = set()
         self._rest = b""  # of a line, and maybe of a character
 
@@ -41,39 +40,59 @@ class ChunkReader:
                 self._end()
                 return chunks
             try:
-                chunk = _chunk(data)
+                chunk = _chunk(data, self._answers)
             except ModelDown as fault:
                 self.fault = fault
                 return chunks
-            for choice in chunk["choices"]:
-                self._begun.add(choice["index"])
-                if choice.get("finish_reason"):
-                    self._ended.add(choice["index"])
+            self._ended |= {choice["index"] for choice in chunk["choices"] if choice.get("finish_reason")}
             chunks.append(chunk)
         if len(self._rest) > _LINE_BYTES:
-            self.fault = _unreadable()
+            self.fault = unreadable()
         return chunks
 
     def _end(self) -> None:
-        self.done = len(self._begun) == self._answers and self._begun == self._ended
+        self.done = len(self._ended) == self._answers
         if not self.done:
             self.fault = broken_off()
 
 
-def _chunk(data: bytes) -> Chunk:
+def check_shape(body: Chunk, answers: int, said: str) -> None:
+    """Checks what is read of an answer or of a chunk further on: its choices, what they hold in ``said``, and its counts of tokens.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is not of that shape.
+    """
+    for choice in body["choices"]:
+        holder = choice.get(said, choice)  # a completion's text is in the choice itself
+        texts = [holder.get("content"), holder.get("text")]
+        for call in holder.get("tool_calls") or ():
+            function = call.get("function") or {}
+            texts += [function.get("name"), function.get("arguments")]
+        if not all(text is None or isinstance(text, str) for text in texts):
+            raise ValueError
+        if not isinstance(choice["index"], int) or not 0 <= choice["index"] < answers:
+            raise ValueError
+    usage = body.get("usage") or {}
+    for name in ("prompt_tokens", "completion_tokens"):
+        if not isinstance(usage.get(name), int | None):
+            raise ValueError
+
+
+def _chunk(data: bytes, answers: int) -> Chunk:
     try:
         chunk = dict(orjson.loads(data))
         failed = "error" in chunk
-        if not failed and not all(isinstance(choice["index"], int) for choice in chunk["choices"]):
-            raise ValueError
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable() from error
+        if not failed:
+            check_shape(chunk, answers, "delta")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise unreadable() from error
     if failed:
         raise ModelDown("the model failed in the middle of its answer", "bad_answer")
     return chunk
 
 
-def _unreadable() -> ModelDown:
+def unreadable() -> ModelDown:
+    """An answer that is no answer of vLLM's."""
     return ModelDown("the model's answer cannot be read", "bad_answer")
 
 

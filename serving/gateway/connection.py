@@ -75,13 +75,13 @@ async def unless_left(receive: Receive, work: Coroutine[Any, Any, T], seconds: f
 class Streamed(Response):
     """Server-sent events.
 
-    ``after`` runs whatever happens, even where the caller left before the first; it is told whether the caller left.
+    ``after`` runs whatever happens, even where the caller left before the first; it is told what ended them early, if anything.
     """
 
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],
-        after: Callable[[bool], Awaitable[None]],
+        after: Callable[[BaseException | None], Awaitable[None]],
         headers: dict[str, str],
         seconds: float,
     ) -> None:
@@ -102,10 +102,13 @@ class Streamed(Response):
                     await send({"type": "http.response.body", "body": event, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-        left = False
+        early: BaseException | None = None
         try:
             await unless_left(receive, run(), self._seconds)
-        except ClientLeft:
-            left = True
+        except ClientLeft as left:
+            early = left
+        except BaseException as error:
+            early = error
+            raise
         finally:
-            await self._after(left)
+            await self._after(early)

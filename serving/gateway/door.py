@@ -117,8 +117,8 @@ class Gateway:
             if exchange.flag is None:
                 raise
             return self._alone(exchange, refused.code)
-        except ClientLeft:
-            exchange.end("client_left")
+        except (ClientLeft, asyncio.CancelledError) as early:
+            exchange.end(*_ending(early))
             raise
         except BaseException:
             if exchange.hold is not None:
@@ -156,10 +156,10 @@ class Gateway:
         events: AsyncGenerator[bytes, None],
         chunks: AsyncGenerator[list[dict[str, Any]], None] | None,
     ) -> Streamed:
-        async def after(left: bool) -> None:
+        async def after(early: BaseException | None) -> None:
             if chunks is not None:
                 await chunks.aclose()
-            exchange.end(*(("client_left",) if left else ("cut", "door_closed")))
+            exchange.end(*_ending(early))
             self.metrics.under_way.set(self.limits.under_way)
 
         seconds = self.settings.total_seconds + self.settings.idle_seconds
@@ -198,6 +198,13 @@ class Gateway:
         yield _event(exchange.closing())
         exchange.end("emergency_alone", code)
         yield _DONE
+
+
+def _ending(early: BaseException | None) -> tuple[str, str | None]:
+    """Outcome and code of an answer that something ended early."""
+    if isinstance(early, ClientLeft):
+        return "client_left", None
+    return "cut", "door_closed" if isinstance(early, asyncio.CancelledError) else "internal_error"
 
 
 async def _red_flags(text: str) -> RedFlag | None:

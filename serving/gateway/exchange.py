@@ -185,8 +185,11 @@ class Exchange:
         if self.ended:
             return
         self.ended = True
-        prompt = self._usage.get("prompt_tokens", self.asked.likely_prompt_tokens if self.model_spoke else 0)
-        generated = self._usage.get("completion_tokens", self._pieces)
+        prompt, generated = (self._usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
+        if prompt is None:
+            prompt = self.asked.likely_prompt_tokens if self.model_spoke else 0
+        if generated is None:
+            generated = self._pieces
         if self.hold is not None:
             self.hold.settle(prompt + generated)
         head = self.audit.append(self._record(outcome, code, prompt, generated))

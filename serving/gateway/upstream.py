@@ -16,7 +16,7 @@ import aiohttp
 import httpx
 
 from serving.gateway.asked import Asked
-from serving.gateway.chunks import ChunkReader, broken_off
+from serving.gateway.chunks import ChunkReader, broken_off, check_shape, unreadable
 from serving.gateway.errors import ModelDown, Refused
 from serving.gateway.settings import Settings
 
@@ -160,10 +160,11 @@ class Upstream:
             raise _refusal(answer.status_code, answer.content)
         try:
             body = dict(answer.json())
-            choices = body["choices"]
-            whole = len(choices) == asked.answers and all(choice["finish_reason"] for choice in choices)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ModelDown("the model's answer cannot be read", "bad_answer") from error
+            check_shape(body, asked.answers, "message")
+            ended = {choice["index"] for choice in body["choices"] if choice["finish_reason"]}
+            whole = len(ended) == len(body["choices"]) == asked.answers
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise unreadable() from error
         if not whole:
             raise ModelDown("the model's answer is not whole", "bad_answer")
         return body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,78 +54,104 @@ def build(assistant: DoctorAssistant, about: About, may: Callable[[str | None], 
 
 
 def _wire(page: gr.Blocks, at: dict[str, Any], events: Events) -> None:
-    named = list(at)
-    box, language, passed = at["box"], at["language"], at["passed"]
-    everything = [at[name] for name in named]
-    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    reactions = _Reactions(at, events)
+    _asking(at, reactions)
+    _talks(at, reactions)
+    _saving(at, events)
+    _in_the_browser(page, at, reactions)
 
-    def values(updates: Updates) -> dict[Any, Any]:
+
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class _Reactions:
+    """The events as gradio calls them: they give the components' new values."""
+
+    at: dict[str, Any]
+    events: Events
+
+    @property
+    def everything(self) -> list[Any]:
+        """What a reaction may change."""
+        return list(self.at.values())
+
+    def _values(self, updates: Updates) -> dict[Any, Any]:
         shown = {**updates, **({"note": _alert(updates["note"])} if "note" in updates else {})}
-        return {at[name]: value for name, value in shown.items()}
+        return {self.at[name]: value for name, value in shown.items()}
 
-    async def ask(message: str, box: str, language: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        async for update in events.ask(message, box, language, str(request.session_hash), request.username):
-            yield values(update)
+    async def ask(self, message: str, box: str, language: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        async for update in self.events.ask(message, box, language, str(request.session_hash), request.username):
+            yield self._values(update)
 
-    async def retry(box: str, language: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
-        async for update in events.retry(box, language, str(request.session_hash), request.username):
-            yield values(update)
+    async def retry(self, box: str, language: str, request: gr.Request) -> AsyncIterator[dict[Any, Any]]:
+        async for update in self.events.retry(box, language, str(request.session_hash), request.username):
+            yield self._values(update)
 
-    def stop(request: gr.Request) -> None:
-        events.stop(str(request.session_hash))
+    def stop(self, request: gr.Request) -> None:
+        self.events.stop(str(request.session_hash))
 
-    def arrive(wish: str, kept: str) -> dict[Any, Any]:
-        updates = events.arrive(wish, kept)
-        return values(_merged(labels(events.about, language_for(wish)), updates))
+    def arrive(self, wish: str, kept: str) -> dict[Any, Any]:
+        updates = self.events.arrive(wish, kept)
+        return self._values(_merged(labels(self.events.about, language_for(wish)), updates))
 
-    def speak(language: str, box: str) -> dict[Any, Any]:
+    def speak(self, language: str, box: str) -> dict[Any, Any]:
         tongue = language_for(language)
-        return values(_merged(labels(events.about, tongue), events.turn_over("", box, tongue)))
+        return self._values(_merged(labels(self.events.about, tongue), self.events.turn_over("", box, tongue)))
 
-    def over(action: str) -> Callable[..., dict[Any, Any]]:
+    def over(self, action: str) -> Callable[..., dict[Any, Any]]:
+        """The reaction to another talk, or another name of one."""
+
         def event(box: str, language: str, value: str = "") -> dict[Any, Any]:
-            return values(events.turn_over(action, box, language, value))
+            return self._values(self.events.turn_over(action, box, language, value))
 
         return event
 
-    def deleted(box: str, language: str, sure: str) -> dict[Any, Any]:
-        return values(events.turn_over("delete" if sure == "yes" else "", box, language))
+    def deleted(self, box: str, language: str, sure: str) -> dict[Any, Any]:
+        return self._values(self.events.turn_over("delete" if sure == "yes" else "", box, language))
 
-    asked = [at["message"], box, language]
-    gr.on([at["message"].submit, at["send"].click], ask, asked, everything, trigger_mode="once", **private)
-    at["retry"].click(retry, [box, language], everything, trigger_mode="once", **private)
-    at["stop"].click(stop, None, None, queue=False, **private)
+
+def _asking(at: dict[str, Any], reactions: _Reactions) -> None:
+    talk, everything = [at["box"], at["language"]], reactions.everything
+    once: dict[str, Any] = {"trigger_mode": "once", **_PRIVATE}
+    gr.on([at["message"].submit, at["send"].click], reactions.ask, [at["message"], *talk], everything, **once)
+    at["retry"].click(reactions.retry, talk, everything, **once)
+    at["stop"].click(reactions.stop, None, None, queue=False, **_PRIVATE)
     for name in EXAMPLES:
-        at[name].click(ask, [at[name], box, language], everything, trigger_mode="once", **private)
+        at[name].click(reactions.ask, [at[name], *talk], everything, **once)
 
-    at["new"].click(over("new"), [box, language], everything, **private)
-    at["talk_list"].input(over("show"), [box, language, at["talk_list"]], everything, **private)
+
+def _talks(at: dict[str, Any], reactions: _Reactions) -> None:
+    talk, everything, over = [at["box"], at["language"]], reactions.everything, reactions.over
+    at["new"].click(over("new"), talk, everything, **_PRIVATE)
+    at["talk_list"].input(over("show"), [*talk, at["talk_list"]], everything, **_PRIVATE)
     at["rename"].click(
-        lambda: (gr.update(visible=True), ""), None, [at["rename_row"], at["rename_to"]], **private
+        lambda: (gr.update(visible=True), ""), None, [at["rename_row"], at["rename_to"]], **_PRIVATE
     ).then(None, None, None, js="() => document.querySelector('#rename_to textarea, #rename_to input')?.focus()")
-    at["rename_to"].submit(over("rename"), [box, language, at["rename_to"]], everything, **private)
+    at["rename_to"].submit(over("rename"), [*talk, at["rename_to"]], everything, **_PRIVATE)
     sure = {one: words("delete_sure", one) for one in LANGUAGES}
-    at["delete"].click(
-        deleted,
-        [box, language, passed],
-        everything,
-        js=f"(box, language, _) => [box, language, confirm(({sure})[language]) ? 'yes' : 'no']",
-        **private,
-    )
+    asks = f"(box, language, _) => [box, language, confirm(({sure})[language]) ? 'yes' : 'no']"
+    at["delete"].click(reactions.deleted, [*talk, at["passed"]], everything, js=asks, **_PRIVATE)
 
+
+def _saving(at: dict[str, Any], events: Events) -> None:
     for name, maker, kind, suffix in (
         ("save_markdown", lambda box, language: events.markdown(box, language), "text/markdown", "md"),
         ("save_json", lambda box, language: events.json(box), "application/json", "json"),
     ):
-        at[name].click(maker, [box, language], at["file"], **private).then(
+        at[name].click(maker, [at["box"], at["language"]], at["file"], **_PRIVATE).then(
             None, at["file"], None, js=f"(text) => oslerSave(text, '{kind}', '{suffix}')"
         )
 
+
+def _in_the_browser(page: gr.Blocks, at: dict[str, Any], reactions: _Reactions) -> None:
+    """What the browser keeps and shows by itself, and the page's opening."""
+    box, language, everything = at["box"], at["language"], reactions.everything
     box.change(None, [box, at["keep"]], None, js="(box, keep) => oslerKeep(box, keep)")
     at["keep"].input(None, [box, at["keep"]], None, js="(box, keep) => oslerForget(box, keep)")
     at["colours"].click(None, None, None, js="() => oslerColours()")
-    language.input(speak, [language, box], everything, **private).then(None, language, None, js=SET_LANGUAGE)
+    language.input(reactions.speak, [language, box], everything, **_PRIVATE).then(None, language, None, js=SET_LANGUAGE)
     opening = f"() => {{ oslerArrive(); return [({BROWSER_LANGUAGE})(), oslerKept()]; }}"
-    page.load(arrive, [passed, at["file"]], everything, js=opening, **private).then(
+    page.load(reactions.arrive, [at["passed"], at["file"]], everything, js=opening, **_PRIVATE).then(
         None, language, None, js="(language) => { document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en'; }"
     )

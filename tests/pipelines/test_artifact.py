@@ -103,3 +103,10 @@ def test_the_commit_is_that_of_the_code_and_of_no_checkout_around_it(tmp_path: P
     assert artifact.git_commit() == "unknown"
     monkeypatch.setenv("PATH", str(tmp_path))  # a container has no git
     assert artifact.git_commit() == "unknown"
+
+
+def test_a_folder_that_another_machine_replaces_meanwhile_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # a moment ago
+    assert load_artifact(tmp_path) is None

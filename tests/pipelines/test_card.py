@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from corpora.errors import OslerError
 from pipelines import loading, training
-from pipelines.artifact import drafting
+from pipelines.artifact import drafting, load_artifact, refuse_stage_folder
+from pipelines.board.results import artifacts
 from pipelines.cli import app
 from pipelines.config import Recipe, load_recipe, training_data
 from pipelines.release.card import write_card
@@ -182,6 +183,22 @@ def test_a_stages_own_folder_is_no_place_to_give_its_model_away(run, below: str)
     assert isinstance(done.exception, OslerError)
     assert (folder / "sft" / "manifest.json").read_bytes() == before
     assert not list((folder / "sft").rglob("*.gguf"))
+
+
+def test_a_model_that_is_given_away_into_its_run_is_no_stage_of_it(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The board read its manifest as a stage's, and failed; a stage that ran later would have replaced it."""
+    monkeypatch.setattr("pipelines.release.publish.OPENINGS", ("The old house stood",))
+    recipe, folder = run
+    given = publish(recipe, folder, "sft", folder / "given")
+    assert load_artifact(given) is None
+    assert "given" not in artifacts(folder)
+    for name in ("aside", "serve"):
+        with pytest.raises(OslerError, match=f"this run's stage '{name}' will be there"):
+            publish(recipe, folder, "sft", folder / name)
+    (tmp_path / "manifest.json").write_text("5")  # another program's, above
+    refuse_stage_folder(tmp_path / "more")
 
 
 def test_the_cards_memory_is_the_largest_of_its_table(run, tmp_path: Path):

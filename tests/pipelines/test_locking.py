@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 
 import pipelines.launching.launch
 import pipelines.locking
+from corpora.errors import OslerError
+from pipelines.artifact import drafting
 from pipelines.launching.accelerate import Node
 from pipelines.launching.launch import join
-from pipelines.locking import Leader
+from pipelines.locking import Leader, alone_in
 from pipelines.training.sharding import LaunchError
 
 HOLDS = """
@@ -52,11 +55,39 @@ def seen(leader: Leader) -> bool:
     return within(5, lambda: not leader.gone() and leader.seen)
 
 
-def test_a_first_machine_that_ends_is_gone_at_once(tmp_path: Path, first: subprocess.Popen[str]):
+def test_a_first_machine_that_ends_is_gone_once_its_folders_must_have_been_seen(
+    tmp_path: Path, first: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+):
     leader = Leader(tmp_path)
     assert seen(leader)
     first.communicate("")
+    assert not leader.gone()
+    monkeypatch.setattr(pipelines.locking, "SETTLED_SECONDS", 0.2)
     assert within(1, leader.gone)
+
+
+def test_what_the_first_machine_finished_last_is_found_though_the_disk_shows_it_late(
+    tmp_path: Path, first: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+):
+    """On NFS the mark of its end may be seen before the folder that was renamed before it."""
+    monkeypatch.setattr(pipelines.launching.launch, "POLL_SECONDS", 0.05)
+    leader, given = Leader(tmp_path), {"stage": "sft", "config": {}}
+    assert seen(leader)
+    first.communicate("")
+    with drafting(tmp_path / "late", "sft", given):
+        pass
+    shown = threading.Timer(0.5, (tmp_path / "late").rename, [tmp_path / "sft"])
+    shown.start()
+    done = join(None, Node(1, "first:29500"), leader, tmp_path / "sft", "[1/2] sft", given)
+    assert done.folder == tmp_path / "sft"
+
+
+def test_a_folder_that_is_held_says_by_whom_or_that_nobody_knows(tmp_path: Path, first: subprocess.Popen[str]):
+    for text, told in ((None, f"process {first.pid} runs"), ("ended\n", "process of an unknown id runs")):
+        if text is not None:
+            (tmp_path / ".lock").write_text(text)  # as in the moment before the lock is let go
+        with pytest.raises(OslerError, match=told), alone_in(tmp_path):
+            pass
 
 
 def test_one_that_is_killed_is_gone_when_its_sign_stays_away(
@@ -82,6 +113,7 @@ def test_a_machine_that_waits_ends_with_the_first(
     tmp_path: Path, first: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(pipelines.launching.launch, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(pipelines.locking, "SETTLED_SECONDS", 0.2)
     leader = Leader(tmp_path)
     assert seen(leader)
     first.communicate("")

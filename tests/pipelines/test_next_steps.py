@@ -1,10 +1,13 @@
 """The commands that end a run can be copied: the command line knows each, whatever the folder is called."""
 
+import shlex
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from pipelines.cli import app
 from pipelines.config import Recipe, load_recipe
 from pipelines.next_steps import next_steps, program
 from tests.docs.commands import parse, split
@@ -20,6 +23,16 @@ def test_each_command_is_one_that_the_command_line_takes(tmp_path: Path):
         parse(list(command.words[1:]))  # raises where a word is not one of the command line's
     assert commands[0].words == ("osler", "ask", "-m", str(run / "final" / "model"), "What is asthma?")
     assert commands[3].words[-1] == str(run)
+
+
+@pytest.mark.parametrize("question", ["--json or -m?", "It's $HOME `ls`;\n  what?"])
+def test_a_question_stays_one_whatever_it_looks_like(tmp_path: Path, question: str):
+    block = {**load_recipe("nano").model_dump()["serve"], "questions": [question]}
+    recipe = Recipe.model_validate({**load_recipe("nano").model_dump(), "serve": block})
+    words = shlex.split(next_steps(recipe, tmp_path, "final/model", "osler")[0], comments=True)
+    asked = get_command(app).commands["ask"].make_context("ask", words[2:])  # type: ignore[attr-defined]
+    assert asked.params["question"] == " ".join(question.split())
+    assert asked.params["as_json"] is False
 
 
 def test_a_run_that_serves_nothing_and_drew_no_curve_offers_nothing(tmp_path: Path):

@@ -33,7 +33,7 @@ WORDS = ("Asthma", " narrows", " the", " airways", ".")
 class Model:
     """The stand-in for vLLM: what it does next, and what it saw.
 
-    ``fault`` is one of: stall (before the first byte), freeze, cut, garbage, error (after two words), status.
+    ``fault`` is one of: stall (before the first byte), freeze, cut, garbage, odd, error (after two words), status.
     """
 
     pause: float = 0.0  # seconds before each word
@@ -60,6 +60,8 @@ class Model:
                     return
                 if at == 2 and self.fault == "garbage":
                     yield "data: {not json\n\n"
+                if at == 2 and self.fault == "odd":
+                    yield 'data: {"choices": [], "usage": {"prompt_tokens": "seven"}}\n\n'
                 if at == 2 and self.fault == "error":
                     yield 'data: {"error": {"message": "engine died", "code": 500}}\n\n'
                 yield event(word, None)
@@ -90,7 +92,9 @@ class Model:
                 self.left_at = time.monotonic()
             await asyncio.sleep(0.02)
         text = "".join(WORDS)
-        held = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        held: dict[str, Any] = {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        if self.fault == "odd":
+            held = {"message": None} if chat else {"text": 5}
         finish = None if self.fault == "cut" else "stop"
         count = body.get("n", 1) * (len(body["prompt"]) if isinstance(body.get("prompt"), list) else 1)
         choices = [{"index": at, **json.loads(json.dumps(held)), "finish_reason": finish} for at in range(count)]

@@ -6,6 +6,8 @@ import pytest
 
 from corpora.errors import OslerError
 from pipelines.cli.talk import _reachable
+from serving.clients import chat_model, stream_answer
+from tests.serving.gateway_world import Model, running
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1:8080/v1/chat/completions")
 
@@ -23,3 +25,16 @@ def test_a_servers_refusal_is_one_message(kind: type[openai.APIStatusError], sta
     refused = kind("the model does not answer", response=httpx.Response(status, request=REQUEST), body=None)
     with pytest.raises(OslerError, match=told), _reachable("http://127.0.0.1:8080/v1"):
         raise refused
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("cut", "broke off; ask again"), ("garbage", "broke off .*; ask again"), ("error", "engine died")],
+)
+def test_an_answer_that_breaks_off_is_told_after_what_was_said(fault: str, told: str):
+    """A plain end of the stream is one as well: it was taken for a whole answer."""
+    said = []
+    with running(Model(fault=fault).app()) as url, pytest.raises(OslerError, match=told), _reachable(url):
+        for piece in stream_answer(chat_model(f"{url}/v1"), "What is asthma?"):
+            said.append(piece)
+    assert said == ["Asthma", " narrows"]

@@ -10,10 +10,14 @@ from typing import Any
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.chat_history import InMemoryChatMessageHistory
+from langchain_core.documents import Document
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.history import RunnableWithMessageHistory
+from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from pipelines import loading
@@ -171,6 +175,50 @@ def test_an_emergency_is_answered_when_the_model_is_down_and_anything_else_is_an
     computed = assistant.invoke("MAP for BP 120/80")
     assert "93.3 mmHg" in computed.text
     assert computed.text.endswith(UNREACHABLE)
+
+
+class Breaking(BaseRetriever):
+    """A vector database that is down."""
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Document]:
+        raise TimeoutError("the vector database does not answer")
+
+
+class Closed(BaseChatModel):
+    """A model whose client was opened in an event loop that is closed."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "closed"
+
+    def _generate(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("Event loop is closed")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [("retriever", "the retriever failed: TimeoutError"), ("tool", "the tool egfr failed: ZeroDiv"), ("model", "loop")],
+)
+def test_an_emergency_is_answered_whatever_fails(broken: str, said: str) -> None:
+    @tool
+    def egfr(age: int) -> str:
+        """Kidney function."""
+        return str(1 / (age - age))
+
+    call = Reply(calls=(("egfr", '{"age": 5}'),))
+    with stand_in(*[call] * 8) as server:
+        given: dict[str, Any] = {"retriever": Breaking() if broken == "retriever" else False}
+        given |= {"tools": [egfr], "tool_calls": "model"} if broken == "tool" else {"tool_calls": "none"}
+        if broken == "model":
+            assistant = DoctorAssistant(Closed(), triage=chest_pain, **given)
+        else:
+            assistant = doctor(server.url, triage=chest_pain, **given)
+        urgent = "I have crushing chest pain"
+        for answer in (assistant.invoke(urgent), asyncio.run(assistant.ainvoke(urgent))):
+            assert answer.text.startswith("EMERGENCY. Call the emergency number now.")
+            assert said in answer.response_metadata["error"]
+        with pytest.raises(AssistantError, match=said):
+            assistant.invoke("What is asthma?")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,21 @@ def test_a_secret_that_is_cut_off_is_none(tmp_path: Path, secret: str):
         Audit(path)
 
 
+def test_a_door_that_dies_while_the_secret_is_written_can_be_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "audit.jsonl"
+    with monkeypatch.context() as dies, pytest.raises(KeyboardInterrupt):
+        dies.setattr("secrets.token_hex", lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
+        Audit(path)
+    audit = Audit(path)
+    audit.append({"answer": "one"})
+    audit.close()
+    assert verify(path).count == 1
+    assert path.with_name("audit.jsonl.key").stat().st_mode & 0o777 == 0o600
+    assert {one.name for one in tmp_path.iterdir()} == {"audit.jsonl", "audit.jsonl.key", "audit.jsonl.head"}
+
+
 def test_a_second_writer_is_refused(written: Path):
     audit = Audit(written)
     with pytest.raises(DataError, match="another gateway"):

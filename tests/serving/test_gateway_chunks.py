@@ -35,6 +35,11 @@ def test_characters_and_lines_that_are_cut_in_two_come_whole(size: int):
         (event("a") + event("b", "stop", 1) + DONE, 2, "broke off"),
         (event("a") + b"data: {no json\n\n", 1, "cannot be read"),
         (b'data: {"choices": [{"index": "0"}]}\n\n', 0, "cannot be read"),
+        (event("a") + event("b", "stop", 2) + DONE, 1, "cannot be read"),  # nobody asked for a third choice
+        (event("a") + b'data: {"choices": [{"index": 0, "delta": null, "finish_reason": "stop"}]}\n\n', 1, "be read"),
+        (event("a") + b'data: {"choices": [{"index": 0, "delta": {"content": 5}}]}\n\n', 1, "cannot be read"),
+        (b'data: {"choices": [{"index": 0, "delta": {"tool_calls": [null]}}]}\n\n', 0, "cannot be read"),
+        (event("a") + b'data: {"choices": [], "usage": {"prompt_tokens": "7"}}\n\n', 1, "cannot be read"),
         (event("a") + b'data: {"error": {"message": "dead"}}\n\n', 1, "failed in the middle"),
     ],
 )

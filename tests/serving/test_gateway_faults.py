@@ -72,7 +72,7 @@ def test_over_capacity_is_told_at_once(tmp_path: Path):
         assert door.ask("Hi").status_code == 200
 
 
-@pytest.mark.parametrize("fault", ["freeze", "cut", "garbage", "error"])
+@pytest.mark.parametrize("fault", ["freeze", "cut", "garbage", "odd", "error"])
 def test_a_broken_stream_is_never_shown_as_a_whole_answer(tmp_path: Path, fault: str):
     with world(tmp_path, SHORT, fault=fault) as door:
         for text in ("What is asthma?", EMERGENCY):
@@ -87,7 +87,7 @@ def test_a_broken_stream_is_never_shown_as_a_whole_answer(tmp_path: Path, fault:
             assert door.records()[-1]["outcome"] == "cut"
 
 
-@pytest.mark.parametrize("fault", ["stall", "status", "garbage", "cut"])
+@pytest.mark.parametrize("fault", ["stall", "status", "garbage", "odd", "cut"])
 def test_an_answer_that_does_not_come_is_an_error_in_time(tmp_path: Path, fault: str):
     with world(tmp_path, SHORT, fault=fault) as door:
         started = time.monotonic()
@@ -154,6 +154,33 @@ def test_what_the_end_cuts_off_is_written_down_as_cut(tmp_path: Path):
     records = door.records()
     assert [(record["outcome"], record["code"]) for record in records] == [("cut", "door_closed")] * 8
     assert verify(door.audit).count == 8
+
+
+def test_so_is_one_that_was_not_to_be_streamed(tmp_path: Path):
+    with world(tmp_path, Settings(drain_seconds=0), pause=0.5) as door:
+
+        def read() -> None:
+            with pytest.raises(httpx.HTTPError):
+                door.ask("What is asthma?").raise_for_status()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        until(lambda: door.model.seen)
+    reader.join()
+    assert [(record["outcome"], record["code"]) for record in door.records()] == [("cut", "door_closed")]
+    assert door.gateway.limits.under_way == 0
+
+
+def test_a_fault_of_the_doors_own_is_no_closing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise AttributeError("a fault of ours")
+
+    monkeypatch.setattr("serving.gateway.exchange.Exchange.piece", fail)
+    with world(tmp_path) as door:
+        with pytest.raises(httpx.HTTPError):
+            door.ask("What is asthma?", stream=True)
+        assert [(record["outcome"], record["code"]) for record in door.records()] == [("cut", "internal_error")]
+        assert door.gateway.limits.under_way == 0
 
 
 def test_sigterm_lets_open_answers_end_and_takes_no_more(tmp_path: Path):
