@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
+
 from corpora.errors import OslerError
-from pipelines.artifact import refuse_stage_folder
+from pipelines.artifact import MANIFEST, refuse_stage_folder
 from pipelines.training.weights import INDEX, Weights, write_shards
+
+NOTE = {"exported_by": "osler"}  # in the metadata of each file, by which a later export knows that it may be replaced
 
 
 def model_folder(place: Path) -> Path:
@@ -32,6 +37,29 @@ def refuse_source(target: Path, source: Path) -> None:
     refuse_stage_folder(target)
 
 
+def refuse_others_weights(target: Path) -> None:
+    """Raises OslerError where ``target`` has weights that neither ``export`` nor ``publish`` wrote, which would be lost."""
+    for path in sorted(target.glob("model*.safetensors")):
+        try:
+            with safe_open(path, framework="pt") as file:
+                if NOTE.items() <= (file.metadata() or {}).items():
+                    continue
+        except (OSError, SafetensorError):
+            pass  # nobody's, as far as can be seen
+        if not _published(target):
+            raise OslerError(
+                f"{path}: weights that osler did not write here, which would be lost; name an empty folder, or remove them yourself"
+            )
+
+
+def _published(folder: Path) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and {"recipe", "stages", "files"} <= manifest.keys()
+
+
 def export_shards(source: Path, target: Path, shard_size: str) -> list[Path]:
     """Writes the model of the folder ``source`` to the folder ``target`` in files of ``shard_size`` at most.
 
@@ -40,8 +68,9 @@ def export_shards(source: Path, target: Path, shard_size: str) -> list[Path]:
     with ExitStack() as stack:
         weights = Weights(source, stack)
         refuse_source(target, weights.folder)
+        refuse_others_weights(target)
         sizes = {key: weights.read(key).nbytes for key in weights.files}
-        files = write_shards(target, sizes, weights.read, shard_size)
+        files = write_shards(target, sizes, weights.read, shard_size, NOTE)
     for path in source.iterdir():
         if path.is_file() and path.suffix != ".safetensors" and path.name != INDEX:
             shutil.copyfile(path, target / path.name)

@@ -10,11 +10,13 @@ from typing import Any
 import torch
 
 from corpora.catalog import find_dataset, load_catalog
+from corpora.disk import write_whole
 from corpora.errors import OslerError
 from pipelines import loading
-from pipelines.artifact import folder_hashes, load_artifact, refuse_stage_folder
+from pipelines.artifact import MANIFEST, folder_hashes, load_artifact, refuse_stage_folder
 from pipelines.config import Recipe, TrainingStage, named_corpora
 from pipelines.release.card import artifact_with_model, write_card
+from pipelines.release.export import refuse_others_weights
 from pipelines.release.front_matter import WRITES, task_of
 from pipelines.training.weights import remove_weights
 
@@ -61,7 +63,8 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     Weights that an earlier model left in ``target`` are removed.
 
     Raises:
-        OslerError: the stage is not finished or leaves no model, or ``target`` is the folder of a stage, finished or not.
+        OslerError: the stage is not finished or leaves no model, or ``target`` is the folder of a stage, finished or not, or has
+            weights of another make.
     """
     artifacts = {name: load_artifact(run_dir / name) for name in recipe.stages}
     last = artifact_with_model({name: one for name, one in artifacts.items() if one is not None}, run_dir, stage)
@@ -70,14 +73,11 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
         raise OslerError(
             f"{target}: this run's stage '{target.name}' will be there, in place of it; name another folder"
         )
+    refuse_others_weights(target)
     target.mkdir(parents=True, exist_ok=True)
-    remove_weights(target)
-    for path in last.model.iterdir():
-        shutil.copyfile(path, target / path.name)
-    write_card(recipe, run_dir, stage, target)
     names = dict.fromkeys(corpus.name for block in recipe.stages.values() for corpus in named_corpora(block))
     datasets = {name: find_dataset(name) for name in names if name in load_catalog()}
-    manifest = {
+    manifest: dict[str, Any] = {
         "name": target.name,
         "recipe": recipe.model_dump(exclude_defaults=True),
         "sources": {
@@ -99,8 +99,20 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
             for name, artifact in artifacts.items()
             if artifact is not None and isinstance(recipe.stages[name], TrainingStage)
         ),
-        "samples": samples(target, recipe.seed) if task_of(target) == WRITES else [],
-        "files": folder_hashes(target),
+        "samples": [],
+        "files": {},
     }
-    (target / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _write(manifest, target)  # by which a second try knows the weights of one that was broken off
+    remove_weights(target)
+    for path in last.model.iterdir():
+        shutil.copyfile(path, target / path.name)
+    write_card(recipe, run_dir, stage, target)
+    if task_of(target) == WRITES:
+        manifest["samples"] = samples(target, recipe.seed)
+    manifest["files"] = {name: of for name, of in folder_hashes(target).items() if name != MANIFEST}
+    _write(manifest, target)
     return target
+
+
+def _write(manifest: dict[str, Any], folder: Path) -> None:
+    write_whole(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -74,7 +74,11 @@ def remove_weights(folder: Path) -> None:
 
 
 def write_shards(
-    folder: Path, sizes: dict[str, int], tensor: Callable[[str], torch.Tensor], shard_size: str
+    folder: Path,
+    sizes: dict[str, int],
+    tensor: Callable[[str], torch.Tensor],
+    shard_size: str,
+    note: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Writes safetensors files of ``shard_size`` at most, with their index where there are several, in the place of those that are there.
 
@@ -85,6 +89,7 @@ def write_shards(
         sizes: bytes of each tensor, in the order of writing.
         tensor: makes the tensor of a name when its turn comes.
         shard_size: as transformers' ``max_shard_size``, such as "5GB". A tensor that is larger has a file of its own.
+        note: what else stands in the metadata of each file.
 
     Raises:
         WeightsError: ``shard_size`` is no size.
@@ -101,7 +106,7 @@ def write_shards(
     folder.mkdir(parents=True, exist_ok=True)
     remove_weights(folder)
     for name, keys in plan.filename_to_tensors.items():
-        save_file({key: tensor(key) for key in keys}, folder / name, metadata={"format": "pt"})
+        save_file({key: tensor(key) for key in keys}, folder / name, metadata={"format": "pt", **(note or {})})
         share(folder / name)
     if plan.is_sharded:
         index = {"metadata": plan.metadata, "weight_map": plan.tensor_to_filename}

@@ -171,6 +171,37 @@ def test_a_model_that_is_published_again_has_no_weights_of_the_one_before(
     publish(recipe, folder, "cpt", given)  # a folder that was published is no stage's
 
 
+def test_weights_of_another_make_are_not_lost(run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("pipelines.release.publish.OPENINGS", ("The old house stood",))
+    recipe, folder = run
+    theirs = tmp_path / "theirs"
+    shutil.copytree(tiny_model, theirs)
+    before = (theirs / "model.safetensors").read_bytes()
+    with pytest.raises(OslerError, match=r"model\.safetensors: weights that osler did not write here"):
+        publish(recipe, folder, "sft", theirs)
+    with pytest.raises(OslerError, match=r"model\.safetensors: weights that osler did not write here"):
+        export_shards(folder / "cpt" / "model", theirs, "100KB")
+    assert (theirs / "model.safetensors").read_bytes() == before
+    assert not (theirs / "manifest.json").exists()
+
+
+def test_a_publication_that_was_broken_off_is_tried_again(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    recipe, folder = run
+
+    def broken_off(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pipelines.release.publish.samples", broken_off)
+        with pytest.raises(KeyboardInterrupt):
+            publish(recipe, folder, "sft", tmp_path / "given")
+    monkeypatch.setattr("pipelines.release.publish.OPENINGS", ("The old house stood",))
+    target = publish(recipe, folder, "sft", tmp_path / "given")
+    files = json.loads((target / "manifest.json").read_text())["files"]
+    assert "model.safetensors" in files
+    assert "manifest.json" not in files
+
+
 @pytest.mark.parametrize("below", [".", "model", "more/there"])
 def test_a_stages_own_folder_is_no_place_to_give_its_model_away(run, below: str):
     recipe, folder = run
