@@ -109,7 +109,7 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     write_card(recipe, run_dir, stage, target)
     if task_of(target) == WRITES:
         manifest["samples"] = samples(target, recipe.seed)
-    manifest["files"] = {name: of for name, of in folder_hashes(target).items() if name != MANIFEST}
+    manifest["files"] = folder_hashes(target)
     _write(manifest, target)
     return target
 
