@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from corpora.bundled.wording import wordings
 from pipelines.bundled import recipe_names
 from pipelines.config import RecipeError, load_layers, recipe_path
 
@@ -174,7 +175,7 @@ def compose(
     if kind != "reward":
         items = [{"name": "bundled-exam", "normalise": "unconditional", "limit": 200}]
         stages["exam"] = {"kind": "exam", "models": ["base", kind], **({"chat": [kind]} if talks else {})}
-        stages["exam"] |= {"instruction": "Answer in a few words.", "items": items, "questions": QUESTIONS}
+        stages["exam"] |= {"instruction": wordings()["brief"], "items": items, "questions": QUESTIONS}
     blocks.append({"stages": stages})
     if talks:
         blocks.append({"serve": {"model": kind, "questions": QUESTIONS}})

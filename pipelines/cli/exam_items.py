@@ -35,6 +35,7 @@ def examine_items(
         output: file of the answers.
         as_json: whether the results are shown to a program.
     """
+    from corpora.bundled.wording import wordings
     from pipelines.config import Corpus, ExamItems, ExamStage, resolve_model
     from pipelines.data import Sources
     from pipelines.exam import examine, summary
@@ -47,7 +48,7 @@ def examine_items(
         kind="exam",
         models=["model"],
         chat=["model"] if in_chat else [],
-        instruction="Answer in a few words." if in_chat and not letters else "",
+        instruction=wordings()["brief"] if in_chat and not letters else "",
         items=[
             ExamItems(name=name, options="letters" if letters else "text", normalise=normalise, limit=limit)  # type: ignore[arg-type]
             for name in names

@@ -39,17 +39,21 @@ def refuse_source(target: Path, source: Path) -> None:
 
 def refuse_others_weights(target: Path) -> None:
     """Raises OslerError where ``target`` has weights that neither ``export`` nor ``publish`` wrote, which would be lost."""
+    if _published(target):
+        return
     for path in sorted(target.glob("model*.safetensors")):
-        try:
-            with safe_open(path, framework="pt") as file:
-                if NOTE.items() <= (file.metadata() or {}).items():
-                    continue
-        except (OSError, SafetensorError):
-            pass  # nobody's, as far as can be seen
-        if not _published(target):
+        if not _exported(path):
             raise OslerError(
                 f"{path}: weights that osler did not write here, which would be lost; name an empty folder, or remove them yourself"
             )
+
+
+def _exported(path: Path) -> bool:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return NOTE.items() <= (file.metadata() or {}).items()
+    except (OSError, SafetensorError):
+        return False
 
 
 def _published(folder: Path) -> bool:
