@@ -11,7 +11,7 @@ import yaml
 from corpora.errors import DataError
 from serving.triage.features import Place
 from serving.triage.learned import judge
-from serving.triage.lexicon import Expression, load_lexicon, parse, used
+from serving.triage.lexicon import Choice, load_lexicon
 from serving.triage.numbers import MEASURED
 from serving.triage.reading import Reading
 from serving.triage.scope import Span
@@ -23,7 +23,7 @@ PIECE, OVERLAP = 4000, 600  # characters that are read at a time, of a longer te
 
 
 @functools.cache
-def load_rules(path: Path = RULES) -> dict[str, list[Expression]]:
+def load_rules(path: Path = RULES) -> dict[str, Choice]:
     """The combinations by which each emergency is known, in order of precedence.
 
     Raises:
@@ -31,9 +31,9 @@ def load_rules(path: Path = RULES) -> dict[str, list[Expression]]:
     """
     lexicon = load_lexicon(measured=MEASURED)
     raw: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    found = {emergency: [parse(line) for line in lines] for emergency, lines in raw.items()}
-    for emergency, expressions in found.items():
-        if missing := used(expressions) - lexicon.names:
+    found = {emergency: Choice.of(lines) for emergency, lines in raw.items()}
+    for emergency, choice in found.items():
+        if missing := choice.used - lexicon.names:
             raise DataError(f"{path}: '{emergency}' uses the concept '{min(missing)}', which no lexicon defines")
     return found
 
@@ -78,12 +78,9 @@ def read_piece(text: str) -> tuple[Reading, dict[str, Place]]:
     """What a piece holds, and the emergencies that the rules find in it, each with its tokens."""
     reading = Reading(read(text, _speller()), load_lexicon(measured=MEASURED))
     found: dict[str, Place] = {}
-    for emergency, expressions in load_rules().items() if not reading.scopes.elsewhere else ():
-        for expression in expressions:
-            hits = reading.match(expression, emergency)
-            if hits:
-                found[emergency] = tuple(sorted({*hits[0].tokens, *hits[0].context}))
-                break
+    for emergency, choice in load_rules().items() if not reading.scopes.elsewhere else ():
+        if hit := next(reading.matches(choice, emergency), None):
+            found[emergency] = tuple(sorted({*hit.tokens, *hit.context}))
     return reading, found
 
 

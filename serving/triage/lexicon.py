@@ -54,7 +54,30 @@ class Expression:
     def of(cls, terms: Iterable[Term]) -> Expression:
         """The combination of these terms."""
         kept = tuple(terms)
-        return cls(kept, tuple(frozenset(part) for term in kept if not term.absent for part in term.parts))
+        needed = (frozenset(part) for term in kept if not term.absent for part in term.parts)
+        return cls(kept, tuple(sorted(needed, key=len)))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Combinations of which one is enough; a text without any concept of ``first`` holds none of them.
+
+    Nearly every choice is absent from nearly every text, and is passed over by one look at ``first``.
+    """
+
+    expressions: tuple[Expression, ...]
+    first: frozenset[str]
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> Choice:
+        """The choice of the combinations in ``lines``; see the module for their form."""
+        expressions = tuple(parse(line) for line in lines)
+        return cls(expressions, frozenset().union(*(one.needed[0] for one in expressions if one.needed)))
+
+    @property
+    def used(self) -> set[str]:
+        """The concepts that the combinations name."""
+        return {name for one in self.expressions for term in one.terms for part in term.parts for name in part}
 
 
 def parse(expression: str) -> Expression:
@@ -81,7 +104,7 @@ class Lexicon:
     """Wordings in a trie over tokens, and the combinations, each after those that it uses."""
 
     root: _Node
-    combined: dict[str, list[Expression]]
+    combined: dict[str, Choice]
     context: frozenset[str]
     vocabulary: frozenset[str]
     names: frozenset[str]
@@ -138,17 +161,12 @@ def _add(root: _Node, tokens: tuple[str, ...], concept: str) -> None:
         node.concepts.append(concept)
 
 
-def used(expressions: list[Expression]) -> set[str]:
-    """The concepts that the combinations name."""
-    return {name for expression in expressions for term in expression.terms for part in term.parts for name in part}
-
-
-def _in_order(combined: dict[str, list[Expression]], known: set[str], folder: Path) -> dict[str, list[Expression]]:
+def _in_order(combined: dict[str, Choice], known: set[str], folder: Path) -> dict[str, Choice]:
     graph = {}
-    for name, expressions in combined.items():
-        if missing := used(expressions) - known:
+    for name, choice in combined.items():
+        if missing := choice.used - known:
             raise DataError(f"{folder}: '{name}' uses the concept '{min(missing)}', which no file defines")
-        graph[name] = used(expressions) & combined.keys()
+        graph[name] = choice.used & combined.keys()
     try:
         return {name: combined[name] for name in graphlib.TopologicalSorter(graph).static_order()}
     except graphlib.CycleError as error:
@@ -167,7 +185,7 @@ def load_lexicon(folder: Path = FOLDER, measured: frozenset[str] = frozenset()) 
         DataError: a file does not parse, a concept occurs twice, or a combination names a concept that is not there, or itself.
     """
     root = _Node()
-    combined: dict[str, list[Expression]] = {}
+    combined: dict[str, Choice] = {}
     context: set[str] = set()
     vocabulary: set[str] = set()
     known: set[str] = set(measured)
@@ -184,7 +202,7 @@ def load_lexicon(folder: Path = FOLDER, measured: frozenset[str] = frozenset()) 
                     _add(root, tokens, name)
                     vocabulary.update(token for token in tokens if token.isascii())
             if entry.get("any"):
-                combined[name] = [parse(expression) for expression in entry["any"]]
+                combined[name] = Choice.of(entry["any"])
             if entry.get("context"):
                 context.add(name)
             known.add(name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import bisect
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from serving.triage.lexicon import Expression, Lexicon, Term
+from serving.triage.lexicon import Choice, Expression, Lexicon, Term
 from serving.triage.numbers import measure
 from serving.triage.scope import Scopes, Span, scopes
 from serving.triage.text import Text, is_chinese
@@ -84,9 +85,8 @@ class Reading:
             ]
             if kept:
                 self.hits[concept] = kept
-        for concept, expressions in lexicon.combined.items():
-            more = [hit for expression in expressions for hit in self.match(expression, concept, stated=False)]
-            if more:
+        for concept, choice in lexicon.combined.items():
+            if more := list(self.matches(choice, concept, stated=False)):
                 if concept in lexicon.context:
                     more = [Hit(concept, (), tuple(sorted({*hit.tokens, *hit.context}))) for hit in more]
                 self.hits[concept] = [*self.hits.get(concept, []), *more]
@@ -147,10 +147,17 @@ class Reading:
         found = found or []
         return [hit for hit in found if self.stated(hit)] if stated else found
 
-    def match(self, expression: Expression, concept: str, stated: bool = True) -> list[Hit]:
-        """The places where the combination holds."""
-        if any(self.hits.keys().isdisjoint(choices) for choices in expression.needed):
-            return []  # nearly every rule of nearly every text
+    def matches(self, choice: Choice, concept: str, stated: bool = True) -> Iterator[Hit]:
+        """The places where one of the combinations holds, in their order."""
+        if self.hits.keys().isdisjoint(choice.first):
+            return
+        for expression in choice.expressions:
+            yield from self._match(expression, concept, stated)
+
+    def _match(self, expression: Expression, concept: str, stated: bool) -> list[Hit]:
+        for names in expression.needed:
+            if self.hits.keys().isdisjoint(names):
+                return []
         found: list[Hit] | None = None
         for term in expression.terms:
             if term.absent:
