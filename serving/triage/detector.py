@@ -78,7 +78,7 @@ def read_piece(text: str) -> tuple[Reading, dict[str, Place]]:
     """What a piece holds, and the emergencies that the rules find in it, each with its tokens."""
     reading = Reading(read(text, _speller()), load_lexicon(measured=MEASURED))
     found: dict[str, Place] = {}
-    for emergency, choice in load_rules().items() if not reading.scopes.elsewhere else ():
+    for emergency, choice in reading.possible(load_rules()) if not reading.scopes.elsewhere else ():
         if hit := next(reading.matches(choice, emergency), None):
             found[emergency] = tuple(sorted({*hit.tokens, *hit.context}))
     return reading, found

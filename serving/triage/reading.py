@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from serving.triage.lexicon import Choice, Expression, Lexicon, Term
@@ -85,7 +85,7 @@ class Reading:
             ]
             if kept:
                 self.hits[concept] = kept
-        for concept, choice in lexicon.combined.items():
+        for concept, choice in self.possible(lexicon.combined):
             if more := list(self.matches(choice, concept, stated=False)):
                 if concept in lexicon.context:
                     more = [Hit(concept, (), tuple(sorted({*hit.tokens, *hit.context}))) for hit in more]
@@ -147,10 +147,14 @@ class Reading:
         found = found or []
         return [hit for hit in found if self.stated(hit)] if stated else found
 
+    def possible(self, choices: Mapping[str, Choice]) -> Iterator[tuple[str, Choice]]:
+        """Those of which the text may hold one; what is found on the way counts for those that come later."""
+        for name, choice in choices.items():
+            if not self.hits.keys().isdisjoint(choice.first):
+                yield name, choice
+
     def matches(self, choice: Choice, concept: str, stated: bool = True) -> Iterator[Hit]:
         """The places where one of the combinations holds, in their order."""
-        if self.hits.keys().isdisjoint(choice.first):
-            return
         for expression in choice.expressions:
             yield from self._match(expression, concept, stated)
 
