@@ -3,6 +3,7 @@
     python benchmarks/gateway.py                    # the bundled base on this machine: about 6 minutes on two cores
     python benchmarks/gateway.py --model MODEL --clients 1 8 --requests 4 --rounds 1
     python benchmarks/gateway.py --apart            # vLLM on one half of the cores, the door and the clients on the other
+    python benchmarks/gateway.py --size Qwen/Qwen3-0.6B --crowd 0    # random weights of a real size
 
 One real vLLM, one real `osler gateway` in front of it. Rates, times to the first token and between tokens are measured by vLLM's own
 benchmark client (``vllm.benchmarks.serve``, streamed chat, greedy answers of a fixed number of tokens), first of one, then of the other, the
@@ -10,7 +11,8 @@ first of a pair changing. Then a thousand clients ask at once, each for a nonce 
 another's nonce was crossed. Who is refused for capacity waits as Retry-After says, and asks again. Writes results/gateway.json and .md.
 
 On a processor the door takes its time from the cores on which vLLM computes. Beside a GPU it has cores of its own, and ``--apart`` is as near as a
-processor comes to that; it writes results/gateway-apart.json and .md.
+processor comes to that; it writes results/gateway-apart.json and .md. What a request takes of the door does not depend on the model: the processor
+time of the door's process is told beside its wall times, which waver.
 """
 
 from __future__ import annotations
@@ -27,13 +29,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 from exam_speed import processor
-from memory import RESULTS
+from memory import RESULTS, make_model
 
 Row = dict[str, Any]
 CLIENT = """
@@ -46,6 +48,8 @@ main(parser.parse_args())
 # A small model fills the places where JSON allows blanks with them, to the end.
 PLAIN = ("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}')
 MEASURES = ("ttft", "itl", "e2el")  # to the first token, between tokens, of the whole answer; in milliseconds
+WARM = 16  # requests before those that are timed, at most
+BASE = Path(__file__).parent.parent / "pipelines" / "models" / "osler-nano-base"
 QUESTIONS = ("What is {}?", "How is {} treated?", "Who gets {}?", "What are the signs of {}?")
 
 
@@ -59,8 +63,8 @@ def write_prompts(path: Path, count: int) -> None:
 
 
 @contextmanager
-def door(upstream: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """`osler gateway` in front of ``upstream``: its address, a key without bounds that matter here."""
+def door(upstream: str, folder: Path) -> Iterator[tuple[str, str, int]]:
+    """`osler gateway` in front of ``upstream``: its address, a key without bounds that matter here, and its process."""
     from serving.addresses import free_port
 
     port, keys = free_port(), folder / "keys.json"
@@ -83,10 +87,38 @@ def door(upstream: str, folder: Path) -> Iterator[tuple[str, str]]:
                 time.sleep(0.2)
         else:
             raise SystemExit(f"the door did not open:\n{(folder / 'door.log').read_text()[-2000:]}")
-        yield address, key
+        yield address, key, process.pid
     finally:
         process.terminate()
         process.wait(30)
+
+
+def make_speaking_model(size: str, folder: Path) -> Path:
+    """Random weights of a known base whose every greedy token has a text.
+
+    The base's vocabulary is larger than the bundled tokenizer's, and a token without a text would be a piece of the stream that
+    costs the door less. Its embedding, which is the row of its logit as well, is zero, below the best of thousands at random.
+
+    Raises:
+        SystemExit: the base has rows of logits of their own, or weights in several files.
+    """
+    from safetensors.torch import load_file, save_file
+    from transformers import AutoTokenizer
+
+    make_model(size, folder)
+    path = folder / "model.safetensors"
+    if not path.exists() or not json.loads((folder / "config.json").read_text())["tie_word_embeddings"]:
+        raise SystemExit(f"--size {size} is too large here; take one of Qwen/Qwen3-0.6B, Qwen/Qwen3-1.7B")
+    tensors = load_file(path)
+    tensors["model.embed_tokens.weight"][len(AutoTokenizer.from_pretrained(folder)) :] = 0
+    save_file(tensors, path, {"format": "pt"})
+    return folder
+
+
+def processor_seconds(process: int) -> float:
+    """What a process has used of the processor until now."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # user and system: proc(5)
 
 
 def load(address: str, key: str, model: Path, prompts: Path, clients: int, requests: int, tokens: int) -> Row:
@@ -110,7 +142,7 @@ def load(address: str, key: str, model: Path, prompts: Path, clients: int, reque
             "--max-concurrency",
             str(clients),
             "--num-warmups",
-            str(min(clients, 16)),
+            str(min(clients, WARM)),
         ]
         words += ["--percentile-metrics", ",".join(MEASURES), "--metric-percentiles", "50,99", "--disable-tqdm"]
         words += ["--save-result", "--result-dir", place, "--result-filename", "run.json"]
@@ -201,7 +233,9 @@ def halves() -> tuple[set[int], set[int]]:
 def write(rows: list[Row], crowd: Row | None, about: Row) -> None:
     """The results as JSON and as a page."""
     RESULTS.mkdir(exist_ok=True)
-    name = "gateway-apart" if about["apart"] else "gateway"
+    options = (" --apart" if about["apart"] else "") + (f" --size {about['size']}" if about["size"] else "")
+    parts = ["gateway", "apart" if about["apart"] else "", about["size"].rpartition("/")[2].lower()]
+    name = "-".join(filter(None, parts))
     where = (
         "vLLM on one half of the cores, client and door on the other"
         if about["apart"]
@@ -213,11 +247,11 @@ def write(rows: list[Row], crowd: Row | None, about: Row) -> None:
     lines = [
         "# What the gateway costs" + (", on cores of its own" if about["apart"] else ""),
         "",
-        f"Made by `benchmarks/gateway.py{' --apart' if about['apart'] else ''}` on {about['cores']} cores of {about['processor']}: {about['model']}, answers of {about['tokens']} tokens, "
+        f"Made by `benchmarks/gateway.py{options}` on {about['cores']} cores of {about['processor']}: {about['model']}, answers of {about['tokens']} tokens, "
         f"{where}. Medians of {about['rounds']} runs each, in turns; milliseconds.",
         "",
-        "| clients | tokens/s, vLLM | through the door | less by | first token, median | door | p99 | door | between tokens, median | door | p99 | door |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| clients | tokens/s, vLLM | through the door | less by | first token, median | door | p99 | door | between tokens, median | door | p99 | door | the door's processor time a request |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         bare, through = row["bare"], row["door"]
@@ -231,6 +265,7 @@ def write(rows: list[Row], crowd: Row | None, about: Row) -> None:
         for measure in ("ttft", "itl"):
             for at in ("p50", "p99"):
                 cells += [f"{side[f'{at}_{measure}']:.1f}" for side in (bare, through)]
+        cells.append(f"{through['door_ms']:.2f}")
         lines.append(f"| {' | '.join(cells)} |")
     if crowd is not None:
         lines += [
@@ -246,6 +281,9 @@ def main() -> None:
     """Measures, and writes the results after every step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a model's folder; the bundled base by default")
+    parser.add_argument(
+        "--size", default="", help="in place of --model: a known base, such as Qwen/Qwen3-0.6B, with random weights"
+    )
     parser.add_argument("--clients", nargs="+", type=int, default=[1, 8, 64, 256])
     parser.add_argument("--requests", type=int, default=4, help="of each client; 32 in all at least")
     parser.add_argument("--tokens", type=int, default=32, help="of an answer")
@@ -256,14 +294,13 @@ def main() -> None:
     )
     given = parser.parse_args()
 
-    from pipelines.config import MODELS
     from serving.vllm.start import prepared, running
 
-    model = given.model or MODELS / "osler-nano-base"
     about = {
         "cores": os.cpu_count(),
         "processor": processor(),
-        "model": model.name,
+        "model": f"{given.size} with random weights" if given.size else (given.model or BASE).name,
+        "size": given.size,
         "tokens": given.tokens,
         "rounds": given.rounds,
         "apart": given.apart,
@@ -272,11 +309,14 @@ def main() -> None:
         of_vllm, of_the_rest = halves()
         os.sched_setaffinity(0, of_vllm)  # what is started takes it over
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as place, running(prepared(model, words=PLAIN, roomy=True)) as server:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        model = make_speaking_model(given.size, folder / "model") if given.size else given.model or BASE
+        server = stack.enter_context(running(prepared(model, words=PLAIN, roomy=True)))
         if given.apart:
             os.sched_setaffinity(0, of_the_rest)
-        folder, bare = Path(place), server.url.removesuffix("/v1")
-        with door(bare, folder) as (address, key):
+        bare = server.url.removesuffix("/v1")
+        with door(bare, folder) as (address, key, process):
             sides = {"bare": (bare, "none"), "door": (address, key)}
             for clients in given.clients:
                 requests, prompts = max(32, clients * given.requests), folder / "prompts.jsonl"
@@ -284,7 +324,11 @@ def main() -> None:
                 runs: dict[str, list[Row]] = {"bare": [], "door": []}
                 for number in range(given.rounds):
                     for side in ("bare", "door") if number % 2 == 0 else ("door", "bare"):
-                        runs[side].append(load(*sides[side], model, prompts, clients, requests, given.tokens))
+                        before = processor_seconds(process)
+                        found = load(*sides[side], model, prompts, clients, requests, given.tokens)
+                        asked = requests + min(clients, WARM)
+                        found["door_ms"] = 1000 * (processor_seconds(process) - before) / asked
+                        runs[side].append(found)
                         print(json.dumps({"clients": clients, "side": side, **runs[side][-1]}), flush=True)
                 rows.append(
                     {"clients": clients, **{side: median_of(found) for side, found in runs.items()}, "runs": runs}

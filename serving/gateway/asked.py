@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from serving.gateway.fields import (
     DROPPED,
@@ -116,7 +117,7 @@ def read(body: bytes, kind: Kind, settings: Settings, tools: bool = True) -> Ask
         wants_usage=wants_usage,
         structured=structured,
         n=payload.get("n", 1),
-        prompt_bytes=len(json.dumps(prompt, ensure_ascii=False).encode()),
+        prompt_bytes=len(orjson.dumps(prompt)),
         messages=count,
     )
 

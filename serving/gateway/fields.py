@@ -6,8 +6,9 @@ address, log-probabilities of the whole prompt, priorities, beams. A field that 
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
+
+import orjson
 
 from serving.gateway.errors import Refused
 
@@ -68,14 +69,10 @@ def bad(message: str, param: str | None = None, code: str = "invalid_value") -> 
 
 def parsed_json(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises Refused."""
-
-    def refuse(_: str) -> None:
-        raise ValueError
-
     try:
-        value = json.loads(body, parse_constant=refuse)
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
-    except (ValueError, RecursionError):
+        value = orjson.loads(body)  # strict: no NaN, no lone surrogate
+        orjson.dumps(value)  # refuses what is nested deeper than it can be passed on
+    except (ValueError, TypeError):
         raise bad("the body is not valid JSON in UTF-8", code="invalid_json") from None
     if not isinstance(value, dict):
         raise bad("the body must be a JSON object", code="invalid_json")

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import httpx
+import orjson
 
 from serving.gateway.asked import Asked
 from serving.gateway.chunks import ChunkReader, broken_off, check_shape, unreadable
@@ -201,7 +202,7 @@ class Upstream:
     def _post(self, asked: Asked, request_id: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """The request for a stream."""
         headers = {**self._headers, "x-request-id": request_id, "content-type": "application/json"}
-        body = json.dumps(asked.payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        body = orjson.dumps(asked.payload)
         bounds = aiohttp.ClientTimeout(
             total=None, sock_connect=self._settings.connect_seconds, sock_read=self._settings.idle_seconds
         )
