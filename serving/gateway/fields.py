@@ -59,6 +59,7 @@ DROPPED = {
 }
 FORMATS = {"text", "json_object", "json_schema"}
 MOST_STOPS = 16
+DEEPEST = 100  # levels of a tool's parameters or a call's arguments: far above what a schema needs, far below what JSON's readers bear
 _MOST_LOGPROBS = 20
 
 
@@ -71,9 +72,12 @@ def parsed_json(body: bytes) -> dict[str, Any]:
     """The JSON object in ``body``. Raises Refused."""
     try:
         value = orjson.loads(body)  # strict: no NaN, no lone surrogate
-        orjson.dumps(value)  # refuses what is nested deeper than it can be passed on
-    except (ValueError, TypeError):
+    except ValueError:
         raise bad("the body is not valid JSON in UTF-8", code="invalid_json") from None
+    try:
+        orjson.dumps(value)
+    except TypeError:  # it writes fewer levels than it reads: 254
+        raise bad(f"nested deeper than {DEEPEST} levels", code="invalid_json") from None
     if not isinstance(value, dict):
         raise bad("the body must be a JSON object", code="invalid_json")
     return value

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from serving.gateway.fields import bad
+from serving.gateway.fields import DEEPEST, bad
 from serving.guard import neutral
 
 _MESSAGE = {"role", "content", "name", "tool_calls", "tool_call_id"}
@@ -15,7 +15,6 @@ _MESSAGE_DROPPED = {
     *("reasoning", "reasoning_content", "reasoning_details", "reasoning_items"),
 }
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
-DEEPEST = 100  # levels of a tool's parameters or a call's arguments: far above what a schema needs, far below Python's own end
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

@@ -14,8 +14,7 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
 from serving.gateway.asked import read
 from serving.gateway.errors import Refused
-from serving.gateway.fields import DROPPED, PASSED
-from serving.gateway.messages import DEEPEST
+from serving.gateway.fields import DEEPEST, DROPPED, PASSED
 from serving.gateway.settings import Settings
 from tests.serving.gateway_world import World, world
 
@@ -137,6 +136,10 @@ def test_what_is_nested_too_deep_is_refused(levels: int):
         with pytest.raises(Refused, match=f"nested deeper than {DEEPEST} levels") as refused:
             read(json.dumps({"model": "m", **asked}).encode(), "chat", Settings())
         assert refused.value.status == 400
+    schema = {"type": "json_schema", "json_schema": {"name": "deep", "schema": deep}}
+    if levels > 254:  # what can be read and not be written again
+        with pytest.raises(Refused, match="nested deeper than"):
+            read(json.dumps({"model": "m", "messages": HI, "response_format": schema}).encode(), "chat", Settings())
 
 
 def test_a_large_body_is_refused_told_or_not(door: World):
