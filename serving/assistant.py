@@ -177,16 +177,22 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         schema: type[BaseModel] | dict[str, Any],
         *,
         method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        **settings: Any,
     ) -> Runnable[LanguageModelInput, Any]:
         """A runnable that answers with ``schema``, to which vLLM holds the model while it writes.
 
         With ``Triage`` an emergency that the red-flag check finds outranks the model: it sets the urgency, comes first in
-        ``what_to_do``, and is the whole answer when the model fails.
+        ``what_to_do``, and is the whole answer when the model fails. ``include_raw`` and ``settings`` are those of
+        ``ChatOpenAI.with_structured_output``.
 
         Raises (the runnable):
             AssistantError: the model failed, or wrote what does not fit the schema.
         """
-        return structured(self.model, schema, method, self.system, self.triage_check, address_of(self.model))
+        where = address_of(self.model)
+        return structured(
+            self.model, schema, method, self.system, self.triage_check, where, include_raw=include_raw, **settings
+        )
 
     def triage(self, input: LanguageModelInput, config: RunnableConfig | None = None) -> Triage:
         """How urgent the message is; see ``with_structured_output``."""
