@@ -23,13 +23,19 @@ if TYPE_CHECKING:
 
 
 def client_of(address: str, api_key: str, complete: bool, assistant: bool, documents: Sequence[Path]) -> Client:
-    """What asks the model at ``address``."""
+    """What asks the model at ``address``.
+
+    Raises:
+        OslerError: the assistant's key is one with which the gateway looks for emergencies too.
+    """
     from serving.assistant import DoctorAssistant
     from serving.clients import chat_model, completion_model
+    from serving.served import check_no_second_triage, served
 
     if complete:
         return completion_model(address, api_key=api_key)
     if assistant:
+        check_no_second_triage(address, served(address, api_key))
         return DoctorAssistant(address, documents=documents, api_key=api_key)
     return chat_model(address, api_key=api_key)
 

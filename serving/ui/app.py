@@ -16,7 +16,8 @@ from serving.assistant import ROLE, DoctorAssistant
 from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
-from serving.ui.about import About, Served
+from serving.served import Served
+from serving.ui.about import About
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.page import HEAD, build
 from serving.ui.texts import LANGUAGES, TAGS, words
