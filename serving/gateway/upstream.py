@@ -19,6 +19,7 @@ from serving.gateway.asked import Asked
 from serving.gateway.chunks import ChunkReader, broken_off, check_shape, unreadable
 from serving.gateway.errors import ModelDown, Refused
 from serving.gateway.settings import Settings
+from serving.gateway.weights import WeightVersions
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 LISTING_SECONDS = 10.0  # how long the list of models is believed
@@ -38,12 +39,16 @@ class Served:
         context: Its context in tokens, if vLLM tells.
         root: Where its weights came from: a path or a hub id.
         parent: The model that it adapts, where it is a LoRA adapter.
+        version: Of its weights, where they lie on this machine (``serving.gateway.weights``).
+        parent_version: Of the weights that it adapts.
     """
 
     name: str
     context: int | None
     root: str | None
     parent: str | None
+    version: str | None = None
+    parent_version: str | None = None
 
 
 class Upstream:
@@ -64,6 +69,7 @@ class Upstream:
         )
         self._listing: list[dict[str, Any]] = []
         self._listed_at = -LISTING_SECONDS
+        self._versions = WeightVersions()
 
     async def close(self) -> None:
         """Ends every connection."""
@@ -86,6 +92,7 @@ class Upstream:
             self._listing = [dict(entry) for entry in answer.raise_for_status().json()["data"]]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise ModelDown("the model does not answer") from error
+        self._versions.look(entry.get("root") for entry in self._listing)
         return self._listing
 
     async def models(self) -> dict[str, Any]:
@@ -120,8 +127,10 @@ class Upstream:
         known = {entry.get("id"): entry for entry in self._listing}
         if name in known:
             entry = known[name]
-            context = entry.get("max_model_len") or known.get(entry.get("parent"), {}).get("max_model_len")
-            return Served(name, context, entry.get("root"), entry.get("parent"))
+            parent = known.get(entry.get("parent"), {})
+            versions = self._versions.of(entry.get("root")), self._versions.of(parent.get("root"))
+            context = entry.get("max_model_len") or parent.get("max_model_len")
+            return Served(name, context, entry.get("root"), entry.get("parent"), *versions)
         raise Refused(404, "no model of this name is served; /v1/models lists the names", "model_not_found", "model")
 
     async def count_tokens(self, asked: Asked) -> int | None:

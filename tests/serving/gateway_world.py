@@ -40,6 +40,7 @@ class Model:
     fault: str | None = None
     refuse: str = ""  # a 400 in vLLM's words
     context: int = 4096
+    roots: tuple[str, str] = ("/secret/place", "/a")  # where its weights lie, and the adapter's
     seen: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     left_at: float | None = None  # when it saw its client leave
@@ -128,8 +129,10 @@ class Model:
 
         @app.get("/v1/models")
         async def models() -> Response:
-            base = {"id": "osler", "object": "model", "root": "/secret/place", "max_model_len": self.context}
-            return JSONResponse({"data": [base, {"id": "cardio", "object": "model", "root": "/a", "parent": "osler"}]})
+            base = {"id": "osler", "object": "model", "root": self.roots[0], "max_model_len": self.context}
+            return JSONResponse(
+                {"data": [base, {"id": "cardio", "object": "model", "root": self.roots[1], "parent": "osler"}]}
+            )
 
         return app
 
