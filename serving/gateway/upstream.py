@@ -5,6 +5,7 @@ Streams are read by aiohttp, which parses HTTP in C, and all else by httpx.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -88,9 +89,10 @@ class Upstream:
     async def _list(self) -> list[dict[str, Any]]:
         self._listed_at = time.monotonic()  # before the answer, so that one request at a time asks again
         try:
-            answer = await self._client.get("/v1/models", timeout=self._settings.connect_seconds)
+            async with asyncio.timeout(self._settings.connect_seconds):  # httpx bounds each read, and not their sum
+                answer = await self._client.get("/v1/models")
             self._listing = [dict(entry) for entry in answer.raise_for_status().json()["data"]]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise ModelDown("the model does not answer") from error
         self._versions.look(entry.get("root") for entry in self._listing)
         return self._listing
@@ -142,10 +144,11 @@ class Upstream:
             bodies = [{"prompt": prompt} for prompt in (prompts if isinstance(prompts, list) else [prompts])]
         try:
             counts = []
-            for body in bodies:
-                answer = await self._client.post("/tokenize", json={"model": asked.model, **body})
-                counts.append(int(answer.raise_for_status().json()["count"]))
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            async with asyncio.timeout(self._settings.idle_seconds):
+                for body in bodies:
+                    answer = await self._client.post("/tokenize", json={"model": asked.model, **body})
+                    counts.append(int(answer.raise_for_status().json()["count"]))
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError):
             return None
         return max(counts)
 
@@ -157,13 +160,14 @@ class Upstream:
             ModelDown: no answer, or one that is not whole.
         """
         try:
-            answer = await self._client.post(
-                PATHS[asked.kind],
-                json=asked.payload,
-                headers={"x-request-id": request_id},
-                timeout=httpx.Timeout(self._settings.total_seconds, connect=self._settings.connect_seconds),
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._settings.total_seconds):
+                answer = await self._client.post(
+                    PATHS[asked.kind],
+                    json=asked.payload,
+                    headers={"x-request-id": request_id},
+                    timeout=httpx.Timeout(None, connect=self._settings.connect_seconds),
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _down(error) from error
         if answer.status_code != 200:
             raise _refusal(answer.status_code, answer.content)
@@ -228,8 +232,8 @@ class Upstream:
         return self._streams
 
 
-def _down(error: httpx.HTTPError) -> ModelDown:
-    if isinstance(error, httpx.TimeoutException):
+def _down(error: httpx.HTTPError | TimeoutError) -> ModelDown:
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return ModelDown("the model did not answer in time", "timeout")
     return ModelDown("the model does not answer" if isinstance(error, httpx.ConnectError) else "the model broke off")
 
