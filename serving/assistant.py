@@ -48,7 +48,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         triage: the red-flag check of the last message.
         exchanges: earlier exchanges that the model reads.
         settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``,
-            ``timeout`` and so on.
+            ``timeout`` (60 seconds without a word), ``max_retries`` (0: each would take as long again) and so on.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -69,7 +69,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **settings: Any,
     ) -> None:
         self.model = (
-            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 1, **settings})
+            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 0, **settings})
             if isinstance(served, str)
             else served
         )

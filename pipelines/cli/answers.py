@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     Client = DoctorAssistant | ChatOpenAI | OpenAI
 
 
-def client_of(address: str, api_key: str, complete: bool, assistant: bool, documents: Sequence[Path]) -> Client:
-    """What asks the model at ``address``.
+def client_of(
+    address: str, api_key: str, timeout: float, complete: bool, assistant: bool, documents: Sequence[Path]
+) -> Client:
+    """What asks the model at ``address`` and gives up after ``timeout`` seconds without a word.
 
     Raises:
         OslerError: the assistant's key is one with which the gateway looks for emergencies too.
@@ -32,12 +34,13 @@ def client_of(address: str, api_key: str, complete: bool, assistant: bool, docum
     from serving.clients import chat_model, completion_model
     from serving.served import check_no_second_triage, served
 
+    bounds: dict[str, Any] = {"timeout": timeout, "max_retries": 0}  # each try would take as long again
     if complete:
-        return completion_model(address, api_key=api_key)
+        return completion_model(address, api_key=api_key, **bounds)
     if assistant:
         check_no_second_triage(address, served(address, api_key))
-        return DoctorAssistant(address, documents=documents, api_key=api_key)
-    return chat_model(address, api_key=api_key)
+        return DoctorAssistant(address, documents=documents, api_key=api_key, **bounds)
+    return chat_model(address, api_key=api_key, **bounds)
 
 
 @contextmanager
@@ -53,7 +56,7 @@ def reachable(address: str) -> Iterator[None]:
     except openai.AuthenticationError as error:
         raise OslerError(f"{address}: the key does not work; set OSLER_API_KEY to one of `osler keys add`") from error
     except openai.APITimeoutError as error:
-        raise OslerError(f"{address}: no answer in time; try again") from error
+        raise OslerError(f"{address}: no answer in time; try again, or give a longer --timeout") from error
     except openai.APIConnectionError as error:
         if not never_connected(error):
             raise OslerError(f"{address}: the answer broke off; ask again") from error

@@ -27,6 +27,9 @@ KeyOption = Annotated[
         "--api-key", help="The key that the server at --url wants, as the gateway does.", envvar="OSLER_API_KEY"
     ),
 ]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds without a word after which an answer is given up.")
+]
 DocumentsOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -90,6 +93,7 @@ def ask(
     ] = False,
     assistant: AssistantOption = False,
     documents: DocumentsOption = None,
+    timeout: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Ask one QUESTION through LangChain. Starts vLLM for it, unless --url names a server.
@@ -113,7 +117,7 @@ def ask(
     with recorded(question, complete, as_json) as found:
         said = "" if complete or as_json else emergency_first(question)
         with _server(url, model) as address:
-            client = client_of(address, api_key, complete, assistant, documents or ())
+            client = client_of(address, api_key, timeout, complete, assistant, documents or ())
             answer(client, address, [], said, found, as_json)
     if not complete and not as_json:
         err.print(f"[dim]{NOTICE}[/dim]", soft_wrap=True)
@@ -126,6 +130,7 @@ def chat(
     api_key: KeyOption = "unused",
     assistant: AssistantOption = False,
     documents: DocumentsOption = None,
+    timeout: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Talk with the model, several turns. An empty line or Ctrl-D ends it; Ctrl-C ends an answer.
@@ -145,7 +150,7 @@ def chat(
     history: list[BaseMessage] = []
     failed = False
     with _server(url, model) as address:
-        client = client_of(address, api_key, False, assistant, documents or ())
+        client = client_of(address, api_key, timeout, False, assistant, documents or ())
         err.print(f"[dim]{NOTICE} An empty line ends the talk.[/dim]", soft_wrap=True)
         for question in _questions():
             try:

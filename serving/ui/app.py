@@ -91,7 +91,7 @@ def doctor(
     name = model.name if model is not None else MODEL_NAME
     small = context < SMALL_CONTEXT
     longest = PLAIN_TOKENS if plain else context // 8 if small else min(1024, context // 4)
-    settings = {"max_tokens": longest, "timeout": 60, "max_retries": 1}
+    settings = {"max_tokens": longest, "timeout": 60, "max_retries": 0}
     return DoctorAssistant(
         chat_model(url, name, key or "unused", **settings),
         retriever=False if plain else passage_index(documents, k=2 if small else PASSAGES),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,18 @@ def test_a_talk_from_a_pipe_goes_on_after_a_failed_answer_and_ends_with_its_code
     assert all("broke off" in one["error"] for one in told)
     assert [one["emergency"]["emergency"] for one in told] == [False, True]
     assert broken.exit_code == 1
+
+
+@pytest.mark.parametrize("words", [[], ["--assistant"], ["--complete"]])
+@pytest.mark.parametrize("fault", ["stall", "freeze"])
+def test_a_model_that_stalls_is_given_up_once_and_in_time(words: list[str], fault: str):
+    with running(Model(fault=fault).app()) as url:
+        began = time.monotonic()
+        done = run("ask", *words, "--timeout", "0.5", "--url", url, "What is asthma?")
+        seconds = time.monotonic() - began
+    assert seconds < 1.5
+    assert "in time" in str(done.exception)
+    assert done.stdout == ("Asthma narrows\n" if fault == "freeze" else "")
 
 
 def test_a_key_with_which_the_gateway_triages_too_is_refused_with_the_remedy(tmp_path: Path):
