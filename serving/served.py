@@ -27,10 +27,18 @@ class Served:
 
 
 def served(url: str, key: str | None = None) -> Served | None:
-    """The first model that ``url`` (with ``/v1``) lists; None where nobody answers or the answer is no list."""
+    """The first model that ``url`` (with ``/v1``) lists; None where nobody answers or the answer is no list.
+
+    Raises:
+        OslerError: the server wants a key, and this is none of its own.
+    """
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
         answer = httpx.get(f"{url.rstrip('/')}/models", headers=headers, timeout=5)
+        if answer.status_code in (401, 403):
+            raise OslerError(
+                f"{url}: {'the key does not work' if key else 'it wants a key'}; set OSLER_API_KEY to one of its own"
+            )
         first = answer.raise_for_status().json()["data"][0]
         context = int(first["max_model_len"]) if first.get("max_model_len") else None
         return Served(str(first["id"]), context, answer.headers.get(LOOKS) == "yes")

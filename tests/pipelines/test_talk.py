@@ -141,6 +141,8 @@ def test_a_key_with_which_the_gateway_triages_too_is_refused_with_the_remedy(tmp
         for command in (["ask", "--assistant", "What is asthma?"], ["chat", "--assistant"], ["ui", "--port", "1"]):
             refused = run(*command, "--url", behind.url, OSLER_API_KEY=behind.key)
             assert "osler keys add NAME --own-triage" in str(refused.exception)
+            assert "the key does not work" in str(run(*command, "--url", behind.url, OSLER_API_KEY="osler-x").exception)
+        assert "it wants a key" in str(run("ui", "--port", "1", "--url", behind.url).exception)
         done = run("ask", "--assistant", "--url", behind.url, "What is asthma?", OSLER_API_KEY=own)
     assert done.stdout.startswith(ANSWER)
     assert done.exit_code == 0
