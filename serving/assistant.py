@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import openai
 from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
-from langchain_core.documents import Document
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import (
-    AIMessage,
-    AIMessageChunk,
-    ToolMessage,
-    message_chunk_to_message,
-)
+from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel
 
 from corpora.bundled.render import SYSTEM_PROMPT
-from serving.clients import BROKE_OFF, broke_off, chat_model
+from serving.clients import chat_model
 from serving.doctor import Turn
-from serving.faults import FAULTS, AssistantError, ToolsRefused, explained
+from serving.driving import Driver, address_of
 from serving.guard import RedFlag, red_flags
 from serving.retrieval import passage_index
-from serving.retrieval.passages import Passage
-from serving.steps import Ask, Call, Done, Retrieve, Say, Step
 from serving.structured import Triage, as_messages, structured
 from serving.tools import assistant_tools
 
@@ -58,7 +48,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         triage: the red-flag check of the last message.
         exchanges: earlier exchanges that the model reads.
         settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``,
-            ``timeout`` and so on.
+            ``timeout`` (60 seconds without a word), ``max_retries`` (0: each would take as long again) and so on.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -79,7 +69,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **settings: Any,
     ) -> None:
         self.model = (
-            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 1, **settings})
+            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 0, **settings})
             if isinstance(served, str)
             else served
         )
@@ -92,100 +82,27 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         self.triage_check = triage
         self.exchanges = exchanges
 
-    # What a turn asks for, done in one way and in the asynchronous way: they differ in what they wait for, and in nothing else.
-
-    def _begun(self, given: LanguageModelInput) -> tuple[Generator[Step, Any, None], Step | None]:
-        """A turn, and its first step."""
+    def _begun(self) -> tuple[Driver, Turn]:
+        """A turn, and what does its steps."""
         mode: Literal["model", "router", "none"] = "model" if self.tool_calls == "auto" else self.tool_calls
-        tools = frozenset(self.tools)
-        turn = Turn(self.system, mode, self.triage_check, tools, self.retriever is not None, self.exchanges)
-        steps = turn.run(as_messages(given))
-        return steps, _next(steps, _Heard())
+        refused = self._without_tools if self.tool_calls == "auto" else None
+        return (
+            Driver(self.model, self.retriever, self.tools, refused),
+            Turn(
+                self.system, mode, self.triage_check, frozenset(self.tools), self.retriever is not None, self.exchanges
+            ),
+        )
 
-    def _bound(self, tools: bool) -> Runnable[LanguageModelInput, AIMessage]:
-        return self.model.bind_tools(list(self.tools.values())) if tools and self.tools else self.model
-
-    def _unknown(self, step: Call) -> ToolMessage | None:
-        if step.call["name"] in self.tools:
-            return None
-        return ToolMessage(f"There is no tool {step.call['name']}.", tool_call_id=str(step.call["id"]), status="error")
-
-    def _looked_up(self, step: Retrieve | Call, config: RunnableConfig) -> Any:
-        if isinstance(step, Call):
-            return self._unknown(step) or self.tools[step.call["name"]].invoke(dict(step.call), config)
-        assert self.retriever is not None
-        return _passages(self.retriever.invoke(step.query, config))
-
-    async def _alooked_up(self, step: Retrieve | Call, config: RunnableConfig) -> Any:
-        if isinstance(step, Call):
-            return self._unknown(step) or await self.tools[step.call["name"]].ainvoke(dict(step.call), config)
-        assert self.retriever is not None
-        return _passages(await self.retriever.ainvoke(step.query, config))
-
-    def _stream(self, given: LanguageModelInput, config: RunnableConfig, **kwargs: Any) -> Iterator[AIMessageChunk]:
-        turn, step = self._begun(given)
-        while step is not None:
-            heard = _Heard()
-            if isinstance(step, Say | Done):
-                yield _chunk(step)
-            elif isinstance(step, Retrieve | Call):
-                try:
-                    heard.answer = self._looked_up(step, config)
-                except Exception as error:  # of any retriever or tool that was given: what an emergency was told stands
-                    heard.fault = _failed(step, error)
-            else:
-                try:
-                    for piece in self._bound(step.tools).stream(step.messages, config, **kwargs):
-                        yield from heard.take(piece)
-                    heard.fault = self._incomplete(heard.answer)
-                except FAULTS as error:
-                    heard.fault = self._fault(error, step)
-            step = _next(turn, heard)
-
-    async def _astream(
-        self, given: LanguageModelInput, config: RunnableConfig, **kwargs: Any
-    ) -> AsyncIterator[AIMessageChunk]:
-        turn, step = self._begun(given)
-        while step is not None:
-            heard = _Heard()
-            if isinstance(step, Say | Done):
-                yield _chunk(step)
-            elif isinstance(step, Retrieve | Call):
-                try:
-                    heard.answer = await self._alooked_up(step, config)
-                except Exception as error:
-                    heard.fault = _failed(step, error)
-            else:
-                try:
-                    async for piece in self._bound(step.tools).astream(step.messages, config, **kwargs):
-                        for shown in heard.take(piece):
-                            yield shown
-                    heard.fault = self._incomplete(heard.answer)
-                except FAULTS as error:
-                    heard.fault = self._fault(error, step)
-            step = _next(turn, heard)
-
-    def _incomplete(self, answer: AIMessageChunk | None) -> AssistantError | None:
-        reason = answer.response_metadata.get("finish_reason") if answer is not None else None
-        return AssistantError(BROKE_OFF) if broke_off(self.model, reason) else None
-
-    def _where(self) -> str:
-        return getattr(self.model, "openai_api_base", None) or "the model"
-
-    def _fault(self, error: Exception, asked: Ask) -> AssistantError:
-        refused = isinstance(error, openai.BadRequestError) and asked.tools and self.tool_calls == "auto"
-        if not refused:
-            return explained(error, self._where())
-        if "tool" in str(error):
-            self.tool_calls = "router"  # as the server will refuse the next one, too
-        return ToolsRefused(str(error))
+    def _without_tools(self) -> None:
+        self.tool_calls = "router"
 
     # What LangChain calls, with a manager of callbacks that is not needed: ``config`` has them.
 
     def _invoke(
         self, given: LanguageModelInput, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
     ) -> AIMessage:
-        return _whole(list(self._stream(given, config, **kwargs)))
+        driver, turn = self._begun()
+        return _whole(list(driver.run(turn, as_messages(given), config, **kwargs)))
 
     async def _ainvoke(
         self,
@@ -194,7 +111,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         config: RunnableConfig,
         **kwargs: Any,
     ) -> AIMessage:
-        return _whole([piece async for piece in self._astream(given, config, **kwargs)])
+        driver, turn = self._begun()
+        return _whole([piece async for piece in driver.arun(turn, as_messages(given), config, **kwargs)])
 
     def _transform(
         self,
@@ -204,7 +122,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **kwargs: Any,
     ) -> Iterator[AIMessage]:
         for one in given:
-            yield from self._stream(one, config, **kwargs)
+            driver, turn = self._begun()
+            yield from driver.run(turn, as_messages(one), config, **kwargs)
 
     async def _atransform(
         self,
@@ -214,7 +133,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessage]:
         async for one in given:
-            async for piece in self._astream(one, config, **kwargs):
+            driver, turn = self._begun()
+            async for piece in driver.arun(turn, as_messages(one), config, **kwargs):
                 yield piece
 
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> AIMessage:
@@ -257,63 +177,26 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         schema: type[BaseModel] | dict[str, Any],
         *,
         method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        **settings: Any,
     ) -> Runnable[LanguageModelInput, Any]:
         """A runnable that answers with ``schema``, to which vLLM holds the model while it writes.
 
         With ``Triage`` an emergency that the red-flag check finds outranks the model: it sets the urgency, comes first in
-        ``what_to_do``, and is the whole answer when the model fails.
+        ``what_to_do``, and is the whole answer when the model fails. ``include_raw`` and ``settings`` are those of
+        ``ChatOpenAI.with_structured_output``.
 
         Raises (the runnable):
             AssistantError: the model failed, or wrote what does not fit the schema.
         """
-        return structured(self.model, schema, method, self.system, self.triage_check, self._where())
+        where = address_of(self.model)
+        return structured(
+            self.model, schema, method, self.system, self.triage_check, where, include_raw=include_raw, **settings
+        )
 
     def triage(self, input: LanguageModelInput, config: RunnableConfig | None = None) -> Triage:
         """How urgent the message is; see ``with_structured_output``."""
         return cast(Triage, self.with_structured_output(Triage).invoke(input, config))
-
-
-@dataclass
-class _Heard:
-    """What came of one step: its answer, or what went wrong."""
-
-    answer: Any = None
-    fault: AssistantError | None = None
-
-    def take(self, piece: AIMessage) -> Iterator[AIMessageChunk]:
-        """Adds a piece of the model's answer; what of it the person is shown."""
-        assert isinstance(piece, AIMessageChunk)
-        self.answer = piece if self.answer is None else self.answer + piece
-        if piece.text:
-            yield AIMessageChunk(content=str(piece.text))
-
-
-def _next(turn: Generator[Step, Any, None], heard: _Heard) -> Step | None:
-    try:
-        if heard.fault is None:
-            return turn.send(heard.answer)
-        heard.fault.begun = heard.answer is not None and bool(heard.answer.text)
-        return turn.throw(heard.fault)
-    except StopIteration:
-        return None
-
-
-def _failed(step: Retrieve | Call, error: Exception) -> AssistantError:
-    """What went wrong in a retriever or a tool."""
-    what = f"the tool {step.call['name']}" if isinstance(step, Call) else "the retriever"
-    made = AssistantError(f"{what} failed: {type(error).__name__}: {error}")
-    made.__cause__ = error
-    return made
-
-
-def _passages(documents: Sequence[Document]) -> list[Passage]:
-    return [Passage.from_document(one) for one in documents]
-
-
-def _chunk(step: Say | Done) -> AIMessageChunk:
-    if isinstance(step, Say):
-        return AIMessageChunk(content=step.text)
-    return AIMessageChunk(content="", response_metadata=step.metadata)
 
 
 def _whole(pieces: list[AIMessageChunk]) -> AIMessage:

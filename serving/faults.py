@@ -25,6 +25,15 @@ class ToolsRefused(AssistantError):
     """The server takes no tools in a request; the turn goes on with the router."""
 
 
+def never_connected(error: BaseException | None) -> bool:
+    """Whether a client's error about its connection says that nobody was there; else a connection broke."""
+    while error is not None:
+        if type(error).__name__ in ("ConnectError", "ConnectTimeout"):  # of httpx, or of httpx2, as newer clients have
+            return True
+        error = error.__cause__
+    return False
+
+
 def explained(error: Exception, where: str) -> AssistantError:
     """One of ``FAULTS`` of a client of the server at ``where``, with its remedy."""
     if isinstance(error, openai.LengthFinishReasonError):
@@ -38,7 +47,12 @@ def explained(error: Exception, where: str) -> AssistantError:
     elif isinstance(error, openai.APIStatusError):
         said = f"refused with {error.status_code}: {_reason(error)}"
     elif isinstance(error, openai.APIConnectionError | httpx.HTTPError | OSError):
-        said = "the model cannot be reached; start it with `osler serve`"
+        away = never_connected(error)
+        said = (
+            "the model cannot be reached; start it with `osler serve`"
+            if away
+            else "the connection broke off; ask again"
+        )
     else:
         said = f"the answer could not be read: {error}"
     made = AssistantError(f"{where}: {said}")

@@ -54,8 +54,10 @@ def structured(
     system: str,
     check: Callable[[str], RedFlag | None],
     where: str,
+    include_raw: bool = False,
+    **settings: Any,
 ) -> Runnable[LanguageModelInput, Any]:
-    """A runnable that answers with ``schema``.
+    """A runnable that answers with ``schema``, or, with ``include_raw``, with what LangChain's own gives: ``raw``, ``parsed`` and ``parsing_error``.
 
     Args:
         model: what answers.
@@ -64,8 +66,10 @@ def structured(
         system: the system message.
         check: the red-flag check, which outranks the model where ``schema`` is ``Triage``.
         where: the model's address, for errors.
+        include_raw: give the model's message too, and what is wrong with it in place of an error.
+        settings: further ones of ``ChatOpenAI.with_structured_output``, as ``strict``.
     """
-    inner = model.with_structured_output(schema, method=method)
+    inner = model.with_structured_output(schema, method=method, include_raw=include_raw, **settings)
     triages = isinstance(schema, type) and issubclass(schema, Triage)
     task = f"{system} {TRIAGE_TASK}" if triages else system
 
@@ -80,13 +84,15 @@ def structured(
         ], flag
 
     def finish(result: Any, flag: RedFlag | None, error: Exception | None) -> Any:
+        told = result if include_raw and result is not None else {"raw": None, "parsed": result, "parsing_error": None}
         if flag is not None:
-            return _urgent(result if isinstance(result, Triage) else None, flag, cast(type[Triage], schema))
-        if error is not None:
+            said = told["parsed"] if isinstance(told["parsed"], Triage) else None
+            told = {**told, "parsed": _urgent(said, flag, cast(type[Triage], schema))}
+        elif error is not None:
             raise explained(error, where)
-        if result is None:
+        elif told["parsed"] is None and not include_raw:
             raise AssistantError("the model's answer does not fit the schema")
-        return result
+        return told if include_raw else told["parsed"]
 
     def run(given: LanguageModelInput, config: RunnableConfig) -> Any:
         turns, flag = prepared(given)

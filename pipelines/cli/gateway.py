@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -19,32 +19,76 @@ AUDIT = Path("gateway/audit.jsonl")
 KeysOption = Annotated[Path, typer.Option("--keys", help="File of the API keys' hashes.")]
 AuditOption = Annotated[Path, typer.Option("--audit", help="File of the audit; its secret and head lie beside it.")]
 
+PANEL = "Limits of the door"
+RequestsOption = Annotated[
+    int,
+    typer.Option("--requests-per-minute", min=1, help="Of a key without a limit of its own.", rich_help_panel=PANEL),
+]
+TokensOption = Annotated[
+    int,
+    typer.Option("--tokens-per-minute", min=1, help="The same, prompt and answer together.", rich_help_panel=PANEL),
+]
+MaxTokensOption = Annotated[
+    int, typer.Option("--max-tokens", min=1, help="Most tokens of one answer.", rich_help_panel=PANEL)
+]
+MaxNOption = Annotated[int, typer.Option("--max-n", min=1, help="Most answers to one prompt.", rich_help_panel=PANEL)]
+MaxContextOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-context",
+        min=1,
+        help="Most tokens of prompt and answer. Default: the model's context.",
+        rich_help_panel=PANEL,
+    ),
+]
+BodyOption = Annotated[int, typer.Option("--body-bytes", min=1, help="Most bytes of a request.", rich_help_panel=PANEL)]
+AtOnceOption = Annotated[
+    int, typer.Option("--at-once", min=1, help="Most requests under way, over all keys.", rich_help_panel=PANEL)
+]
+IdleOption = Annotated[
+    float,
+    typer.Option("--idle-seconds", min=0.1, help="Longest wait for the next piece of a stream.", rich_help_panel=PANEL),
+]
+TotalOption = Annotated[
+    float, typer.Option("--total-seconds", min=0.1, help="Longest time of one answer.", rich_help_panel=PANEL)
+]
+DrainOption = Annotated[
+    int,
+    typer.Option("--drain-seconds", min=0, help="Longest wait for open answers at the end.", rich_help_panel=PANEL),
+]
+
 keys_app = typer.Typer(help="The gateway's API keys: add, list, revoke.", no_args_is_help=True)
 audit_app = typer.Typer(help="The gateway's audit.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
 
 
+def limits_given(context: typer.Context) -> dict[str, Any]:
+    """The limits of the door that a command was given, or has by default, for ``Settings``."""
+    from serving.gateway.settings import Settings
+
+    return {name: value for name, value in context.params.items() if name in Settings.model_fields}
+
+
 @app.command()
 def gateway(
+    context: typer.Context,
     upstream: Annotated[str, typer.Option(help="Where vLLM answers; keep it on loopback or a closed network.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     keys: KeysOption = KEYS,
     audit: AuditOption = AUDIT,
     upstream_key: Annotated[str | None, typer.Option(help="vLLM's own API key.", envvar="OSLER_UPSTREAM_KEY")] = None,
-    requests_per_minute: Annotated[int, typer.Option(min=1, help="Of a key without a limit of its own.")] = 60,
-    tokens_per_minute: Annotated[int, typer.Option(min=1, help="The same, prompt and answer together.")] = 100_000,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of one answer.")] = 2048,
-    max_n: Annotated[int, typer.Option(min=1, help="Most answers to one prompt.")] = 4,
-    max_context: Annotated[
-        int | None, typer.Option(min=1, help="Most tokens of prompt and answer. Default: the model's context.")
-    ] = None,
-    body_bytes: Annotated[int, typer.Option(min=1, help="Most bytes of a request.")] = 256 * 1024,
-    at_once: Annotated[int, typer.Option(min=1, help="Most requests under way, over all keys.")] = 256,
-    idle_seconds: Annotated[float, typer.Option(help="Longest wait for the next piece of a stream.")] = 30.0,
-    total_seconds: Annotated[float, typer.Option(help="Longest time of one answer.")] = 300.0,
-    drain_seconds: Annotated[int, typer.Option(min=0, help="Longest wait for open answers at the end.")] = 60,
+    requests_per_minute: RequestsOption = 60,
+    tokens_per_minute: TokensOption = 100_000,
+    max_tokens: MaxTokensOption = 2048,
+    max_n: MaxNOption = 4,
+    max_context: MaxContextOption = None,
+    body_bytes: BodyOption = 256 * 1024,
+    at_once: AtOnceOption = 256,
+    idle_seconds: IdleOption = 30.0,
+    total_seconds: TotalOption = 300.0,
+    drain_seconds: DrainOption = 60,
 ) -> None:
     """Open the public door in front of vLLM: keys, limits, red flags first, an audit. SIGTERM or Ctrl-C closes it.
 
@@ -53,19 +97,7 @@ def gateway(
     from serving.gateway.app import run
     from serving.gateway.settings import Settings
 
-    settings = Settings(
-        requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute,
-        max_tokens=max_tokens,
-        max_n=max_n,
-        max_context=max_context,
-        body_bytes=body_bytes,
-        at_once=at_once,
-        idle_seconds=idle_seconds,
-        total_seconds=total_seconds,
-        drain_seconds=drain_seconds,
-    )
-    run(upstream, host, port, keys, audit, settings, upstream_key)
+    run(upstream, host, port, keys, audit, Settings(**limits_given(context)), upstream_key)
 
 
 @keys_app.command("add")

@@ -10,7 +10,23 @@ from typing import Annotated, Any
 import typer
 
 from corpora.errors import OslerError
-from pipelines.cli.gateway import AUDIT, KEYS, AuditOption, KeysOption
+from pipelines.cli.gateway import (
+    AUDIT,
+    KEYS,
+    AtOnceOption,
+    AuditOption,
+    BodyOption,
+    DrainOption,
+    IdleOption,
+    KeysOption,
+    MaxContextOption,
+    MaxNOption,
+    MaxTokensOption,
+    RequestsOption,
+    TokensOption,
+    TotalOption,
+    limits_given,
+)
 from pipelines.cli.options import RECIPE, app, err, out
 
 
@@ -51,6 +67,16 @@ def serve(
         Path | None, typer.Option(help="A Python that has vLLM, where it is in an environment of its own.")
     ] = None,
     start_seconds: Annotated[float, typer.Option(min=1, help="Longest wait for vLLM to answer after a start.")] = 600.0,
+    requests_per_minute: RequestsOption = 60,
+    tokens_per_minute: TokensOption = 100_000,
+    max_tokens: MaxTokensOption = 2048,
+    max_n: MaxNOption = 4,
+    max_context: MaxContextOption = None,
+    body_bytes: BodyOption = 256 * 1024,
+    at_once: AtOnceOption = 256,
+    idle_seconds: IdleOption = 30.0,
+    total_seconds: TotalOption = 300.0,
+    drain_seconds: DrainOption = 60,
 ) -> None:
     """Serve MODEL with vLLM until Ctrl-C or SIGTERM, and start it again when it dies. Any of vLLM's own flags can follow, and win.
 
@@ -66,6 +92,13 @@ def serve(
     from serving.vllm.supervisor import Restarts, keep, kept
 
     policy = Restarts(restarts, restart_window)
+    given = [
+        name
+        for name in limits_given(context)
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+    ]
+    if given and not gateway:
+        raise OslerError(f"--{given[0].replace('_', '-')} is a limit of the door; it goes with --gateway")
     words = context.args
     if model is not None and model.startswith("-"):  # the first of vLLM's flags, where no MODEL is named
         words, model = [model, *words], None
@@ -85,7 +118,7 @@ def serve(
             err.print(
                 f"the door opens at {at(host, port)}/v1; vLLM's log is {server.log}", markup=False, soft_wrap=True
             )
-            run(server.url, host, port, keys, audit, Settings(), server.api_key)
+            run(server.url, host, port, keys, audit, Settings(**limits_given(context)), server.api_key)
         return
     server = prepared(name, host=host, port=port, words=words, roomy=True, python=vllm_python)
     _tell(server.options)

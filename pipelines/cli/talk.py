@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import io
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from corpora.errors import OslerError
+from pipelines.cli.answers import answer, client_of, emergency_first, recorded
 from pipelines.cli.options import JsonOption, UrlOption, app, err, out
 from pipelines.cli.serve import served_model
 
@@ -21,35 +21,14 @@ ModelOption = Annotated[
     typer.Option("--model", "-m", help="A model's folder or hub id. Default: what `osler reproduce` made last."),
 ]
 
-
-def _with_server(url: str | None, model: str | None, talk: Any) -> None:
-    """Calls ``talk`` with the address of a running server, or of one started for it."""
-    if url is not None:
-        talk(url)
-        return
-    from serving.vllm.start import serving
-
-    with serving(served_model(model)) as server:
-        talk(server.url)
-
-
-def _say(pieces: Any) -> str:
-    """Prints the pieces as they come and returns the whole."""
-    said = ""
-    for piece in pieces:
-        said += piece
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-    sys.stdout.write("\n")
-    sys.stdout.flush()  # before what standard error says next
-    return said
-
-
 KeyOption = Annotated[
     str,
     typer.Option(
         "--api-key", help="The key that the server at --url wants, as the gateway does.", envvar="OSLER_API_KEY"
     ),
+]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, help="Seconds without a word after which an answer is given up.")
 ]
 DocumentsOption = Annotated[
     list[Path] | None,
@@ -68,60 +47,44 @@ AssistantOption = Annotated[
 
 
 @contextmanager
-def _reachable(address: str) -> Iterator[None]:
-    """Turns the client's errors about the server into messages of one line."""
-    import httpx
-    import openai
+def _server(url: str | None, model: str | None) -> Iterator[str]:
+    """The address of a running server, or of one started for the block."""
+    if url is not None:
+        yield url
+        return
+    from serving.vllm.start import serving
 
-    try:
-        yield
-    except openai.AuthenticationError as error:
-        raise OslerError(f"{address}: the key does not work; set OSLER_API_KEY to one of `osler keys add`") from error
-    except openai.APIConnectionError as error:
-        raise OslerError(
-            f"{address}: no server answers there; start one with `osler serve`, or leave --url out"
-        ) from error
-    except openai.NotFoundError as error:
-        raise OslerError(f"{address}: {error}; `osler serve` names its model 'osler'") from error
-    except openai.APIStatusError as error:  # the gateway's 503 while its model is down, 429 above a key's limit
-        later = "; try again later" if error.status_code in (429, 503) else ""
-        raise OslerError(f"{address}: {error}{later}") from error
-    except (openai.OpenAIError, httpx.HTTPError, json.JSONDecodeError) as error:  # in the middle of a stream
-        raise OslerError(f"{address}: the answer broke off ({error}); ask again") from error
+    with serving(served_model(model)) as server:
+        yield server.url
 
 
-def _emergency_first(question: str) -> str:
-    """Says what to do first where the words tell of an emergency: before any model is started, and whether or not one can be.
-
-    Returns what was said.
-    """
-    from serving.triage import banner, triage
-
-    said = banner(triage(question))
-    if said:
-        err.print(Markdown(said))
-    return said
+def _from_pipe() -> bool:
+    """Whether standard input is no terminal; bytes that are no UTF-8 are no reason to leave the rest unread."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    return not sys.stdin.isatty()
 
 
-def told_once(said: str, pieces: Iterable[str]) -> Iterator[str]:
-    """The pieces of an answer without ``said`` at its beginning: the gateway puts the same words there."""
-    rest, begun = iter(pieces), ""
-    for piece in rest:
-        begun += piece
-        whole = begun.rstrip()  # the blank lines after it may come in pieces of their own
-        if said and len(whole) <= len(said) and said.startswith(whole):
-            continue
-        yield begun.removeprefix(said).lstrip() if said and begun.startswith(said) else begun
-        begun = ""
-        break
-    if begun.strip() != said:
-        yield begun
-    yield from rest
+def _questions() -> Iterator[str]:
+    """What the person types, until an empty line or Ctrl-D; or each line of a pipe that is not empty."""
+    if _from_pipe():
+        yield from (line.strip() for line in sys.stdin if line.strip())
+        return
+    while True:
+        try:
+            question = (out if out.is_terminal else err).input("[bold]you:[/bold] ").strip()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if not question:
+            return
+        yield question
 
 
 @app.command()
 def ask(
-    question: Annotated[str, typer.Argument(help="The question; `-` reads it from standard input.")],
+    question: Annotated[
+        str | None, typer.Argument(help="The question. Default, and `-`: all of standard input.")
+    ] = None,
     model: ModelOption = None,
     url: UrlOption = None,
     api_key: KeyOption = "unused",
@@ -130,53 +93,34 @@ def ask(
     ] = False,
     assistant: AssistantOption = False,
     documents: DocumentsOption = None,
+    timeout: TimeoutOption = 60.0,
     as_json: JsonOption = False,
 ) -> None:
     """Ask one QUESTION through LangChain. Starts vLLM for it, unless --url names a server.
 
-    An emergency in the question is told first, on standard error, before the model is asked. With --json the answer is one object: question,
-    answer, emergency (as `osler triage --json`), and with --assistant its citations and tools.
+    An emergency in the question is told first, on standard error, before the model is asked. With --json all is one object on standard output:
+    question, answer, emergency (as `osler triage --json`), with --assistant its citations and tools, and error where there is no answer. Exit
+    code 1 without a whole answer.
 
     Examples: `osler ask "What is asthma?"` · `osler ask --complete -m bundled:osler-nano-base "The old man"` · `echo "What is gout?" | osler
-    ask - --json`
+    ask --json`
     """
-    question = sys.stdin.read().strip() if question == "-" else question
+    if question in (None, "-") and (_from_pipe() or question == "-"):
+        question = sys.stdin.read()
+    question = (question or "").strip()
     if not question:
-        raise OslerError("there is no question; give it as an argument, or on standard input with `osler ask -`")
+        raise OslerError("there is no question; give it as an argument, or on standard input")
     if documents and not assistant:
         raise OslerError("--documents belongs to --assistant, which cites them")
-    from serving.assistant import DoctorAssistant
-    from serving.clients import NOTICE, chat_model, completion_model, stream_answer
-    from serving.triage import triage
+    from serving.clients import NOTICE
 
-    said = ""
-    if not complete and not as_json and not assistant:  # the assistant says it itself
-        said = _emergency_first(question)
-
-    def pieces(address: str, about: dict[str, Any]) -> Iterator[str]:
-        if complete:
-            yield from completion_model(address, api_key=api_key).stream(question)
-        elif assistant:
-            for piece in DoctorAssistant(address, documents=documents or (), api_key=api_key).stream(question):
-                about |= {key: value for key, value in piece.response_metadata.items() if key in ("citations", "tools")}
-                yield str(piece.text)
-        else:
-            yield from stream_answer(chat_model(address, api_key=api_key), question)
-
-    def talk(address: str) -> None:
-        about: dict[str, Any] = {}
-        with _reachable(address):
-            if as_json:
-                answer = "".join(pieces(address, about))
-                told = None if complete else triage(question).as_dict()
-                found = {"question": question, "answer": answer, "emergency": told, **about}
-                print(json.dumps(found, ensure_ascii=False, default=str))
-                return
-            _say(told_once(said, pieces(address, about)))
-        if not complete:
-            err.print(f"[dim]{NOTICE}[/dim]")
-
-    _with_server(url, model, talk)
+    with recorded(question, complete, as_json) as found:
+        said = "" if complete or as_json else emergency_first(question)
+        with _server(url, model) as address:
+            client = client_of(address, api_key, timeout, complete, assistant, documents or ())
+            answer(client, address, [], said, found, as_json)
+    if not complete and not as_json:
+        err.print(f"[dim]{NOTICE}[/dim]", soft_wrap=True)
 
 
 @app.command()
@@ -186,44 +130,44 @@ def chat(
     api_key: KeyOption = "unused",
     assistant: AssistantOption = False,
     documents: DocumentsOption = None,
+    timeout: TimeoutOption = 60.0,
+    as_json: JsonOption = False,
 ) -> None:
-    """Talk with the model, several turns. An empty line or Ctrl-D ends it.
+    """Talk with the model, several turns. An empty line or Ctrl-D ends it; Ctrl-C ends an answer.
 
     Starts vLLM and stops it at the end, unless --url names a server. The last three exchanges are remembered. What tells of an emergency is
-    answered first with what to do.
+    answered first with what to do. An answer that fails is told, and the talk goes on. From a pipe each line is a message, and with --json
+    each answer an object, as of `osler ask --json`; exit code 1 where one failed.
 
-    Examples: `osler chat` · `osler chat --url http://127.0.0.1:8000/v1`
+    Examples: `osler chat` · `osler chat --url http://127.0.0.1:8000/v1` · `osler chat --json < questions.txt`
     """
     if documents and not assistant:
         raise OslerError("--documents belongs to --assistant, which cites them")
-    from langchain_core.messages import BaseMessage, HumanMessage
+    from langchain_core.messages import BaseMessage
 
-    from serving.assistant import DoctorAssistant
-    from serving.clients import NOTICE, chat_model, remember, stream_answer
+    from serving.clients import NOTICE, remember
 
-    def talk(address: str) -> None:
-        history: list[BaseMessage] = []
-        client = (
-            DoctorAssistant(address, documents=documents or (), api_key=api_key)
-            if assistant
-            else chat_model(address, api_key=api_key)
-        )
-        err.print(f"[dim]{NOTICE} An empty line ends the talk.[/dim]")
-        while True:
+    history: list[BaseMessage] = []
+    failed = False
+    with _server(url, model) as address:
+        client = client_of(address, api_key, timeout, False, assistant, documents or ())
+        err.print(f"[dim]{NOTICE} An empty line ends the talk.[/dim]", soft_wrap=True)
+        for question in _questions():
             try:
-                question = out.input("[bold]you:[/bold] ").strip()
-            except (EOFError, KeyboardInterrupt):
-                break
-            if not question:
-                break
-            said = "" if assistant else _emergency_first(question)
-            out.print("[bold]osler:[/bold] ", end="")
-            with _reachable(address):
-                if isinstance(client, DoctorAssistant):
-                    turns = [*history, HumanMessage(question)]
-                    answer = _say(str(piece.text) for piece in client.stream(turns))
-                else:
-                    answer = _say(told_once(said, stream_answer(client, question, history)))
-            history = remember(history, question, answer)
-
-    _with_server(url, model, talk)
+                with recorded(question, False, as_json) as found:
+                    said = "" if as_json else emergency_first(question)
+                    if out.is_terminal and not as_json:
+                        out.print("[bold]osler:[/bold]")
+                    answer(client, address, history, said, found, as_json)
+            except OslerError as error:
+                failed = True
+                err.print("error:", style="bold red", end=" ")
+                err.print(str(error), markup=False, soft_wrap=True)
+            except KeyboardInterrupt:
+                if not sys.stdin.isatty():
+                    raise
+                err.print("stopped: this answer is not complete")
+            else:
+                history = remember(history, question, found["answer"])
+    if failed and not sys.stdin.isatty():
+        raise typer.Exit(1)

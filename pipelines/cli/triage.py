@@ -16,7 +16,7 @@ from pipelines.cli.options import JsonOption, app
 @app.command()
 def triage(
     text: Annotated[
-        str | None, typer.Argument(help="What the person writes. Default: standard input, one text a line.")
+        str | None, typer.Argument(help="What the person writes. Default, and `-`: standard input, one text a line.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -27,6 +27,7 @@ def triage(
     from serving.triage import banner
     from serving.triage import triage as find
 
+    text = None if text == "-" else text
     if (text is None and sys.stdin.isatty()) or (text is not None and not text.strip()):
         raise OslerError("no text: give it as an argument, or one a line on standard input")
     if isinstance(sys.stdin, io.TextIOWrapper):

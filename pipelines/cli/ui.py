@@ -64,7 +64,8 @@ def ui(
     from pipelines.about import about_folder, model_of_run, reads_passages
     from serving.addresses import at
     from serving.processes import interrupt_on_sigterm
-    from serving.ui.about import About, served
+    from serving.served import check_no_second_triage, served
+    from serving.ui.about import About
     from serving.ui.app import check_before_start, doctor, run, web
     from serving.vllm.start import prepared, running
     from serving.vllm.supervisor import Restarts, kept
@@ -82,6 +83,7 @@ def ui(
             address = server.url
         assert address is not None
         found = served(address, api_key)
+        check_no_second_triage(address, found)
         if found is None:
             err.print(
                 f"{address}: no model answers there yet; the page opens, and answers emergencies and calculations alone",

@@ -26,6 +26,7 @@ from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
 from serving.guard import red_flags
+from serving.served import LOOKS
 
 _SYNC_SECONDS = 1.0
 _ENDING_SECONDS = 5.0  # in which answers that were cut off at the end are written down
@@ -93,8 +94,8 @@ def build(gateway: Gateway) -> FastAPI:
         return await gateway.answer(request, "completion")
 
     async def models(request: Request) -> Response:
-        gateway.authenticate(request)
-        return JSONResponse(await gateway.upstream.models())
+        key = gateway.authenticate(request)
+        return JSONResponse(await gateway.upstream.models(), headers={LOOKS: "yes" if key.triage else "no"})
 
     async def metrics(request: Request) -> Response:
         gateway.authenticate(request)

@@ -5,6 +5,7 @@ Streams are read by aiohttp, which parses HTTP in C, and all else by httpx.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
@@ -20,6 +21,7 @@ from serving.gateway.asked import Asked
 from serving.gateway.chunks import ChunkReader, broken_off, check_shape, unreadable
 from serving.gateway.errors import ModelDown, Refused
 from serving.gateway.settings import Settings
+from serving.gateway.weights import WeightVersions
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 LISTING_SECONDS = 10.0  # how long the list of models is believed
@@ -39,12 +41,16 @@ class Served:
         context: Its context in tokens, if vLLM tells.
         root: Where its weights came from: a path or a hub id.
         parent: The model that it adapts, where it is a LoRA adapter.
+        version: Of its weights, where they lie on this machine (``serving.gateway.weights``).
+        parent_version: Of the weights that it adapts.
     """
 
     name: str
     context: int | None
     root: str | None
     parent: str | None
+    version: str | None = None
+    parent_version: str | None = None
 
 
 class Upstream:
@@ -65,6 +71,7 @@ class Upstream:
         )
         self._listing: list[dict[str, Any]] = []
         self._listed_at = -LISTING_SECONDS
+        self._versions = WeightVersions()
 
     async def close(self) -> None:
         """Ends every connection."""
@@ -83,10 +90,12 @@ class Upstream:
     async def _list(self) -> list[dict[str, Any]]:
         self._listed_at = time.monotonic()  # before the answer, so that one request at a time asks again
         try:
-            answer = await self._client.get("/v1/models", timeout=self._settings.connect_seconds)
+            async with asyncio.timeout(self._settings.connect_seconds):  # httpx bounds each read, and not their sum
+                answer = await self._client.get("/v1/models")
             self._listing = [dict(entry) for entry in answer.raise_for_status().json()["data"]]
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
             raise ModelDown("the model does not answer") from error
+        self._versions.look(entry.get("root") for entry in self._listing)
         return self._listing
 
     async def models(self) -> dict[str, Any]:
@@ -121,8 +130,10 @@ class Upstream:
         known = {entry.get("id"): entry for entry in self._listing}
         if name in known:
             entry = known[name]
-            context = entry.get("max_model_len") or known.get(entry.get("parent"), {}).get("max_model_len")
-            return Served(name, context, entry.get("root"), entry.get("parent"))
+            parent = known.get(entry.get("parent"), {})
+            versions = self._versions.of(entry.get("root")), self._versions.of(parent.get("root"))
+            context = entry.get("max_model_len") or parent.get("max_model_len")
+            return Served(name, context, entry.get("root"), entry.get("parent"), *versions)
         raise Refused(404, "no model of this name is served; /v1/models lists the names", "model_not_found", "model")
 
     async def count_tokens(self, asked: Asked) -> int | None:
@@ -134,10 +145,11 @@ class Upstream:
             bodies = [{"prompt": prompt} for prompt in (prompts if isinstance(prompts, list) else [prompts])]
         try:
             counts = []
-            for body in bodies:
-                answer = await self._client.post("/tokenize", json={"model": asked.model, **body})
-                counts.append(int(answer.raise_for_status().json()["count"]))
-        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            async with asyncio.timeout(self._settings.idle_seconds):
+                for body in bodies:
+                    answer = await self._client.post("/tokenize", json={"model": asked.model, **body})
+                    counts.append(int(answer.raise_for_status().json()["count"]))
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError):
             return None
         return max(counts)
 
@@ -149,13 +161,14 @@ class Upstream:
             ModelDown: no answer, or one that is not whole.
         """
         try:
-            answer = await self._client.post(
-                PATHS[asked.kind],
-                json=asked.payload,
-                headers={"x-request-id": request_id},
-                timeout=httpx.Timeout(self._settings.total_seconds, connect=self._settings.connect_seconds),
-            )
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._settings.total_seconds):
+                answer = await self._client.post(
+                    PATHS[asked.kind],
+                    json=asked.payload,
+                    headers={"x-request-id": request_id},
+                    timeout=httpx.Timeout(None, connect=self._settings.connect_seconds),
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _down(error) from error
         if answer.status_code != 200:
             raise _refusal(answer.status_code, answer.content)
@@ -220,8 +233,8 @@ class Upstream:
         return self._streams
 
 
-def _down(error: httpx.HTTPError) -> ModelDown:
-    if isinstance(error, httpx.TimeoutException):
+def _down(error: httpx.HTTPError | TimeoutError) -> ModelDown:
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
         return ModelDown("the model did not answer in time", "timeout")
     return ModelDown("the model does not answer" if isinstance(error, httpx.ConnectError) else "the model broke off")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from langchain_core.documents import Document
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from corpora.bundled.knowledge import Source
 
@@ -43,15 +43,16 @@ class Passage(BaseModel):
     @classmethod
     def from_document(cls, document: Document) -> Passage:
         """From a document of ``document()``, or of another retriever as far as its metadata go."""
-        known = {key: value for key, value in document.metadata.items() if key in cls.model_fields and key != "text"}
+        told = {key: value for key, value in document.metadata.items() if key in cls.model_fields and key != "text"}
+        if isinstance(told.get("sources"), str):  # as a database keeps them that has no lists
+            told["sources"] = told["sources"].splitlines()
         text = document.page_content
-        filled: dict[str, Any] = {
-            "file": str(document.metadata.get("source", "document")),
-            "start": 0,
-            "end": len(text),
-            **known,
-        }
-        return cls(text=text, **filled)
+        least: dict[str, Any] = {"file": str(document.metadata.get("source", "document")), "start": 0, "end": len(text)}
+        try:
+            return cls(text=text, **{**least, **told})
+        except ValidationError as error:  # another's idea of a page or a line
+            odd = {one["loc"][0] for one in error.errors()}
+            return cls(text=text, **{**least, **{key: value for key, value in told.items() if key not in odd}})
 
 
 def citation(source: Source) -> str:

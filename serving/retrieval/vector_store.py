@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -16,6 +17,7 @@ from serving.retrieval.passages import Passage
 
 # Scheme of the URL to the package that LangChain keeps for it.
 STORES = {"qdrant": "langchain_qdrant", "chroma": "langchain_chroma"}
+BATCH = 500  # passages sent at once: Chroma takes some 5,000
 
 
 def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] = ()) -> VectorStore:
@@ -24,7 +26,7 @@ def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] =
     Args:
         url: scheme ``qdrant+http``, ``qdrant+https``, ``chroma+http`` or ``chroma+https``; the path is the collection.
         embeddings: of the passages and the questions, as ``OpenAIEmbeddings`` on a served embedding model.
-        passages: added to the collection, if any are given.
+        passages: put into the collection, if any are given; each is there once, however often it is given.
 
     Raises:
         RetrievalError: another scheme, no collection, a package that is not installed, or a database that does not answer.
@@ -46,17 +48,20 @@ def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] =
         raise RetrievalError(f"{url}: needs the package {package}; run `pip install {package}`") from error
     key = parse_qs(parts.query).get("api_key", [None])[0]
     try:
-        documents = [passage.document() for passage in passages]
         if kind == "qdrant":
             settings: dict[str, Any] = {
                 "url": f"{scheme}://{parts.netloc}",
                 "collection_name": collection,
                 "api_key": key,
             }
+            # It makes the collection by the size of a first vector.
+            make = module.QdrantVectorStore
             store = (
-                module.QdrantVectorStore.from_documents(documents, embeddings, **settings)
-                if documents
-                else module.QdrantVectorStore.from_existing_collection(embedding=embeddings, **settings)
+                make.from_documents(
+                    [one.document() for one in passages[:1]], embeddings, ids=_ids(passages[:1]), **settings
+                )
+                if passages
+                else make.from_existing_collection(embedding=embeddings, **settings)
             )
         else:
             store = module.Chroma(
@@ -66,8 +71,11 @@ def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] =
                 port=parts.port or (443 if scheme == "https" else 8000),
                 ssl=scheme == "https",
             )
-            if documents:
-                store.add_documents(_flat(documents))
+        for at in range(0, len(passages), BATCH):
+            some = passages[at : at + BATCH]
+            store.add_documents(
+                [_flat(one.document()) if kind == "chroma" else one.document() for one in some], ids=_ids(some)
+            )
     except Exception as error:  # each client has errors of its own
         raise RetrievalError(
             f"{parts.scheme}://{parts.hostname}: the database did not answer as expected: {error}"
@@ -76,14 +84,16 @@ def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] =
     return made
 
 
-def _flat(documents: list[Document]) -> list[Document]:
+def _ids(passages: Sequence[Passage]) -> list[str]:
+    """An id for each that is the same at the next time, so that nothing is there twice."""
+    return [str(uuid5(NAMESPACE_URL, one.model_dump_json())) for one in passages]
+
+
+def _flat(document: Document) -> Document:
     """Chroma's metadata hold neither lists nor nothing."""
-    return [
-        Document(
-            page_content=one.page_content,
-            metadata={
-                key: value for key, value in one.metadata.items() if value is not None and not isinstance(value, list)
-            },
-        )
-        for one in documents
-    ]
+    told = {
+        key: "\n".join(map(str, value)) if isinstance(value, list) else value
+        for key, value in document.metadata.items()
+        if value is not None and value != []
+    }
+    return Document(page_content=document.page_content, metadata=told)

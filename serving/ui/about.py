@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-import httpx
-
 from serving.ui.texts import Language, words
 
 SMALL = 300_000_000  # parameters below which a model is called a demonstration
@@ -38,22 +36,3 @@ class About:
         else:
             said.append(words("unknown_training", language))
         return " ".join(said)
-
-
-@dataclass(frozen=True)
-class Served:
-    """What a server says of the model behind it."""
-
-    name: str
-    context: int | None = None  # tokens of prompt and answer
-
-
-def served(url: str, key: str | None = None) -> Served | None:
-    """The first model that ``url`` (with ``/v1``) lists; None where nobody answers or the answer is no list."""
-    headers = {"authorization": f"Bearer {key}"} if key else {}
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/models", headers=headers, timeout=5)
-        first = answer.raise_for_status().json()["data"][0]
-        return Served(str(first["id"]), int(first["max_model_len"]) if first.get("max_model_len") else None)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, IndexError, TypeError):
-        return None

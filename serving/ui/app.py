@@ -16,7 +16,8 @@ from serving.assistant import ROLE, DoctorAssistant
 from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
 from serving.retrieval import PASSAGES, passage_index
-from serving.ui.about import About, Served
+from serving.served import Served
+from serving.ui.about import About
 from serving.ui.door import guarded, is_loopback, mount
 from serving.ui.page import HEAD, build
 from serving.ui.texts import LANGUAGES, TAGS, words
@@ -90,7 +91,7 @@ def doctor(
     name = model.name if model is not None else MODEL_NAME
     small = context < SMALL_CONTEXT
     longest = PLAIN_TOKENS if plain else context // 8 if small else min(1024, context // 4)
-    settings = {"max_tokens": longest, "timeout": 60, "max_retries": 1}
+    settings = {"max_tokens": longest, "timeout": 60, "max_retries": 0}
     return DoctorAssistant(
         chat_model(url, name, key or "unused", **settings),
         retriever=False if plain else passage_index(documents, k=2 if small else PASSAGES),

@@ -7,6 +7,7 @@ again when it dies.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 from rich.console import Console
+from rich.text import Text
 
 from serving.addresses import ServerError, at, healthy
 from serving.memory import memory_kills, peak_memory_gib
@@ -27,6 +29,11 @@ STOP_SECONDS = 20.0  # for open answers to end
 STOP_STARTING_SECONDS = (
     1.0  # for one that has answered nothing yet: loading a model, vLLM may not hear a signal for as long as that takes
 )
+
+TELL_SECONDS = 10.0  # between two lines on a start where no terminal shows it moving
+
+# Before each line of vLLM's log: the process, the level, the time and the file.
+_PREFIX = re.compile(r"^(?:\([^)]*\) )*(?:[A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] )?")
 
 console = Console(stderr=True, highlight=False)
 
@@ -103,14 +110,19 @@ class Server:
         Raises:
             ServerError: it died, or was not healthy in time; with its own reason.
         """
-        started = time.monotonic()
+        started = told = time.monotonic()
         with console.status("vLLM is starting") as status:
             while not healthy(self.host, self.port):
                 self.check()
-                waited = time.monotonic() - started
+                now = time.monotonic()
+                waited = now - started
                 if waited > seconds:
                     raise ServerError(f"vLLM was not healthy after {waited:.0f} s; {self.last_words()}")
-                status.update(f"vLLM is starting: {waited:.0f} s")
+                progress = Text(f"vLLM is starting: {waited:.0f} s {self._doing()}")
+                status.update(progress)
+                if not console.is_terminal and now - told >= TELL_SECONDS:
+                    console.print(progress, soft_wrap=True)
+                    told = now
                 if (stopping or threading.Event()).wait(0.25):
                     return
         self._answered = True
@@ -135,6 +147,11 @@ class Server:
         with self.log.open("rb") as stream:
             stream.seek(self._log_start)
             return stream.read().decode("utf-8", errors="replace")
+
+    def _doing(self) -> str:
+        """What its log said last, in few words."""
+        lines = [line.strip() for line in re.split(r"[\r\n]", self._said()) if line.strip()]
+        return f"({_PREFIX.sub('', lines[-1])[:60]})" if lines else ""
 
     def last_words(self, lines: int = 12) -> str:
         """The last lines of its log that say something: errors if there are any, else the end."""

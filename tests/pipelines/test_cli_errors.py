@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli import app, main
+from pipelines.cli.answers import told_once
 from pipelines.cli.options import whole_address
 from pipelines.cli.plan import short
-from pipelines.cli.talk import told_once
 
 
 @pytest.mark.parametrize("name", ["ward[bold]list", "list[/red]", "[NAME]", r"tail\[", "列表[/]"])

@@ -24,7 +24,7 @@ if how == "once" and not first:
     sys.exit(3)
 if how == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("loading", flush=True)
+    print("(Engine pid=7) INFO 11-27 11:02:30 [loader.py:12] Loading the weights", flush=True)
     time.sleep(600)
 born = time.monotonic()
 

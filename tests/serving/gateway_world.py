@@ -39,7 +39,9 @@ class Model:
     pause: float = 0.0  # seconds before each word
     fault: str | None = None
     refuse: str = ""  # a 400 in vLLM's words
+    dribbles: str = ""  # what comes a byte at a time, without an end: answer, models, tokenize
     context: int = 4096
+    roots: tuple[str, str] = ("/secret/place", "/a")  # where its weights lie, and the adapter's
     seen: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     left_at: float | None = None  # when it saw its client leave
@@ -80,6 +82,8 @@ class Model:
             return JSONResponse({"error": {"message": "inner secret"}}, 500)
         if self.refuse:
             return JSONResponse({"error": {"message": self.refuse, "type": "BadRequestError", "code": 400}}, 400)
+        if self.dribbles == "answer":
+            return _dribble()
         if self.fault == "stall":
             await asyncio.sleep(60)
         if body.get("stream"):
@@ -120,6 +124,8 @@ class Model:
 
         @app.post("/tokenize")
         async def tokenize(request: Request) -> Response:
+            if self.dribbles == "tokenize":
+                return _dribble()
             return JSONResponse({"count": len(json.dumps(await request.json()).split())})
 
         @app.get("/health")
@@ -128,10 +134,23 @@ class Model:
 
         @app.get("/v1/models")
         async def models() -> Response:
-            base = {"id": "osler", "object": "model", "root": "/secret/place", "max_model_len": self.context}
-            return JSONResponse({"data": [base, {"id": "cardio", "object": "model", "root": "/a", "parent": "osler"}]})
+            if self.dribbles == "models":
+                return _dribble()
+            base = {"id": "osler", "object": "model", "root": self.roots[0], "max_model_len": self.context}
+            return JSONResponse(
+                {"data": [base, {"id": "cardio", "object": "model", "root": self.roots[1], "parent": "osler"}]}
+            )
 
         return app
+
+
+def _dribble() -> Response:
+    async def blanks() -> AsyncIterator[str]:
+        for _ in range(100):
+            yield " "
+            await asyncio.sleep(0.1)
+
+    return StreamingResponse(blanks(), media_type="application/json")
 
 
 @contextmanager

@@ -108,8 +108,12 @@ def stand_in(*replies: Reply) -> Iterator[StandIn]:
 
     @app.post("/v1/completions")
     async def continued(request: Request) -> Response:
-        state.requests.append(await request.json())
+        body = await request.json()
+        state.requests.append(body)
         choice = {"index": 0, "text": "".join(state.replies[0].pieces), "finish_reason": "stop", "logprobs": None}
+        if body.get("stream"):
+            chunk = {"id": "1", "object": "text_completion", "created": 1, "model": "osler", "choices": [choice]}
+            return Response(f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n", media_type="text/event-stream")
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         return JSONResponse(
             {

@@ -5,8 +5,8 @@ import openai
 import pytest
 
 from corpora.errors import OslerError
-from pipelines.cli.talk import _reachable
-from serving.clients import chat_model, stream_answer
+from pipelines.cli.answers import reachable
+from serving.clients import chat_model, completion_model, stream_answer, stream_completion
 from tests.serving.gateway_world import Model, running
 
 REQUEST = httpx.Request("POST", "http://127.0.0.1:8080/v1/chat/completions")
@@ -23,7 +23,7 @@ REQUEST = httpx.Request("POST", "http://127.0.0.1:8080/v1/chat/completions")
 )
 def test_a_servers_refusal_is_one_message(kind: type[openai.APIStatusError], status: int, told: str):
     refused = kind("the model does not answer", response=httpx.Response(status, request=REQUEST), body=None)
-    with pytest.raises(OslerError, match=told), _reachable("http://127.0.0.1:8080/v1"):
+    with pytest.raises(OslerError, match=told), reachable("http://127.0.0.1:8080/v1"):
         raise refused
 
 
@@ -31,10 +31,17 @@ def test_a_servers_refusal_is_one_message(kind: type[openai.APIStatusError], sta
     ("fault", "told"),
     [("cut", "broke off; ask again"), ("garbage", "broke off .*; ask again"), ("error", "engine died")],
 )
-def test_an_answer_that_breaks_off_is_told_after_what_was_said(fault: str, told: str):
+@pytest.mark.parametrize("complete", [False, True])
+def test_an_answer_that_breaks_off_is_told_after_what_was_said(fault: str, told: str, complete: bool):
     """A plain end of the stream is one as well: it was taken for a whole answer."""
     said = []
-    with running(Model(fault=fault).app()) as url, pytest.raises(OslerError, match=told), _reachable(url):
-        for piece in stream_answer(chat_model(f"{url}/v1"), "What is asthma?"):
+    with running(Model(fault=fault).app()) as url, pytest.raises(OslerError, match=told), reachable(url):
+        address = f"{url}/v1"
+        pieces = (
+            stream_completion(completion_model(address), "Asthma")
+            if complete
+            else stream_answer(chat_model(address), "What is asthma?")
+        )
+        for piece in pieces:
             said.append(piece)
     assert said == ["Asthma", " narrows"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +17,8 @@ from corpora.errors import DataError, OslerError
 from pipelines.cli import app
 from serving.gateway.audit import Audit, verify
 from serving.gateway.keys import KeyFile
+from serving.gateway.weights import hashed
+from tests.serving.gateway_world import World, world
 
 
 @pytest.fixture
@@ -185,3 +189,34 @@ def test_a_file_of_keys_that_is_spoilt_meanwhile_shuts_nobody_out(tmp_path: Path
     path.write_bytes(whole)
     KeyFile(path).revoke("ward")
     assert door.find(secret) is None
+
+
+def test_the_audit_tells_which_weights_answered(tmp_path: Path):
+    folders = tmp_path / "model", tmp_path / "adapter"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"first")
+    roots = (str(folders[0]), str(folders[1]))
+
+    def versions(door: World, model: str) -> tuple[str | None, str | None]:
+        record: dict[str, Any] = {}
+        until = time.monotonic() + 10
+        while record.get("model_version") is None:  # they are read beside the answering
+            assert time.monotonic() < until
+            door.post(model=model, messages=[{"role": "user", "content": "Hi"}])
+            record = door.records()[-1]
+        return record["model_version"], record["adapter_version"]
+
+    with world(tmp_path, roots=roots) as door:
+        first = hashed(folders[0])
+        assert versions(door, "osler") == (first, None)
+        assert versions(door, "cardio") == (first, first)
+        (folders[0] / "model.safetensors").write_bytes(b"other")  # of the same size, under the same name
+        door.gateway.upstream._listed_at = -1000.0
+        assert versions(door, "cardio") == (hashed(folders[0]), first)
+        assert hashed(folders[0]) != first
+        (folders[0] / "model.safetensors").unlink()
+        verify(door.audit)
+    with world(tmp_path / "far") as door:
+        door.ask("Hi")
+        assert door.records()[-1]["model_version"] is None  # this machine has no such folder

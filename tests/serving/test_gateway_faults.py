@@ -72,6 +72,28 @@ def test_over_capacity_is_told_at_once(tmp_path: Path):
         assert door.ask("Hi").status_code == 200
 
 
+@pytest.mark.parametrize("place", ["answer", "models", "tokenize"])
+def test_a_model_that_dribbles_is_given_up_in_time(tmp_path: Path, place: str):
+    """A byte now and then kept a whole answer, and an emergency's, waiting for as long as they came."""
+    settings = SHORT if place != "tokenize" else SHORT.model_copy(update={"max_context": 40})
+    with world(tmp_path, settings) as door, httpx.Client(headers={"authorization": f"Bearer {door.key}"}) as client:
+
+        def ask(text: str) -> httpx.Response:
+            body = {"model": "osler", "messages": [{"role": "user", "content": text}]}
+            return client.post(f"{door.url}/v1/chat/completions", json=body, timeout=30)
+
+        ask("Hi")  # the models are listed
+        door.model.dribbles = place
+        door.gateway.upstream._listed_at = -1000.0
+        for text in ("What is asthma? " * 5, EMERGENCY):
+            began = time.monotonic()
+            answer = ask(text)
+            assert time.monotonic() - began < SHORT.total_seconds + 1
+            if place == "answer":
+                assert answer.status_code == (200 if text == EMERGENCY else 503)
+        assert door.gateway.limits.under_way == 0
+
+
 @pytest.mark.parametrize("fault", ["freeze", "cut", "garbage", "odd", "error"])
 def test_a_broken_stream_is_never_shown_as_a_whole_answer(tmp_path: Path, fault: str):
     with world(tmp_path, SHORT, fault=fault) as door:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from corpora.bundled.knowledge import KNOWLEDGE_DIR, load_knowledge
 from corpora.errors import DataError
+from serving.addresses import free_port, port_in_use
 from serving.retrieval import RetrievalError, passage_index, terms
 from serving.retrieval.bundled import bundled_passages
 from serving.retrieval.documents import PASSAGE_CHARACTERS, read_documents
@@ -167,6 +171,44 @@ def test_a_vector_database_that_cannot_be_used_says_what_to_do(url: str, words: 
         vector_store(url.replace("://", "://me:hidden@") + "?api_key=secret", DeterministicFakeEmbedding(size=8))
     assert "hidden" not in str(told.value)
     assert "secret" not in str(told.value)
+
+
+def test_another_retrievers_metadata_are_taken_as_far_as_they_go() -> None:
+    """A page "iv", a line of another kind: what they say is left out, and the passage is not."""
+    odd = Document(page_content="Zinc.", metadata={"source": "a.pdf", "page": "iv", "line": [1, 2], "heading": "Fever"})
+    found = Passage.from_document(odd)
+    assert (found.file, found.page, found.line, found.heading, found.end) == ("a.pdf", None, None, "Fever", 5)
+
+
+@pytest.mark.slow
+def test_a_chroma_server_keeps_each_passage_once_with_its_place_and_sources(ward: Path, tmp_path: Path) -> None:
+    """Needs `pip install langchain-chroma`, in an environment that has Osler too."""
+    pytest.importorskip("langchain_chroma")
+    port = free_port()
+    command = [sys.executable, "-c", "from chromadb.cli.cli import app; app()", "run", "--path", str(tmp_path / "db")]
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log)
+    url = f"chroma+http://127.0.0.1:{port}/ward"
+    passages = [*read_documents(ward), *bundled_passages()[:600]]
+    embeddings = DeterministicFakeEmbedding(size=8)  # alike only for the same text
+    try:
+        until = time.monotonic() + 60
+        while not port_in_use("127.0.0.1", port):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        for _ in range(2):
+            vector_store(url, embeddings, passages)
+        sought = passages[-1]
+        found = [
+            Passage.from_document(one) for one in vector_store(url, embeddings).similarity_search(sought.text, k=2)
+        ]
+    finally:
+        server.terminate()
+        server.wait()
+    assert found[0] == sought
+    assert found[0].sources
+    assert found[1] != sought
 
 
 def test_a_long_document_is_read_in_time_and_cited_by_its_lines(tmp_path: Path) -> None:

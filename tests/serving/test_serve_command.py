@@ -12,14 +12,19 @@ from pathlib import Path
 import openai
 import psutil
 import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from serving.addresses import free_port, healthy
 from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
+from serving.gateway.settings import Settings
 from tests.serving.processes import family, living
 
 EMERGENCY = "I have crushing chest pain spreading to my left arm and I am sweating"
 START_SECONDS = 240
+GATEWAY_LIMITS = set(Settings.model_fields) - {"max_prompts", "body_seconds", "connect_seconds"}  # which are no options
 
 
 def started(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]:
@@ -36,6 +41,17 @@ def started(command: list[str], port: int, log: Path) -> subprocess.Popen[bytes]
         assert time.monotonic() < deadline, log.read_text()
         time.sleep(0.2)
     return process
+
+
+@pytest.mark.parametrize("command", ["serve", "gateway"])
+def test_the_limits_of_the_door_are_its_settings(command: str):
+    options = {one.name: one for one in get_command(app).commands[command].params}  # type: ignore[attr-defined]
+    assert {name: options[name].default for name in GATEWAY_LIMITS} == Settings().model_dump(include=GATEWAY_LIMITS)
+
+
+def test_a_limit_of_the_door_without_the_door_is_an_error(base_model: Path):
+    refused = CliRunner().invoke(app, ["serve", str(base_model), "--max-tokens", "9"])
+    assert str(refused.exception) == "--max-tokens is a limit of the door; it goes with --gateway"
 
 
 @pytest.mark.slow

@@ -20,8 +20,9 @@ from pipelines.cli.options import app
 from serving.addresses import free_port
 from serving.clients import chat_model
 from serving.gateway.keys import KeyFile
+from serving.served import served
 from serving.ui import export
-from serving.ui.about import About, served
+from serving.ui.about import About
 from serving.ui.answering import Desk
 from serving.ui.app import check_before_start, doctor, web
 from serving.ui.history import MOST_JSON, MOST_TURNS, Citation, Talk, Talks, Turn

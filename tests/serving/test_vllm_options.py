@@ -15,6 +15,7 @@ from serving import hardware, memory
 from serving.hardware import Gpu, Machine
 from serving.vllm.defaults import defaults
 from serving.vllm.options import command, environment, given_flags
+from tests.serving.test_serve_command import GATEWAY_LIMITS
 
 H100 = Gpu("H100", 80, 79.5, 9.0)
 QWEN_32B = {  # config of Qwen3-32B: 64 layers, 8 key heads of 128
@@ -242,6 +243,7 @@ print(json.dumps({"own": sorted(own), "read": read}, default=str))
     shown = subprocess.run(
         [sys.executable, "-m", "pipelines.cli", "serve", "--help"], capture_output=True, text=True, check=True
     )
-    for ours in ("--gateway", "--keys", "--audit", "--restarts", "--restart-window", "--start-seconds"):
+    limits = [f"--{name.replace('_', '-')}" for name in GATEWAY_LIMITS]
+    for ours in ("--gateway", "--keys", "--audit", "--restarts", "--restart-window", "--start-seconds", *limits):
         assert ours in shown.stdout
         assert ours not in told["own"]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from serving.addresses import free_port
-from serving.ui.about import About, served
+from serving.served import served
+from serving.ui.about import About
 from serving.ui.app import doctor, web
 from tests.serving.gateway_world import Model, running, world
 from tests.serving.stand_in import Reply, StandIn, stand_in
