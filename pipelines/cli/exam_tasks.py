@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from corpora.disk import check_file
 from corpora.errors import OslerError
 from pipelines.cli.options import err, out, table
 
@@ -75,8 +76,8 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
     if wanted.mapping and file is None:
         raise OslerError("--map says what the fields of --file are; name the file too")
-    if file is not None and not file.is_file():
-        raise OslerError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
+    if file is not None:
+        check_file(file)
     if wanted.base is not None and not wanted.base.is_dir():
         raise OslerError(f"{wanted.base}: no such folder; --base is a results folder of `osler eval`")
     source = Source(wanted.data, file, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
