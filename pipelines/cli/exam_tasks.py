@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from corpora.disk import check_file
-from corpora.errors import OslerError
+from corpora.errors import DataError, OslerError
 from pipelines.cli.options import err, out, table
 
 if TYPE_CHECKING:
@@ -81,10 +81,15 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     if wanted.base is not None and not wanted.base.is_dir():
         raise OslerError(f"{wanted.base}: no such folder; --base is a results folder of `osler eval`")
     source = Source(wanted.data, file, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
-    if file is not None:
-        rows = open_items_of if tasks[0].open_ended else items_of
-        next(iter(rows(tasks[0], source)), None)  # raises where it is empty or its fields are not known
-    return tasks, source
+    faults: list[str] = []
+    for task in tasks:  # until there is one that can be asked
+        rows = open_items_of if task.open_ended else items_of
+        try:
+            next(iter(rows(task, source)), None)  # raises where it is not here or empty, or its fields are not known
+            return tasks, source
+        except DataError as error:
+            faults.append(str(error))
+    raise OslerError("; ".join(faults))
 
 
 def examine_by_tasks(
