@@ -66,6 +66,9 @@ def main() -> None:
     Exit codes: 1 for such an error, 2 for a wrong argument, 75 after SIGTERM with a checkpoint written (the same command goes on), 130
     after Ctrl-C.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, as some services start a program: an empty one takes its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     try:
         app()
     except Stopped as notice:

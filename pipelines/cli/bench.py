@@ -41,15 +41,15 @@ def bench_train(
 
     Examples: `osler bench train` · `osler bench train --stage sft --llamafactory lf/bin/python --rounds 3 --json`
     """
-    from pipelines.bench import bench_train as measure
-    from pipelines.config import resolve_model
-
     stages = tuple(stage or STAGES)
     for name in stages:
         if name not in STAGES:
             raise OslerError(f"--stage {name}: there are {', '.join(STAGES)}")
     if llamafactory is not None and not llamafactory.is_file():
         raise OslerError(f"--llamafactory {llamafactory}: no such file; give the python of its environment")
+    from pipelines.bench import bench_train as measure  # seconds of imports
+    from pipelines.config import resolve_model
+
     rows = measure(resolve_model(model), seconds, stages, llamafactory, rounds)
     if as_json:
         print(json.dumps(rows))

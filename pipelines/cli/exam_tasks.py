@@ -60,8 +60,10 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         OslerError: something was named that is not there, or that does not go together.
     """
     from evals.items import items_of
+    from evals.known_errors import load_list
     from evals.open.items import open_items_of
     from evals.own_file import parse_mapping
+    from evals.results import read_results
     from evals.source import Source
     from evals.task_files import load_suite, load_task
 
@@ -80,6 +82,10 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         check_file(file)
     if wanted.base is not None and not wanted.base.is_dir():
         raise OslerError(f"{wanted.base}: no such folder; --base is a results folder of `osler eval`")
+    if wanted.base is not None:
+        read_results(wanted.base)
+    if wanted.key_errors is not None:
+        load_list(wanted.key_errors)
     source = Source(wanted.data, file, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
     faults: list[str] = []
     for task in tasks:  # until there is one that can be asked

@@ -42,8 +42,8 @@ def gateway(
     ] = None,
     body_bytes: Annotated[int, typer.Option(min=1, help="Most bytes of a request.")] = 256 * 1024,
     at_once: Annotated[int, typer.Option(min=1, help="Most requests under way, over all keys.")] = 256,
-    idle_seconds: Annotated[float, typer.Option(help="Longest wait for the next piece of a stream.")] = 30.0,
-    total_seconds: Annotated[float, typer.Option(help="Longest time of one answer.")] = 300.0,
+    idle_seconds: Annotated[float, typer.Option(min=0.1, help="Longest wait for the next piece of a stream.")] = 30.0,
+    total_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time of one answer.")] = 300.0,
     drain_seconds: Annotated[int, typer.Option(min=0, help="Longest wait for open answers at the end.")] = 60,
 ) -> None:
     """Open the public door in front of vLLM: keys, limits, red flags first, an audit. SIGTERM or Ctrl-C closes it.
