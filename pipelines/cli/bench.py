@@ -25,7 +25,15 @@ def bench_train(
     model: Annotated[
         str, typer.Option("--model", "-m", help="A model's folder or `bundled:…`.")
     ] = "bundled:osler-nano-base",
-    seconds: Annotated[float, typer.Option(help="Time for each measurement, after warming up.")] = 20.0,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=3600.0,
+            help="How long each way of each stage is measured. Loading, compiling and warming up come before and are not counted: "
+            "on a few cores half a minute or more for each of the five or more ways of a stage.",
+        ),
+    ] = 8.0,
     stage: Annotated[list[str] | None, typer.Option(help="cpt, sft or dpo; repeatable. Default: all three.")] = None,
     llamafactory: Annotated[
         Path | None,
