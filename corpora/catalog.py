@@ -90,9 +90,12 @@ def find_dataset(name: str) -> Dataset:
     """
     catalog = load_catalog()
     if name not in catalog:
-        hint = nearest(name, catalog, "`osler corpora list` shows what there is")
-        raise DataError(f"no dataset is called '{name}'; {hint}")
+        raise DataError(_unknown(name))
     return catalog[name]
+
+
+def _unknown(name: str) -> str:
+    return f"no dataset is called '{name}'; {nearest(name, load_catalog(), '`osler corpora list` shows what there is')}"
 
 
 def origin_of(name: str, where: str | None = None, endpoint: str | None = None) -> Origin:
@@ -226,5 +229,11 @@ def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
 
 
 def named_records(name: str, data_dir: Path | None) -> Iterator[Record]:
-    """Records of a catalogued dataset, or of a file of the user's own."""
+    """Records of a catalogued dataset, or of a file of the user's own.
+
+    Raises:
+        DataError: it is neither, or cannot be read.
+    """
+    if name not in load_catalog() and not Path(name).suffix and not Path(name).exists():
+        raise DataError(f"{name}: no such file, and {_unknown(name)}")
     yield from stream_records(name, data_dir) if name in load_catalog() else stream_file(Path(name))

@@ -6,20 +6,63 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
+
+from corpora.errors import DataError
+
+
+def check_file(path: Path) -> None:
+    """Raises DataError where there is no file at ``path`` to read."""
+    if not path.is_file():
+        raise DataError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+
+
+def check_target(path: Path, read: Iterable[Path] = (), mark: str | None = None) -> None:
+    """Looks whether a file may be written at ``path``, before the work that it takes; what is there already is replaced by it.
+
+    Args:
+        path: where the file will be.
+        read: files of the same command that it must not replace.
+        mark: words that are in every file of its kind that osler writes; a file without them is somebody's own.
+
+    Raises:
+        DataError: a folder is there, or a file that would be lost.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: a folder is there; name a file")
+    for other in read:
+        if os.path.realpath(path) == os.path.realpath(other) or (
+            path.exists() and other.exists() and path.samefile(other)
+        ):
+            raise DataError(
+                f"{path}: this command reads or writes it already, and one of the two would be lost; name another file"
+            )
+    if mark is not None and path.is_file() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+        raise DataError(
+            f"{path}: a file is there that osler did not write, and it would be lost; name another, or remove it yourself"
+        )
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[IO[str]]:
-    """A file that is there whole or not at all."""
+    """A file that is there whole or not at all; a device or a pipe, as ``/dev/stdout``, is written to as it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    if path.exists() and not path.is_file():  # a device that a file took the place of would be gone for everyone
+        with path.open("w", encoding="utf-8") as stream:
+            yield stream
+        return
+    file = Path(os.path.realpath(path))  # of a link the file, and not the link
+    partial = file.with_name(f".{file.name}.partial")
     try:
         with partial.open("w", encoding="utf-8") as stream:
             yield stream
-        os.replace(partial, path)
+        os.replace(partial, file)
+    except OSError as error:
+        if error.filename == str(partial):
+            error.filename = str(path)  # the one that the user knows
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

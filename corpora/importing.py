@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from corpora.adapters import ADAPTERS, SHAPES, detect
 from corpora.adapters.keys import KEYS, keys_of
-from corpora.disk import writing
+from corpora.disk import check_file, check_target, writing
 from corpora.errors import DataError, nearest
 from corpora.files.reading import raw_rows
 from corpora.files.row import RawRow
@@ -185,9 +185,14 @@ def import_file(path: Path, shape: str | None = None, out: Path | None = None, d
     """Reads a whole file and counts; the records go to ``out`` and the dropped rows to ``dropped``, as JSON Lines.
 
     Raises:
-        DataError: the file is missing, empty or of an unknown form, the shape is unknown, or no row could be kept.
+        DataError: the file is missing, empty or of an unknown form, the shape is unknown, or what is written would take its place.
     """
     check_shape(shape)
+    check_file(path)
+    if out is not None:
+        check_target(out, [path])
+    if dropped is not None:
+        check_target(dropped, [path, *([out] if out is not None else [])])
     tally = Tally()
     with ExitStack() as stack:
         records, faults = (stack.enter_context(writing(path)) if path is not None else None for path in (out, dropped))

@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpora.errors import DataError
+from corpora.files.yaml_file import read_yaml
 from corpora.records import ExamItem
 
 LISTS = Path(__file__).parent / "key_errors"
@@ -95,10 +95,7 @@ def load_list(path: Path) -> ErrorList:
     Raises:
         DataError: the file is not there, or is no such list.
     """
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read as YAML: {error}") from error
+    raw, _ = read_yaml(path)
     try:
         return ErrorList.model_validate(raw)
     except ValidationError as error:

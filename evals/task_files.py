@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from corpora.errors import DataError, nearest
+from corpora.files.yaml_file import read_yaml
 from evals.tasks import Task
 
 TASKS = Path(__file__).parent / "tasks"
@@ -34,10 +34,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> DataError:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path}: cannot be read as YAML: {error}") from error
+    raw, _ = read_yaml(path)
     if not isinstance(raw, dict):
         raise DataError(f"{path}: a task is a mapping of fields, as the files of `osler tasks list` are")
     return raw

@@ -198,6 +198,18 @@ def _differing(one: Any, other: Any, place: str) -> Iterator[str]:
         yield place
 
 
+def refuse_others_folder(folder: Path) -> None:
+    """Raises OslerError where ``folder`` holds something that no stage made, and that a finished one would take the place of."""
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise OslerError(
+            f"{folder}: a file is there, and a stage needs a folder of its own; move it, or name another folder with --run"
+        )
+    if folder.is_dir() and load_artifact(folder) is None and any(folder.iterdir()):
+        raise OslerError(
+            f"{folder}: this folder holds files that no stage of osler made, and they would be lost; move them, or name another folder with --run"
+        )
+
+
 @contextmanager
 def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]:
     """Builds the artifact of ``stage`` at ``folder``.
@@ -209,7 +221,11 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
         folder: where the finished artifact will be.
         stage: the stage's name, for the manifest.
         given: resolved config and fingerprints of the inputs; its hash is the artifact's key.
+
+    Raises:
+        OslerError: what is at ``folder`` was not made by a stage.
     """
+    refuse_others_folder(folder)
     key = fingerprint(given)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)

@@ -16,6 +16,7 @@ from corpora.catalog import load_catalog, locate
 from corpora.errors import DataError
 from corpora.records import Preference
 from pipelines import loading, training
+from pipelines.artifact import refuse_others_folder
 from pipelines.config import (
     GrpoStage,
     KtoStage,
@@ -58,6 +59,8 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
         OslerError: a corpus is not at hand, the base model is missing or lacks what a stage needs, or disk or memory are
             short. Each message has the remedy.
     """
+    for name in recipe.stages:
+        refuse_others_folder(run_dir / name)
     check_data(recipe, data_dir)
     check_preferences(recipe, data_dir)
     with allowing(recipe.allow):

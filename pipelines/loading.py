@@ -80,6 +80,11 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source, **safely)
     except (OSError, ValueError) as error:
         raise TrainingError(f"no tokenizer could be read from {source}: {error}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of a folder without one
+        raise TrainingError(
+            f"no tokenizer could be read from {source}: none of its files is there (tokenizer.json, or vocab.json and merges.txt); "
+            "copy those of the model that it was made from"
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

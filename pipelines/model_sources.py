@@ -117,8 +117,10 @@ def refuse_code(where: str, folder: Path) -> bool:
             continue
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"{where}/{name}: not valid JSON: {error}") from error
+        if not isinstance(settings, dict):
+            raise RecipeError(f"{where}/{name}: not one JSON object, as a model's own is; copy it from the model again")
         code = _own_code(name, settings)
         if code is not None:
             if "remote_code" not in _allowed.get():

@@ -29,7 +29,7 @@ import yaml
 from corpora.bundled.exam import EXAM_SEED, EXAM_SIZE, exam
 from corpora.bundled.facts import SOURCE, Fact, facts, hashed
 from corpora.bundled.wording import capital, emergency_message, fill, template_of, wordings
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 from corpora.records import Dialogue, Document, Message, Record
 
 HERE = Path(__file__).parent
@@ -184,7 +184,7 @@ def render(name: str, renderings: int = 1, seed: int = 0) -> Iterator[Record]:
         DataError: there is no such corpus.
     """
     if name not in CORPORA:
-        raise DataError(f"no bundled corpus is called '{name}'; there are: {', '.join(CORPORA)}")
+        raise DataError(f"no bundled corpus is called '{name}'; {nearest(name, CORPORA)}")
     return CORPORA[name](renderings, seed)
 
 

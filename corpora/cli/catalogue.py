@@ -93,10 +93,18 @@ def list_(
     Examples: `osler corpora list --kind sft --language zh` · `osler corpora list --commercial`
     """
     from corpora.catalog import load_catalog
+    from corpora.errors import DataError
 
+    catalog = load_catalog()
+    for option, word, known in (
+        ("--kind", kind, {entry.kind for entry in catalog.values()}),
+        ("--language", language, {one for entry in catalog.values() for one in entry.language}),
+    ):
+        if word is not None and word not in known:
+            raise DataError(f"{option} {word}: no dataset is of this one; known here: {', '.join(sorted(known))}")
     entries = {
         name: entry
-        for name, entry in load_catalog().items()
+        for name, entry in catalog.items()
         if (kind is None or entry.kind == kind)
         and (language is None or language in entry.language)
         and (not commercial or entry.commercial == "yes")
@@ -110,9 +118,7 @@ def list_(
     for name, entry in entries.items():
         table.add_row(name, entry.kind, " ".join(entry.language), entry.commercial, entry.licence[:50], entry.rows[:50])
     out.print(table)
-    err.print(
-        f"{len(entries)} of {len(load_catalog())} datasets; `osler corpora show NAME` tells all of one", style="dim"
-    )
+    err.print(f"{len(entries)} of {len(catalog)} datasets; `osler corpora show NAME` tells all of one", style="dim")
 
 
 @app.command()

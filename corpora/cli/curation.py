@@ -97,12 +97,13 @@ def deidentify(
 
     from corpora.curate.deidentify import Deidentification
     from corpora.curate.identifiers.found import KINDS
-    from corpora.errors import DataError
+    from corpora.errors import DataError, nearest
 
     try:
         what = Deidentification.model_validate({"kinds": kinds} if kinds else {})
     except ValidationError as error:
-        raise DataError(f"--kind is one of: {', '.join(KINDS)}") from error
+        wrong = next(kind for kind in kinds or [] if kind not in KINDS)
+        raise DataError(f"--kind {wrong}: {nearest(wrong, KINDS)}") from error
     _curated(files, [what], to, shards, workers, as_json)
     err.print("This is no legal de-identification: see docs/deidentification.md", style="dim")
 
@@ -115,7 +116,10 @@ def decontaminate(
         typer.Option("--against", help="A benchmark's name in the catalogue, or a file of exam items; repeatable."),
     ],
     to: OutOption,
-    data: Annotated[Path | None, typer.Option("--data", help="Folder that holds the catalogued benchmarks.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", exists=True, file_okay=False, help="Folder that holds the catalogued benchmarks."),
+    ] = None,
     shards: ShardsOption = 4,
     workers: WorkersOption = 1,
     as_json: JsonOption = False,

@@ -231,10 +231,18 @@ def _queued(job: str) -> bool:
 
 
 def resumable(work: Path, given: Any) -> None:
-    """Makes ``work`` a folder whose finished shards are worth keeping: empties it when it was made from something else."""
+    """Makes ``work`` a folder whose finished shards are worth keeping: empties it when it was made from something else.
+
+    Raises:
+        DataError: there is something in it that was not made here.
+    """
     mark = work / "given.json"
+    if work.is_dir() and not mark.is_file() and any(work.iterdir()):
+        raise DataError(
+            f"{work}: this folder holds files that osler did not make, and they would be lost; name another folder with --out"
+        )
     said = json.dumps(given, sort_keys=True, default=str)
     if not mark.is_file() or mark.read_text(encoding="utf-8") != said:
         shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        work.mkdir(parents=True, exist_ok=True)
         mark.write_text(said, encoding="utf-8")

@@ -29,7 +29,8 @@ from corpora.curate.executor import Scale, resumable, run_tasks
 from corpora.curate.language import Languages, in_languages
 from corpora.curate.shards import joined, record_of, shard, shard_lines, split
 from corpora.curate.waterfall import Step
-from corpora.disk import writing
+from corpora.disk import check_file, check_target, writing
+from corpora.errors import DataError
 from corpora.importing import stream_file
 from corpora.records import ExamItem, Record
 
@@ -87,6 +88,9 @@ class RecordByRecord(PipelineStep):  # type: ignore[misc]
                 out.write(record.model_dump_json() + "\n")
         with writing(self.target / "counts" / f"{rank:05d}.json") as told:
             json.dump([count.as_dict() for count in counts], told)
+
+
+WRITTEN = ("clean.jsonl", "touched.jsonl", "near.jsonl", "report.json", "card.md", "card.html")  # by ``curate_files``
 
 
 @dataclass
@@ -183,7 +187,15 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
         DataError: a file cannot be read, or a row of it is no good; a step's settings are not possible.
     """
     work = to / "work"
-    given = [[str(file), *(_state(file) if file.is_file() else ())] for file in files]
+    for file in files:
+        check_file(file)
+    for name in WRITTEN:
+        check_target(to / name, files)
+    if (to / "clean.jsonl").is_file() and not (to / "report.json").is_file() and not work.is_dir():
+        raise DataError(
+            f"{to / 'clean.jsonl'}: a file is there that osler did not write, and it would be lost; name another folder with --out"
+        )
+    given = [[str(file), *_state(file)] for file in files]
     resumable(work, [given, [[step.name, step.model_dump()] for step in steps], scale.shards])
     made = curate(itertools.chain.from_iterable(stream_file(file) for file in files), steps, work, scale)
     census = made.save(to / "clean.jsonl")

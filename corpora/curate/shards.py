@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import resource
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 
+SPARE_FILES = 100  # that a process has open besides
 DONE = "whole"  # this file lies beside shards that are all there
 
 
@@ -43,9 +46,18 @@ def shard_lines(folder: Path, number: int) -> Iterator[str]:
 
 
 def split(records: Iterable[Record], folder: Path, count: int) -> None:
-    """Writes the records to ``count`` shards in turn, unless that was finished before."""
+    """Writes the records to ``count`` shards in turn, unless that was finished before.
+
+    Raises:
+        DataError: this system lets no process have so many files open.
+    """
     if (folder / DONE).is_file():
         return
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if count > most - SPARE_FILES:
+        raise DataError(
+            f"shards: {count:,} files are written at once, and a process may have {most:,} open here; take fewer, or allow more with `ulimit -n`"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         streams = [stack.enter_context(shard(folder, number).open("w", encoding="utf-8")) for number in range(count)]

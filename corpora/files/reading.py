@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from corpora.disk import check_file
 from corpora.errors import DataError
 from corpora.files.json_rows import has_rows_by_line, json_lines, json_rows
 from corpora.files.row import RawRow
@@ -30,8 +31,7 @@ def raw_rows(path: Path) -> Iterator[RawRow]:
     Raises:
         DataError: there is no such file, it is empty, or it is of no form that is known here.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file" if not path.exists() else f"{path}: not a file")
+    check_file(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty; an empty corpus cannot be used")
     with path.open("rb") as stream:

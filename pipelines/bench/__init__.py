@@ -14,6 +14,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,6 +207,30 @@ def ways(bench: Bench, kind: str, llamafactory: Path | None) -> dict[str, Callab
     return found
 
 
+class Progress:
+    """Says on standard error what is measured, how long that took, and how long the rest will take if it is like what was done."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self.count, self.done = count, 0
+        self.first = self.last = time.perf_counter()
+        training.console.print(
+            f"[dim]{count} measurements of {seconds:g} s; each has to load, compile and warm up before, which takes longer[/dim]"
+        )
+
+    def begins(self, what: str) -> None:
+        """The next measurement begins."""
+        self.last = time.perf_counter()
+        training.console.print(f"[dim]{self.done + 1} of {self.count}, {what}[/dim]")
+
+    def ended(self, found: str) -> None:
+        """It has ended, with ``found``."""
+        self.done += 1
+        now = time.perf_counter()
+        left = (now - self.first) / self.done * (self.count - self.done)
+        to_go = f"; about {left / 60:.1f} min to go" if left else ""
+        training.console.print(f"[dim]  {found}, after {now - self.last:.0f} s{to_go}[/dim]")
+
+
 def bench_train(
     model_path: str, seconds: float, kinds: tuple[str, ...] = KINDS, llamafactory: Path | None = None, rounds: int = 1
 ) -> list[dict[str, Any]]:
@@ -220,18 +245,20 @@ def bench_train(
         bench = Bench(model_path, Path(folder), seconds)
         write_rows(bench.folder)
         rows: list[dict[str, Any]] = []
+        progress = Progress(len(kinds) * rounds * len(ways(bench, kinds[0], llamafactory)), seconds)
         for kind in kinds:
             measured: dict[str, list[float]] = {}
-            for number in range(rounds):
+            for _ in range(rounds):
                 for how, measure in ways(bench, kind, llamafactory).items():
-                    training.console.print(f"[dim]{kind}: {how}, round {number + 1} of {rounds}[/dim]")
+                    progress.begins(f"{kind}: {how}")
                     torch._dynamo.reset()  # what one way has compiled is not another's
                     try:
                         rate = measure()
                         measured.setdefault(how, []).append(rate)
-                        training.console.print(f"[dim]  {rate:,.0f} tokens/s[/dim]")
+                        progress.ended(f"{rate:,.0f} tokens/s")
                     except PeerError as error:  # what else was measured is not lost for it
                         training.console.print(str(error), style="yellow", markup=False)
+                        progress.ended("not measured")
             measured = {how: found for how, found in measured.items() if found}
             rates = {how: statistics.median(found) for how, found in measured.items()}
             rows += [

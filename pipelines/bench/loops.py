@@ -15,10 +15,13 @@ import torch
 import torch._dynamo.utils
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
 
 WARM_UP = 3  # steps that are not counted
-COMPILED_WARM_UP = 25  # as many, where the first ones compile for lengths that are new
-LONGEST_WARM_UP = 150  # after which compiling no longer starts the count afresh
+COMPILED_WARM_UP = (
+    10  # as many, where the first ones compile for lengths that are new; a compile after them starts the count afresh
+)
+LONGEST_WARM_UP = 150  # after which it no longer does
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[Any, Batch], torch.Tensor]
@@ -34,18 +37,27 @@ class Window:
 
     seconds: float
     warm_up: int
+    shown: bool = True  # with a bar of its own
     tokens: float = 0.0
     started: float = 0.0
     graphs: int = -1
 
+    def __post_init__(self) -> None:
+        self.bar = tqdm(desc="warming up", unit="step", leave=False, disable=None if self.shown else True)
+
     def step(self, number: int, tokens: float) -> bool:
         """Counts the step with ``number``, from 0, of so many tokens; whether the time is up."""
         graphs = int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+        self.bar.update()
         if number < self.warm_up or (graphs != self.graphs and number < LONGEST_WARM_UP):
             self.graphs, self.tokens, self.started = graphs, 0.0, time.perf_counter()
             return False
         self.tokens += tokens
-        return time.perf_counter() - self.started > self.seconds
+        self.bar.set_description("measuring", refresh=False)
+        ended = time.perf_counter() - self.started > self.seconds
+        if ended:
+            self.bar.close()
+        return ended
 
     @property
     def rate(self) -> float:

@@ -28,8 +28,8 @@ Row = dict[str, Any]
 class Clock(TrainerCallback):  # type: ignore[misc]
     """Counts the seconds and tokens of the steps after the warm-up, and stops when the time is up."""
 
-    def __init__(self, seconds: float, warm_up: int) -> None:
-        self.window = Window(seconds, warm_up)
+    def __init__(self, seconds: float, warm_up: int, shown: bool = False) -> None:
+        self.window = Window(seconds, warm_up, shown)
         self.seen = 0.0
         self.rate = 0.0  # tokens that are not padding, per second
 
@@ -123,7 +123,7 @@ def trl_rate(kind: str, model_path: str, rows: list[Row], seconds: float, lora: 
             processing_class=tokenizer,
             peft_config=lora_config(lora),
         )
-        clock = Clock(seconds, WARM_UP)
+        clock = Clock(seconds, WARM_UP, shown=True)
         trainer.remove_callback(PrinterCallback)  # it prints to where the figures go
         trainer.add_callback(clock)
         trainer.train()

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import warnings
+from pathlib import Path
 
 from corpora.cli import app as corpora_app
 from corpora.errors import INTERRUPTED, OslerError, Stopped
@@ -44,18 +45,19 @@ for _heading, _modules in _HEADINGS.items():
         _group.rich_help_panel = _heading
 
 
-# Of files that the user named: not ours to mend, and not ours to explain by a traceback.
-_MENDABLE = {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-}
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# Where files are that no user names: what is wrong with one of them is ours to mend, and a traceback says where.
+_INSTALLED = (Path(sys.prefix), Path(__file__).parents[2] / "pipelines", Path(__file__).parents[2] / "corpora")
+
+
+def _of_a_file(error: OSError) -> str | None:
+    """What to say of a file that cannot be read or written; None where the user can do nothing about it."""
+    said = (error.strerror or "").lower()
+    if error.errno in _FULL:
+        return f"{f'{error.filename}: ' if error.filename else ''}{said}; free some, and run the same command again"
+    if not isinstance(error.filename, str) or any(Path(error.filename).is_relative_to(one) for one in _INSTALLED):
+        return None
+    return f"{error.filename}: {said}; name another place"
 
 
 def main() -> None:
@@ -64,6 +66,9 @@ def main() -> None:
     Exit codes: 1 for such an error, 2 for a wrong argument, 75 after SIGTERM with a checkpoint written (the same command goes on), 130
     after Ctrl-C.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, as some services start a program: an empty one takes its place
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
     try:
         app()
     except Stopped as notice:
@@ -74,11 +79,11 @@ def main() -> None:
         err.print(str(error), markup=False, soft_wrap=True)  # square brackets in what a message quotes are no markup
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _MENDABLE or error.filename is None:
+        said = _of_a_file(error)
+        if said is None:
             raise
         err.print("error:", style="bold red", end=" ")
-        remedy = "; name another place" if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR) else ""
-        err.print(f"{error.filename}: {str(error.strerror).lower()}{remedy}", markup=False, soft_wrap=True)
+        err.print(said, markup=False, soft_wrap=True)
         sys.exit(1)
     except SystemExit as end:  # which is what Typer makes of Ctrl-C
         if end.code == INTERRUPTED:

@@ -25,7 +25,15 @@ def bench_train(
     model: Annotated[
         str, typer.Option("--model", "-m", help="A model's folder or `bundled:…`.")
     ] = "bundled:osler-nano-base",
-    seconds: Annotated[float, typer.Option(help="Time for each measurement, after warming up.")] = 20.0,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=3600.0,
+            help="How long each way of each stage is measured. Loading, compiling and warming up come before and are not counted: "
+            "on a few cores half a minute or more for each of the five or more ways of a stage.",
+        ),
+    ] = 8.0,
     stage: Annotated[list[str] | None, typer.Option(help="cpt, sft or dpo; repeatable. Default: all three.")] = None,
     llamafactory: Annotated[
         Path | None,
@@ -41,15 +49,15 @@ def bench_train(
 
     Examples: `osler bench train` · `osler bench train --stage sft --llamafactory lf/bin/python --rounds 3 --json`
     """
-    from pipelines.bench import bench_train as measure
-    from pipelines.config import resolve_model
-
     stages = tuple(stage or STAGES)
     for name in stages:
         if name not in STAGES:
             raise OslerError(f"--stage {name}: there are {', '.join(STAGES)}")
     if llamafactory is not None and not llamafactory.is_file():
         raise OslerError(f"--llamafactory {llamafactory}: no such file; give the python of its environment")
+    from pipelines.bench import bench_train as measure  # seconds of imports
+    from pipelines.config import resolve_model
+
     rows = measure(resolve_model(model), seconds, stages, llamafactory, rounds)
     if as_json:
         print(json.dumps(rows))

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from corpora.disk import check_target, writing
 from pipelines.cli.options import app, out
 
 
@@ -40,8 +41,9 @@ def deploy(
     file = output or Path(f"{name}-{to}.yaml")
     wanted = Deployment(model, name, image, gpus, gpu, replicas, cpu, memory, storage, context.args)
     text = deployment_file(wanted, to, file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    check_target(file, mark="written by `osler deploy")
+    with writing(file) as stream:
+        stream.write(text)
     out.print(
         f"{file} is written; its first lines say what to do before: {START[to]} {file}", markup=False, soft_wrap=True
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from corpora.disk import check_target
 from corpora.errors import OslerError
 from pipelines.cli.exam_items import examine_items
 from pipelines.cli.exam_tasks import Wanted, checked, examine_by_tasks
@@ -281,6 +282,8 @@ def evaluate(
         raise OslerError(
             f"-o {output}: a folder; without a task the answers are one JSON file, as {output / 'answers.json'}"
         )
+    if output is not None:
+        check_target(output, mark='"bits_per_byte"')
     _ready()
     examine_items(
         model,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from corpora.disk import writing
 from pipelines.cli.options import out, table
 
 
@@ -59,8 +60,8 @@ def examine_items(
     )
     found = {**examine(stage, Sources(data, 0, {}), "model", place), "model": model}
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+        with writing(output) as stream:
+            json.dump(found, stream, ensure_ascii=False)
     if as_json:
         print(json.dumps(summary(found), ensure_ascii=False))
         return

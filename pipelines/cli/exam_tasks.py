@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from corpora.errors import OslerError
+from corpora.disk import check_file
+from corpora.errors import DataError, OslerError
 from pipelines.cli.options import err, out, table
 
 if TYPE_CHECKING:
@@ -59,8 +60,10 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         OslerError: something was named that is not there, or that does not go together.
     """
     from evals.items import items_of
+    from evals.known_errors import load_list
     from evals.open.items import open_items_of
     from evals.own_file import parse_mapping
+    from evals.results import read_results
     from evals.source import Source
     from evals.task_files import load_suite, load_task
 
@@ -75,15 +78,24 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
     if wanted.mapping and file is None:
         raise OslerError("--map says what the fields of --file are; name the file too")
-    if file is not None and not file.is_file():
-        raise OslerError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
+    if file is not None:
+        check_file(file)
     if wanted.base is not None and not wanted.base.is_dir():
         raise OslerError(f"{wanted.base}: no such folder; --base is a results folder of `osler eval`")
+    if wanted.base is not None:
+        read_results(wanted.base)
+    if wanted.key_errors is not None:
+        load_list(wanted.key_errors)
     source = Source(wanted.data, file, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
-    if file is not None:
-        rows = open_items_of if tasks[0].open_ended else items_of
-        next(iter(rows(tasks[0], source)), None)  # raises where it is empty or its fields are not known
-    return tasks, source
+    faults: list[str] = []
+    for task in tasks:  # until there is one that can be asked
+        rows = open_items_of if task.open_ended else items_of
+        try:
+            next(iter(rows(task, source)), None)  # raises where it is not here or empty, or its fields are not known
+            return tasks, source
+        except DataError as error:
+            faults.append(str(error))
+    raise OslerError("; ".join(faults))
 
 
 def examine_by_tasks(

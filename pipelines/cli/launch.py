@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from corpora.disk import check_target, writing
 from pipelines.cli.options import (
     RECIPE,
     DataOption,
@@ -43,6 +44,7 @@ def launch(
 
     file = output or Path(f"osler-{loaded.name}.{'yaml' if to == 'skypilot' else 'sh'}")
     text = task_file(loaded, recipe, to, file, run or Path("runs") / loaded.name, data)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    check_target(file, mark="written by `osler launch`")
+    with writing(file) as stream:
+        stream.write(text)
     out.print(f"{file} is written; start it with: {SUBMIT[to]} {file}", markup=False, soft_wrap=True)

@@ -57,7 +57,12 @@ RunOption = Annotated[
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder that holds the published datasets a recipe names (see corpora/catalog.yaml)."),
+    typer.Option(
+        "--data",
+        exists=True,
+        file_okay=False,
+        help="Folder that holds the published datasets a recipe names (see corpora/catalog.yaml).",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 

@@ -32,7 +32,9 @@ def plan(
     ] = None,
     price: Annotated[
         float | None,
-        typer.Option("--price", min=0.0, help="US dollars for each GPU and hour. Default: hardware_table.yaml's."),
+        typer.Option(
+            "--price", min=0.0, max=1e6, help="US dollars for each GPU and hour. Default: hardware_table.yaml's."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -12,6 +12,8 @@ import typer
 from corpora.errors import OslerError
 from pipelines.cli.options import JsonOption, app
 
+NO_TEXT = "no text: give it as an argument, or one a line on standard input"
+
 
 @app.command()
 def triage(
@@ -29,9 +31,10 @@ def triage(
 
     text = None if text == "-" else text
     if (text is None and sys.stdin.isatty()) or (text is not None and not text.strip()):
-        raise OslerError("no text: give it as an argument, or one a line on standard input")
+        raise OslerError(NO_TEXT)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a stray byte is no reason to leave the rest unanswered
+    told = 0
     for line in [text] if text is not None else sys.stdin:
         if not as_json and not line.strip():
             continue
@@ -46,3 +49,6 @@ def triage(
             )
         sys.stdout.write(answer + "\n")
         sys.stdout.flush()
+        told += 1
+    if not told:
+        raise OslerError(NO_TEXT)

@@ -86,8 +86,16 @@ def check_stages(layers: Layers, recipe: Recipe) -> None:
         _check_not_examined(layers, name, recipe)
         for word in named_models(stage):
             if word not in earlier and not {"/", ":"} & set(word):
+                if word == "base":
+                    remedy = "give the recipe a base_model:"
+                elif word in recipe.stages:
+                    remedy = f"stages.{word} comes later; put it before" if word != name else "it is the stage itself"
+                else:
+                    remedy = nearest(
+                        word, earlier, "" if earlier else "no stage is before it, and there is no base_model:"
+                    )
                 raise RecipeError(
-                    f"{layers.file('stages', name)}: stages.{name} needs '{word}', which no earlier stage makes; {nearest(word, earlier)}"
+                    f"{layers.file('stages', name)}: stages.{name} needs '{word}', which no earlier stage makes; {remedy}"
                 )
         if isinstance(stage, CptStage) and stage.tokens is not None:
             made = [one for one in earlier if isinstance(recipe.stages.get(one), TokenizeStage)]

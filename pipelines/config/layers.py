@@ -17,12 +17,13 @@ from typing import Any
 
 import yaml
 
-from corpora.errors import nearest
+from corpora.errors import DataError, nearest
+from corpora.files import yaml_file
+from corpora.files.yaml_file import read_yaml
 from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config.parts import RecipeError
 
-# libyaml's, where it is there, is ten times as fast.
-LOADER: Any = type("RecipeLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+LOADER: Any = type("RecipeLoader", (yaml_file.LOADER,), {})
 # PyYAML reads YAML 1.1, to which 1e-4 is a word, as it has no point; YAML 1.2 and whoever writes a learning rate take it for a number.
 LOADER.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+[eE][-+]?\d{1,2}$"), list("-+0123456789"))
 
@@ -36,11 +37,15 @@ def recipe_path(name: str, beside: Path = Path()) -> Path:
     if name.endswith((".yaml", ".yml")):
         given = Path(os.path.normpath(beside / Path(name).expanduser()))  # ``a/../b`` is shown as ``b``
         if not given.is_file():
-            raise RecipeError(f"{given}: no such recipe file")
+            raise RecipeError(f"{given}: {'a folder, and no recipe file' if given.is_dir() else 'no such recipe file'}")
         return given
     bundled = RECIPES / f"{name}.yaml"
     if not bundled.is_file():
-        raise RecipeError(f"no recipe is called '{name}'; {nearest(name, recipe_names())}")
+        if (beside / Path(name).expanduser()).is_file():
+            raise RecipeError(f"{name}: a file, but no recipe by its name, which ends in .yaml")
+        raise RecipeError(
+            f"no recipe is called '{name}'; {nearest(name, recipe_names(), '`osler recipe list` shows those that there are; a file ends in .yaml')}"
+        )
     return bundled
 
 
@@ -110,17 +115,10 @@ def _tree(value: Any, node: yaml.Node, path: Path) -> Any:
 
 def _read(path: Path) -> Tree:
     try:
-        loader = LOADER(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.reader.ReaderError) as error:
-        raise RecipeError(f"{path}: no text in UTF-8 can be read: {error}") from error
-    try:
-        node = loader.get_single_node()
-        values = None if node is None else loader.construct_document(node)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{path}: not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
-    if not isinstance(values, dict) or not values:
+        values, node = read_yaml(path, LOADER)
+    except DataError as error:
+        raise RecipeError(str(error)) from error
+    if not isinstance(values, dict) or not values or node is None:
         raise RecipeError(f"{path}: a recipe is a mapping of keys, as name: and stages:")
     found: Tree = _tree(values, node, path)
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import math
 import types
 import typing
 from typing import Any
@@ -33,7 +34,10 @@ def training_keys(kind: str) -> set[str]:
 
 
 NUMBERS = {bool: "true or false", int: "a whole number", float: "a number"}
+# Bounds that the config classes do not know, and that would be found when training has begun, or never.
 AT_LEAST_ONE = ("per_device_train_batch_size", "gradient_accumulation_steps")
+ABOVE_NOUGHT = ("num_train_epochs",)
+NOT_NEGATIVE = ("learning_rate", "weight_decay", "warmup_steps", "max_grad_norm")
 
 
 def wanted_number(kind: str, key: str, value: Any) -> str | None:
@@ -46,6 +50,12 @@ def wanted_number(kind: str, key: str, value: Any) -> str | None:
     if value is None or not kinds <= NUMBERS.keys():
         return None
     right = type(value) in kinds or (type(value) is int and float in kinds)
+    if right and not math.isfinite(value):
+        return "a finite number"
     if right and key in AT_LEAST_ONE and value < 1:
         return "1 or more"
+    if right and key in ABOVE_NOUGHT and value <= 0:
+        return "more than 0"
+    if right and key in NOT_NEGATIVE and value < 0:
+        return "0 or more"
     return None if right else " or ".join(words for number, words in NUMBERS.items() if number in kinds)

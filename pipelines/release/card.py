@@ -14,6 +14,7 @@ from typing import Any
 from huggingface_hub import ModelCard
 
 from corpora.catalog import UNKNOWN, find_dataset, load_catalog
+from corpora.disk import check_target
 from corpora.errors import OslerError
 from pipelines.artifact import Artifact, load_artifact
 from pipelines.config import Recipe, training_data
@@ -21,6 +22,7 @@ from pipelines.release.front_matter import FILLS, OWN_LICENCE, SCORES, front_mat
 from pipelines.report.exams import exams
 from pipelines.report.sections import data_section, exam_section, memory_gib, stages_section, teachers_section
 
+MADE_WITH = "Made with Osler"  # in every card, by which a later one knows that it may be replaced
 EMERGENCY = (
     "**In an emergency, call your local emergency number.** The model is a computer program and not a doctor: it may fail to see "
     "an emergency, and may answer one with words."
@@ -200,14 +202,15 @@ def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
         "```bibtex",
         f"@misc{{{name.replace('.', '-')},",
         f"  title = {{{name}}},",
-        f"  note = {{Made with Osler, recipe {recipe.name}, commit {commit[:12]}}},",
+        f"  note = {{{MADE_WITH}, recipe {recipe.name}, commit {commit[:12]}}},",
         "}",
         "```",
         "",
         *(f"- {one}: {find_dataset(one).citation}" for one in training_data(blocks) if _cited(one)),
     ]
-    target.mkdir(parents=True, exist_ok=True)
     path = target / "README.md"
+    check_target(path, mark=MADE_WITH)
+    target.mkdir(parents=True, exist_ok=True)
     path.write_text(f"---\n{data.to_yaml()}\n---\n\n" + "\n".join(lines).rstrip() + "\n", encoding="utf-8")
     ModelCard.load(path)  # what the hub cannot read is not written silently
     return path

@@ -37,14 +37,22 @@ def refuse_source(target: Path, source: Path) -> None:
     refuse_stage_folder(target)
 
 
-def refuse_others_weights(target: Path) -> None:
-    """Raises OslerError where ``target`` has weights that neither ``export`` nor ``publish`` wrote, which would be lost."""
+def refuse_others_files(target: Path, source: Path) -> None:
+    """Raises OslerError where ``target`` has files that neither ``export`` nor ``publish`` wrote, and that a copy of ``source`` would replace."""
     if _published(target):
         return
-    for path in sorted(target.glob("model*.safetensors")):
+    weights = sorted(target.glob("model*.safetensors"))
+    for path in weights:
         if not _exported(path):
             raise OslerError(
                 f"{path}: weights that osler did not write here, which would be lost; name an empty folder, or remove them yourself"
+            )
+    if weights:
+        return
+    for path in sorted(source.iterdir()):
+        if (target / path.name).exists():
+            raise OslerError(
+                f"{target / path.name}: a file that osler did not write here, which would be lost; name an empty folder"
             )
 
 
@@ -72,7 +80,7 @@ def export_shards(source: Path, target: Path, shard_size: str) -> list[Path]:
     with ExitStack() as stack:
         weights = Weights(source, stack)
         refuse_source(target, weights.folder)
-        refuse_others_weights(target)
+        refuse_others_files(target, source)
         sizes = {key: weights.read(key).nbytes for key in weights.files}
         files = write_shards(target, sizes, weights.read, shard_size, NOTE)
     for path in source.iterdir():

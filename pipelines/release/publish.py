@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from corpora.catalog import find_dataset, load_catalog
-from corpora.disk import write_whole
+from corpora.disk import check_target, write_whole
 from corpora.errors import OslerError
 from pipelines import loading
 from pipelines.artifact import MANIFEST, folder_hashes, load_artifact, refuse_stage_folder
 from pipelines.config import Recipe, TrainingStage, named_corpora
-from pipelines.release.card import artifact_with_model, write_card
-from pipelines.release.export import refuse_others_weights
+from pipelines.release.card import MADE_WITH, artifact_with_model, write_card
+from pipelines.release.export import refuse_others_files
 from pipelines.release.front_matter import WRITES, task_of
 from pipelines.training.weights import remove_weights
 
@@ -73,7 +73,8 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
         raise OslerError(
             f"{target}: this run's stage '{target.name}' will be there, in place of it; name another folder"
         )
-    refuse_others_weights(target)
+    refuse_others_files(target, last.model)
+    check_target(target / "README.md", mark=MADE_WITH)
     target.mkdir(parents=True, exist_ok=True)
     names = dict.fromkeys(corpus.name for block in recipe.stages.values() for corpus in named_corpora(block))
     datasets = {name: find_dataset(name) for name in names if name in load_catalog()}

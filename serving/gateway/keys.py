@@ -86,7 +86,7 @@ class KeyFile:
             first = error.errors(include_input=False)[0]
             place = ".".join(str(part) for part in first["loc"])
             raise DataError(
-                f"{self.path}: not a file of keys: {place} {first['msg']}; restore it, or move it away and run `osler keys add`"
+                f"{self.path}: not a file of keys: {f'{place}: ' if place else ''}{first['msg']}; restore it, or move it away and run `osler keys add`"
             ) from error
 
     def working(self) -> set[str]:

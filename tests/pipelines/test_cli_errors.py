@@ -2,16 +2,154 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from corpora.errors import OslerError
 from pipelines.cli import app, main
 from pipelines.cli.answers import told_once
 from pipelines.cli.options import whole_address
 from pipelines.cli.plan import short
+from pipelines.loading import load_tokenizer
+
+Ended = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str]]:
+    """Runs `osler` with words in a folder that holds what a person may name by mistake: exit code, and what standard error says."""
+    monkeypatch.chdir(tmp_path)
+    row = {"question": "What is gout?", "answer": "Crystals in a joint."}
+    (tmp_path / "faq.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(
+        "name: mine\nbase_model: bundled:osler-nano-base\n"
+        "stages:\n  sft: {kind: sft, model: base, corpora: [{name: faq.jsonl}], training: {max_steps: 1}}\n",
+        encoding="utf-8",
+    )
+    for name in ("work/thesis.txt", "sft/thesis.txt", "card/README.md", "clean.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("years of work", encoding="utf-8")
+
+    def run(*words: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["osler", *words])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert isinstance(end.value.code, int)
+        return end.value.code, capsys.readouterr().err
+
+    return run
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["corpora", "import", "faq.jsonl", "-o", "faq.jsonl"], "faq.jsonl: this command reads or writes it already"),
+        (["corpora", "import", "faq.jsonl", "-o", "a", "--dropped", "faq.jsonl"], "faq.jsonl: this command reads"),
+        (
+            ["corpora", "import", "faq.jsonl", "-o", "a", "--dropped", "./a"],
+            "a: this command reads or writes it already",
+        ),
+        (["corpora", "import", "faq.jsonl", "-o", "work"], "work: a folder is there; name a file"),
+        (["corpora", "clean", "faq.jsonl", "-o", "."], "work: this folder holds files that osler did not make"),
+        (["corpora", "clean", "clean.jsonl", "-o", "."], "clean.jsonl: this command reads"),
+        (
+            ["launch", "mine.yaml", "--launch", "ddp", "--processes", "1", "-o", "mine.yaml"],
+            "mine.yaml: a file is there",
+        ),
+        (["deploy", "Qwen/Qwen3-8B", "--image", "x", "-o", "faq.jsonl"], "faq.jsonl: a file is there"),
+        (["eval", "bundled:osler-nano-base", "-o", "mine.yaml"], "mine.yaml: a file is there"),
+        (["sft", "mine.yaml", "--run", "."], "sft: this folder holds files that no stage of osler made"),
+        (["sft", "mine.yaml", "--run", "faq.jsonl"], "faq.jsonl"),
+        (["export", "bundled/none", "--to", "card"], "bundled/none: no model here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_file_of_the_users_own_is_not_replaced(words: list[str], named: str, ended: Ended, tmp_path: Path):
+    before = _bytes(tmp_path)
+    code, said = ended(*words)
+    assert code == 1
+    assert said.count("error: ") == 1
+    assert named in said.replace("\n", " ")
+    assert _bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["corpora", "import", "faq.jsonl", "-o", "/proc/1/none.jsonl"],
+        ["corpora", "import", "faq.jsonl", "-o", "/proc/1/none/deep.jsonl"],
+        ["corpora", "clean", "faq.jsonl", "-o", "/proc/1/none"],
+        ["deploy", "Qwen/Qwen3-8B", "--image", "x", "-o", "/proc/1/none.yaml"],
+        ["keys", "add", "ward", "--keys", "/proc/1/none.json"],
+    ],
+    ids=" ".join,
+)
+def test_a_place_where_nothing_can_be_written_is_one_line(words: list[str], ended: Ended):
+    code, said = ended(*words)
+    assert code == 1
+    assert said.startswith("error: /proc/1/")
+    assert said.endswith("; name another place\n")
+    assert len(said.splitlines()) == 1
+
+
+def test_a_data_folder_that_is_not_there_is_a_wrong_argument(ended: Ended):
+    for words in (["plan", "nano"], ["sft"], ["eval", "m", "--task", "medqa"], ["corpora", "stats", "faq.jsonl"]):
+        code, said = ended(*words, "--data", "nowhere")
+        assert code == 2
+        assert "nowhere" in said
+
+
+def test_a_name_that_is_near_to_one_is_answered_with_it(ended: Ended, tmp_path: Path):
+    for words, wanted in (
+        (["corpora", "deidentify", "faq.jsonl", "--kind", "phones", "-o", "x"], "did you mean 'phone'?"),
+        (["corpora", "decontaminate", "faq.jsonl", "--against", "medqa-usmel", "-o", "x"], "mean 'medqa-usmle'?"),
+        (["corpora", "list", "--kind", "dpo"], "known here: benchmark"),
+        (["plan", "bundled-dialogue.jsonl"], "`osler recipe list` shows"),
+        (["plan", "faq.jsonl"], "faq.jsonl: a file, but no recipe by its name, which ends in .yaml"),
+        (["plan", "work"], "no recipe is called 'work'"),
+    ):
+        code, said = ended(*words)
+        assert code == 1
+        assert wanted in said, words
+
+
+def test_what_streams_cannot_do_is_one_line(tmp_path: Path):
+    for shell, wanted in (
+        ("triage <&-", "error: no text"),
+        ("triage </dev/null", "error: no text"),
+        ("tasks list >/dev/full", "error: no space left on device"),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} -m pipelines.cli {shell}"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith(wanted), done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_model_without_its_tokenizer_is_told_so(tiny_model: Path, tmp_path: Path):
+    model = tmp_path / "bare"
+    model.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_model / name, model)
+    with pytest.raises(OslerError, match=r"bare: none of its files is there \(tokenizer\.json"):
+        load_tokenizer(model)
+    (model / "config.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(OslerError, match=r"config\.json: not one JSON object"):
+        load_tokenizer(model)
 
 
 @pytest.mark.parametrize("name", ["ward[bold]list", "list[/red]", "[NAME]", r"tail\[", "列表[/]"])
