@@ -145,11 +145,12 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(guesser: tuple[Path, str],
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.parametrize("repeat", [4, 1], ids=["in its first pass", "in its fourth pass"])
 def test_a_run_that_was_cut_goes_on_to_the_same_bytes(
-    guesser: tuple[Path, str], tmp_path: Path, sources, monkeypatch: pytest.MonkeyPatch
+    repeat: int, guesser: tuple[Path, str], tmp_path: Path, sources, monkeypatch: pytest.MonkeyPatch
 ):
     stage = stage_for(guesser[1], max_steps=4, save_steps=2)
-    stage = stage.model_copy(update={"items": [Corpus(name=guesser[1], repeat=4)]})
+    stage = stage.model_copy(update={"items": [Corpus(name=guesser[1], repeat=repeat)]})
     with drafting(tmp_path / "whole", "grpo", {}) as made:
         grpo(stage, 0, guesser[0], sources, made)
     original, judged = pipelines.grpo.verdict, []
@@ -178,13 +179,13 @@ def test_an_advantage_is_the_reward_less_its_groups_mean_over_its_spread(
     """Shao et al. 2024, section 4.1.2: (r - mean(r)) / std(r), worked by hand; TRL takes the sample's spread and adds 1e-4 to it."""
     made = []
 
-    class Kept(pipelines.grpo.GRPOTrainer):
+    class Kept(pipelines.grpo.Trainer):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             made.append(self)
 
     right = iter([1, 0, 0, 1, 1, 1, 1, 0])
-    monkeypatch.setattr(pipelines.grpo, "GRPOTrainer", Kept)
+    monkeypatch.setattr(pipelines.grpo, "Trainer", Kept)
     monkeypatch.setattr(
         pipelines.grpo, "verdict", lambda name, *_: float(next(right)) if name == "right_option" else 1.0
     )
