@@ -23,11 +23,23 @@ FIGURES = ("loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_gi
 def stage(folder: Path, **more) -> DpoStage:
     path = folder / "pairs.jsonl"
     rows = [
-        Preference(id=str(n), prompt=[Message(role="user", content=f"Number {n}?")], chosen=f"It is {n}.", rejected="No.", source="made")
+        Preference(
+            id=str(n),
+            prompt=[Message(role="user", content=f"Number {n}?")],
+            chosen=f"It is {n}.",
+            rejected="No.",
+            source="made",
+        )
         for n in range(12)
     ]
     path.write_text("\n".join(row.model_dump_json() for row in rows))
-    given = {"max_steps": 4, "per_device_train_batch_size": 2, "logging_steps": 1, "save_steps": 2, "report_to": ["wandb"]}
+    given = {
+        "max_steps": 4,
+        "per_device_train_batch_size": 2,
+        "logging_steps": 1,
+        "save_steps": 2,
+        "report_to": ["wandb"],
+    }
     return DpoStage(
         kind="dpo", model="base", preferences=Corpus(name=str(path)), lora=Lora(r=4), training={**given, **more}
     )
@@ -84,7 +96,10 @@ def test_each_stage_is_a_run_with_every_figure_of_each_step(tiny_model: Path, tm
             dpo(stage(tmp_path), 0, tiny_model, sources, made)
     found = runs(tmp_path)
     assert all(path.is_relative_to(run / "wandb") for path in found)
-    assert sorted((about["project"], about["name"]) for about, _ in found.values()) == [("mine", "first"), ("mine", "second")]
+    assert sorted((about["project"], about["name"]) for about, _ in found.values()) == [
+        ("mine", "first"),
+        ("mine", "second"),
+    ]
     for _, history in found.values():
         steps = [entry for entry in history if "train/loss" in entry]
         assert [entry["train/global_step"] for entry in steps] == [1, 2, 3, 4]
