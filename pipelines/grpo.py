@@ -64,8 +64,9 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
     """TRL's trainer with the sampler above."""
 
     def _get_train_sampler(self, dataset: datasets.Dataset | None = None) -> Passes:
-        self.order: Passes = super()._get_train_sampler(dataset)
-        self.order.__class__ = Passes
+        order = super()._get_train_sampler(dataset)
+        order.__class__ = Passes
+        self.order: Passes = order
         return self.order
 
     def _run_epoch(self, **given: Any) -> None:
