@@ -14,12 +14,13 @@ from corpora.catalog import find_dataset
 from corpora.records import ExamItem
 from pipelines import loading, training
 from pipelines.artifact import Artifact, Draft, drafting, load_artifact
-from pipelines.bundled import recipe_names
+from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config import Corpus, CurateStage, Recipe, TokenizeStage, TrainingStage, load_recipe, named_corpora
 from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.grpo import grpo
+from pipelines.launching.accelerate import Node, accelerate_arguments, check_options
 from pipelines.sft import sft
 from pipelines.tokens import tokenize
 from pipelines.training.adapters import lora_config, quantization_config
@@ -118,6 +119,36 @@ def test_every_value_is_one_that_the_libraries_take(name: str, draft: Draft):
         if stage.quantization is not None:
             assert isinstance(quantization_config(stage.quantization), BitsAndBytesConfig)
             assert stage.quantization.load_in_4bit
+
+
+# What a recipe chooses of how a model learns. The two factors of a batch share a comment; an alias has it where it is anchored.
+CHOICES = re.compile(
+    r"\s+(learning_rate|lr_\w+|warmup_\w+|weight_decay|adam_\w+|optim|num_train_epochs|max_steps|beta|loss_\w+|max_length|sequence_length|r"
+    r"|lora_\w+|target_modules|max_grad_norm|num_generations|max_completion_length|mask_truncated_completions|temperature|samples|max_tokens"
+    r"|min_margin|take|max_pairs|max_length_ratio|bf16|gradient_checkpointing|torch_compile|load_in_4bit|bnb_\w+|max_repeat|held_out): [^*]"
+)
+
+
+def test_every_choice_names_its_source():
+    files = [path for path in RECIPES.rglob("*.yaml") if not path.name.startswith("nano")]
+    lines = [(path, line) for path in files for line in path.read_text().splitlines()]
+    chosen = [(path, line) for path, line in lines if CHOICES.match(line)]
+    assert len(chosen) > 150
+    assert [f"{path.name}: {line.strip()}" for path, line in chosen if " # " not in line] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if load_recipe(name).launch is not None])
+def test_accelerate_takes_the_launch_of_a_recipe(name: str):
+    from accelerate.commands.launch import launch_command_parser
+
+    launch = load_recipe(name).launch
+    assert launch is not None
+    check_options(launch)
+    given = accelerate_arguments(launch, Node(0, "first:29500"), True)
+    parsed = launch_command_parser().parse_args([*given, "--module", "pipelines.training.worker"])
+    assert (parsed.num_processes, parsed.num_machines) == (launch.processes, launch.nodes)
+    assert parsed.use_fsdp
+    assert int(parsed.fsdp_version) == 2
 
 
 @pytest.mark.parametrize("name", REAL)
