@@ -67,7 +67,7 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         order = super()._get_train_sampler(dataset)
         order.__class__ = Passes
         self.order: Passes = order
-        return self.order
+        return self.order  # type: ignore[no-any-return]
 
     def _run_epoch(self, **given: Any) -> None:
         self.order.begin(given["epoch"])

@@ -76,7 +76,9 @@ def plan(
         )
     out.print(work)
     with_memory = [stage for stage in found.stages if stage.memory is not None]
-    across = len(with_memory) if len(with_memory) <= IN_A_TABLE else BESIDE  # a number that is cut into two lines cannot be read
+    across = (
+        len(with_memory) if len(with_memory) <= IN_A_TABLE else BESIDE
+    )  # a number that is cut into two lines cannot be read
     for first in range(0, len(with_memory), max(1, across)):
         out.print(memory_table(with_memory[first : first + across], where.kind))
     for stage in found.stages:

@@ -46,8 +46,10 @@ def with_sampler(stage: Any, load: Load, where: Devices, needed: Memory) -> Memo
 
 
 def extra_flops(stage: Any, load: Load, length: float) -> float:
-    """Operations for each token of an answer beside those of training: the reference's forward pass, and that of the probabilities which
-    vLLM's are corrected by (TRL computes them once more by the trained model)."""
+    """Operations for each token of an answer beside those of training.
+
+    They are the reference's forward pass, and that of the probabilities by which vLLM's are corrected.
+    """
     passes = bool(value_of(stage, "beta")) + bool(value_of(stage, "use_vllm"))
     return passes * forward_flops(load.shape, length)
 

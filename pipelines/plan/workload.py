@@ -131,9 +131,7 @@ def _whole(corpus: Corpus, sources: Sources, read: int, characters: int) -> tupl
     return rows, f"{corpus.name}: the first {read:,} records counted, the rest by the size of its files"
 
 
-def count_corpus(
-    corpus: Corpus, sources: Sources, counter: Counter, sample: int = SAMPLE, asked: bool = False
-) -> Work:
+def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int = SAMPLE, asked: bool = False) -> Work:
     """The work of one corpus that is at hand, or of one of the catalogue that is not; ``asked`` as ``Counter.rows`` has it."""
     try:
         stream = filtered(corpus, sources)
