@@ -95,7 +95,9 @@ def check_trackers(recipe: Recipe) -> None:
             if tracker in ("all", "none") or tracker in get_available_reporting_integrations():
                 continue
             known = sorted(INTEGRATION_TO_CALLBACK)
-            how = f"`pip install {tracker}`" if tracker in known else nearest(str(tracker), known)
+            how = (
+                "install its package (wandb: `pip install wandb`)" if tracker in known else nearest(str(tracker), known)
+            )
             what = "is not installed here" if tracker in known else "is no tracker that transformers knows"
             raise RecipeError(f"stages.{name}.training.report_to: '{tracker}' {what}; {how}")
 

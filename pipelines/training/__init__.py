@@ -170,10 +170,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
         sharding.check_format(checkpoint, trainer)
         if sharding.rank() == 0:
             console.print(f"{label}: going on from {checkpoint.name}", markup=False)
-    with (
-        tracking(trainer.args, draft.checkpoints, sharding.rank() == 0),
-        guard(trainer, label, draft.checkpoints, spikes),
-    ):
+    watched = tracking(trainer.args, draft.checkpoints, sharding.rank() == 0, anew=checkpoint is None)
+    with watched, guard(trainer, label, draft.checkpoints, spikes):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
     losses = [

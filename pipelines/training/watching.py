@@ -59,13 +59,17 @@ def _move_trackio(folder: Path) -> None:
 
 
 @contextmanager
-def tracking(args: TrainingArguments, checkpoints: Path, leads: bool) -> Iterator[None]:
+def tracking(args: TrainingArguments, checkpoints: Path, leads: bool, anew: bool) -> Iterator[None]:
     """Opens what transformers' own trackers leave to others, and ends it when training ends, by an error too.
 
     Weights & Biases keeps its files in ``RUN/wandb``, has the run's folder as its project (``WANDB_PROJECT`` goes before) and a run for each
     stage, which stays the same run when the stage goes on from a checkpoint: its id is kept beside the ``checkpoints``.
-    What trackio prints is kept out of the way.
+    What trackio prints is kept out of the way. Curves of a stage that begins ``anew`` are its own: TensorBoard would draw those of an earlier
+    one, made with other settings, into them.
     """
+    if anew and leads:
+        for events in Path(os.environ["TENSORBOARD_LOGGING_DIR"]).glob("events.out.tfevents.*"):
+            events.unlink()
     with contextlib.redirect_stdout(io.StringIO()), _weights_and_biases(args, checkpoints, leads):
         try:
             yield

@@ -219,6 +219,21 @@ def test_questions_are_put_as_the_recipe_says_and_judged_by_what_is_known():
     assert reward(stroke, "Call 999 now.", block) == 1.0
 
 
+def test_an_answer_is_rewarded_by_the_words_of_its_reference(tmp_path: Path, sources):
+    """0.6 for the reference's words that it holds, 0.3 for its own that belong there, 0.1; worked by hand."""
+    block = Rewards(rewards={"facts": 2.0, "format": 0.1}, format=r"[A-Z][^\n]*\.")
+    asked = of_dialogue(dialogue("f", "What is metformin for?", "Type 2 diabetes in frail patients."), block)
+    assert verdict("facts", asked, "Type 2 diabetes in frail patients.", block) == pytest.approx(1.0)
+    # Two of five words (diabetes, frail), and both of its own are right.
+    assert verdict("facts", asked, "<think>?</think>Frail diabetes.", block) == pytest.approx(0.6 * 2 / 5 + 0.3 + 0.1)
+    assert verdict("facts", asked, "Take 500 mg of it twice a day.", block) == -1.0
+    assert reward(asked, "Type 2 diabetes in frail patients.", block) == pytest.approx(2.1)
+    assert verdict("facts", of_item(ITEM, block), "Ascorbic acid", block) is None
+    path = jsonl(tmp_path / "zh.jsonl", [dialogue("zh", "二甲双胍治什么病？", "二型糖尿病。")])
+    with pytest.raises(DataError, match=r"none of the rewards \(facts\) can judge"):
+        asked_of([], [Corpus(name=path)], Rewards(rewards={"facts": 1.0}), sources)
+
+
 def test_a_dialogue_that_no_verifier_can_judge_is_named(tmp_path: Path, sources):
     path = jsonl(tmp_path / "mixed.jsonl", [dialogue("good", "2+3?", "5"), dialogue("bad", "Why?", "Because.")])
     block = Rewards(rewards={"right_number": 1.0})
