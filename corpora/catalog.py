@@ -205,7 +205,7 @@ def _pubmedqa_rows(paths: list[Path]) -> Iterator[RawRow]:
 def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
     """Records of a catalogued dataset, in the order of its files.
 
-    Of text to train on, rows that are no good are left out, and their number is logged. An exam is given whole or not at all.
+    Of what is trained on, rows that are no good are left out, and their number is logged. An exam is given whole or not at all.
 
     Raises:
         DataError: as ``locate``, and for a row of an exam that cannot be used.
@@ -218,7 +218,7 @@ def stream_records(name: str, data_dir: Path | None = None) -> Iterator[Record]:
         rows = _pubmedqa_rows(paths) if name == "pubmedqa-test" else raw_rows(path)
 
         def refuse(row: RawRow, reason: str, path: Path = path) -> None:
-            if entry.record == "exam_item":
+            if entry.kind == "benchmark":
                 raise DataError(f"{path}, {row.place}: {reason}")
 
         yield from import_rows(rows, name, tally, shape, refuse)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from corpora.catalog import load_catalog, locate
-from corpora.errors import DataError
+from corpora.errors import DataError, nearest
 from corpora.records import Preference
 from pipelines import loading, training
 from pipelines.artifact import refuse_others_folder
@@ -67,6 +67,7 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
         check_models(recipe)
         check_base(recipe)
     check_teachers(recipe)
+    check_trackers(recipe)
     try:
         planned = check_plan(recipe, here(), data_dir, SAMPLE)
     except RecipeError as error:  # a base that no plan knows may be fetched and trained all the same
@@ -84,6 +85,24 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 locate(corpus.name, data_dir)
             elif corpus.is_file and not Path(corpus.name).is_file():
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
+
+
+def check_trackers(recipe: Recipe) -> None:
+    """Raises RecipeError when a stage reports to a tracker that transformers does not know or that is not installed here."""
+    from transformers.integrations import get_available_reporting_integrations
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    for name, stage in recipe.stages.items():
+        given = stage.training.get("report_to") if isinstance(stage, TrainingStage) else None
+        for tracker in [given] if isinstance(given, str) else given or []:
+            if tracker in ("all", "none") or tracker in get_available_reporting_integrations():
+                continue
+            known = sorted(INTEGRATION_TO_CALLBACK)
+            how = (
+                "install its package (wandb: `pip install wandb`)" if tracker in known else nearest(str(tracker), known)
+            )
+            what = "is not installed here" if tracker in known else "is no tracker that transformers knows"
+            raise RecipeError(f"stages.{name}.training.report_to: '{tracker}' {what}; {how}")
 
 
 def check_models(recipe: Recipe) -> None:

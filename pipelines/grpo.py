@@ -6,8 +6,8 @@ and a model that compares an answer with the key; here the key is compared by ru
 
 Supports full training and adapters (merged at the end). Answers are sampled by transformers, or by vLLM on a GPU with TRL's own keys:
 ``use_vllm: true`` with ``vllm_mode: colocate`` (in this process), or ``server`` and ``vllm_server_base_url`` (see docs/alignment.md).
-A run that was cut goes on to the same bytes within its first pass over the questions; in a later pass the questions come in another order,
-because TRL's sampler begins its shuffling anew.
+A run that was cut goes on to the same bytes, in any pass over the questions (``Passes``); with ``num_iterations`` above 1 only from a checkpoint
+between two samplings, as TRL does not keep the answers that it was learning from.
 Raises DataError and TrainingError.
 """
 
@@ -21,6 +21,7 @@ from typing import Any
 import datasets
 import torch
 from trl import GRPOTrainer
+from trl.trainer.utils import RepeatSampler
 
 from pipelines import loading, training
 from pipelines.artifact import Draft
@@ -45,6 +46,32 @@ _LOGGED = {
     "cut_off": "completions/clipped_ratio",  # share of answers that did not end by themselves
 }
 EXAMPLES = 6
+
+
+class Passes(RepeatSampler):  # type: ignore[misc]
+    """TRL's sampler with an order of the questions that follows from the seed and the number of the pass.
+
+    TRL's own goes on drawing from one generator, which a resumed run starts anew: its second pass then had the order of the first.
+    """
+
+    def begin(self, number: int) -> None:
+        """Makes the next order that of this pass, counted from 0."""
+        if self.shuffle:
+            self.generator.manual_seed((self.seed or 0) + number)
+
+
+class Trainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with the sampler above."""
+
+    def _get_train_sampler(self, dataset: datasets.Dataset | None = None) -> Passes:
+        order = super()._get_train_sampler(dataset)
+        order.__class__ = Passes
+        self.order: Passes = order
+        return self.order  # type: ignore[no-any-return]
+
+    def _run_epoch(self, **given: Any) -> None:
+        self.order.begin(given["epoch"])
+        super()._run_epoch(**given)
 
 
 def reward_function(
@@ -86,7 +113,7 @@ def grpo(stage: GrpoStage, seed: int, model_path: str | Path, sources: Sources, 
     args = training.arguments("grpo", draft, seed, {**DEFAULTS, **weights, **stage.training})
     torch.manual_seed(seed)
     with training.explained("grpo"), plain_head():
-        trainer = GRPOTrainer(
+        trainer = Trainer(
             model=load_base(model_path, stage),
             reward_funcs=[reward_function(name, stage, asked, seen[name]) for name in names],
             args=args,

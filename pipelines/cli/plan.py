@@ -11,6 +11,7 @@ from rich.table import Table
 from pipelines.cli.options import RECIPE, DataOption, JsonOption, RecipeArgument, app, out, table
 
 GIB = 2**30
+IN_A_TABLE, BESIDE = 7, 5  # stages beside each other in 80 columns: all, or so many where there are more
 
 
 @app.command()
@@ -76,7 +77,12 @@ def plan(
             f"{disk:,.0f}" if disk >= 1000 else f"{disk:,.2f}" if disk else "",
         )
     out.print(work)
-    out.print(memory_table(found.stages, where.kind))
+    with_memory = [stage for stage in found.stages if stage.memory is not None]
+    across = (
+        len(with_memory) if len(with_memory) <= IN_A_TABLE else BESIDE
+    )  # a number that is cut into two lines cannot be read
+    for first in range(0, len(with_memory), max(1, across)):
+        out.print(memory_table(with_memory[first : first + across], where.kind))
     for stage in found.stages:
         colour = "green" if stage.fits else "red"
         out.print(f"[{colour}]{stage.name}[/{colour}]: ", end="")
@@ -96,17 +102,16 @@ def plan(
 
 
 def memory_table(stages: list[Any], kind: str) -> Table:
-    """The parts of each stage's memory at the moment when there is most, in GiB."""
-    with_memory = [stage for stage in stages if stage.memory is not None]
+    """The parts of each stage's memory at the moment when there is most, in GiB; all of them have a plan of it."""
     title = f"memory at its peak, GiB {'for each GPU' if kind == 'gpu' else 'of this machine'}"
-    shown = table(title, "", *(stage.name for stage in with_memory))  # parts down, stages across: it fits 80 columns
+    shown = table(title, "", *(stage.name for stage in stages))  # parts down, stages across: it fits 80 columns
     for column in shown.columns[1:]:
         column.justify, column.overflow = "right", "fold"
-    for part in dict.fromkeys(part for stage in with_memory for part in stage.memory.parts):
-        sizes = (stage.memory.parts.get(part, 0) / GIB for stage in with_memory)
+    for part in dict.fromkeys(part for stage in stages for part in stage.memory.parts):
+        sizes = (stage.memory.parts.get(part, 0) / GIB for stage in stages)
         shown.add_row(part, *(f"{size:,.2f}" if size else "" for size in sizes))
-    shown.add_row("in all", *(f"{stage.memory.peak / GIB:,.2f}" for stage in with_memory))
-    shown.add_row("there is", *(f"{stage.usable / GIB:,.1f}" for stage in with_memory))
+    shown.add_row("in all", *(f"{stage.memory.peak / GIB:,.2f}" for stage in stages))
+    shown.add_row("there is", *(f"{stage.usable / GIB:,.1f}" for stage in stages))
     return shown
 
 

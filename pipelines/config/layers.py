@@ -1,8 +1,8 @@
 """A recipe's file and the files that it extends, as one mapping that knows where each value came from.
 
 ``extends: FILE`` at the top of a recipe names another one, by a path from the file's own folder or by a bundled recipe's name.
-Mappings are merged key by key, at any depth; any other value, lists among them, replaces the extended one's. A stage
-that is set to null is left out. The name is never inherited: two recipes with one name would share a run folder. Files and
+Mappings are merged key by key, at any depth; any other value, lists among them, replaces the extended one's, and so does a mapping of
+another kind (a stage's ``kind``, a scorer's ``by``), which has keys of its own. A stage that is set to null is left out. The name is never inherited: two recipes with one name would share a run folder. Files and
 folders whose names begin with "_" hold what several recipes share, and are no recipes themselves.
 """
 
@@ -124,8 +124,16 @@ def _read(path: Path) -> Tree:
     return found
 
 
+def _of_another_kind(below: Tree, above: Tree) -> bool:
+    """Whether the two mappings say of themselves that they are of different kinds."""
+    said = [(below.get(key), above.get(key)) for key in ("kind", "by")]
+    return any(isinstance(a, Leaf) and isinstance(b, Leaf) and a.value != b.value for a, b in said)
+
+
 def _merged(below: Any, above: Any) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
+        if _of_another_kind(below, above):
+            return above
         return {
             **below,
             **{key: _merged(below[key], part) if key in below else part for key, part in above.items()},

@@ -91,7 +91,7 @@ class PreferencesStage(Block):
         if isinstance(self.scorer, FactsScorer) and self.items is not None:
             raise ValueError("the scorer facts needs prompts; score items by verifier, reward or judge")
         if isinstance(self.scorer, VerifierScorer):
-            wanted = {"right_option"} if self.items is not None else {"right_number", "emergency"}
+            wanted = {"right_option"} if self.items is not None else {"right_number", "emergency", "facts"}
             if not {*wanted, "format"} & set(self.scorer.rewards):
                 raise ValueError(f"none of the rewards can score these prompts: add {' or '.join(sorted(wanted))}")
         return self

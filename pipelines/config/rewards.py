@@ -9,7 +9,7 @@ from pydantic import Field
 from evals.verifiers import THOUGHT_THEN_ANSWER
 from pipelines.config.parts import Block, Pattern
 
-Verifier = Literal["right_option", "right_number", "format", "emergency"]
+Verifier = Literal["right_option", "right_number", "format", "emergency", "facts"]
 
 
 class Tolerance(Block):
@@ -20,7 +20,7 @@ class Tolerance(Block):
 
 
 class Rewards(Block):
-    """Verifiers by weight. Each gives 0 or 1 to an answer, or nothing where it does not apply."""
+    """Verifiers by weight. Each gives 0 or 1 to an answer (facts: −1 to 1), or nothing where it does not apply."""
 
     rewards: dict[Verifier, float] = Field(min_length=1)  # to their weights
     # Regular expression that the whole answer must match for the reward ``format``.

@@ -233,7 +233,7 @@ class GrpoStage(AdapterStage, Rewards):
             )
         if "right_option" in self.rewards and not self.items:
             raise ValueError("the reward right_option is for exam items: name them in items")
-        dialogues = {"right_number", "emergency"} & set(self.rewards)
+        dialogues = {"right_number", "emergency", "facts"} & set(self.rewards)
         if dialogues and not self.prompts:
             raise ValueError(f"the reward {sorted(dialogues)[0]} is for dialogues: name them in prompts")
         if self.items and not {"right_option", "format"} & set(self.rewards):

@@ -61,7 +61,7 @@ def plan_sampling(recipe: Recipe, name: str, where: Devices, workload: Workload)
         notes = [f"{name}: at most, all of max_tokens"]
     else:
         corpora = [stage.prompts or stage.items] if stage.kind == "preferences" else sources_of(stage)
-        work = workload.of(corpora)
+        work = workload.of(corpora, asked=True)
         longest = stage.max_tokens if stage.kind == "preferences" else stage.teacher.max_tokens
         sequences = work.rows * (stage.samples if stage.kind == "preferences" else 1)
         prompt = work.tokens / max(1.0, work.rows)

@@ -9,13 +9,14 @@ from typing import Any
 from pipelines.config import Recipe, TrainingStage
 from pipelines.plan.compute import forward_flops, hours, muon_flops, training_flops
 from pipelines.plan.devices import Devices
-from pipelines.plan.memory import GIB, Load, formats, memory, merge_bytes, state_bytes
+from pipelines.plan.memory import GIB, Load, Memory, formats, memory, merge_bytes, state_bytes
 from pipelines.plan.reading import PAIRS, Settings, corpora_of, load_of, packed_length, settings_of, value_of
 from pipelines.plan.remedies import remedies_of
 from pipelines.plan.result import StagePlan
+from pipelines.plan.rewarded import answers_of, extra_flops, longer, sampling_hours, with_sampler
 from pipelines.plan.workload import Work, Workload
 
-KNOWN = ("cpt", "mlm", "sft", "dpo", "orpo", "reward")  # kinds whose step is planned as it is
+KNOWN = ("cpt", "mlm", "sft", "dpo", "orpo", "reward", "grpo")  # kinds whose step is planned as it is
 
 
 def _checkpoints(stage: TrainingStage, load: Load) -> int:
@@ -40,30 +41,39 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
     stage: Any = recipe.stages[name]
     chosen = settings_of(recipe, stage, where)
 
-    def work() -> Work:
-        return workload.of(corpora_of(recipe, stage))
+    rewarded = stage.kind == "grpo"
 
-    load = load_of(recipe, stage, chosen, work, where)
+    def work() -> Work:
+        return workload.of(corpora_of(recipe, stage), asked=rewarded)
+
+    def loaded(settings: Settings, there: Devices) -> tuple[Load, Memory]:
+        load = load_of(recipe, stage, settings, work, there)
+        if not rewarded:
+            return load, memory(load)
+        load = longer(load, stage)
+        return load, with_sampler(stage, load, there, memory(load))
+
+    load, needed = loaded(chosen, where)
     shape = load.shape
-    found = StagePlan(name, stage.kind, shape.name, shape.parameters, load.trainable, memory(load), usable=where.usable)
+    found = StagePlan(name, stage.kind, shape.name, shape.parameters, load.trainable, needed, usable=where.usable)
     found.disk = {"model": 2 * shape.parameters, "checkpoints": _checkpoints(stage, load)}
     if not found.fits:
         length_key = "sequence_length" if hasattr(stage, "sequence_length") else "training.max_length"
         found.remedies = remedies_of(
             chosen,
-            lambda settings: memory(load_of(recipe, stage, settings, work, _of(where, settings))).peak,
+            lambda settings: loaded(settings, _of(where, settings))[1].peak,
             where,
             "lora" in type(stage).model_fields,
             length_key,
         )
     if not whole:
         return found
-    done = work()
+    done = answers_of(stage, work()) if rewarded else work()
     found.notes = [*done.notes, formats(load)]
     if stage.kind not in KNOWN:
-        found.notes.append(
-            f"{name}: planned as the step of an sft or dpo stage; answers that it samples are not counted"
-        )
+        found.notes.append(f"{name}: planned as the step of an sft or dpo stage")
+    if rewarded:
+        found.notes.append(f"{name}: the plan of its memory was not compared with a run on a GPU")
     if hasattr(stage, "sequence_length"):
         kept = 1 - getattr(stage, "held_out", 0.0)
         rows, mean = done.tokens * kept // stage.sequence_length, float(stage.sequence_length)
@@ -88,7 +98,11 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         found.flops += anchored * forward_flops(load.teacher, load.anchor_length)
     if load.optimizer == "muon":
         found.flops += found.steps * muon_flops(shape, stage.muon_steps)
+    if rewarded:
+        found.flops += found.tokens * extra_flops(stage, load, sequence)
     found.hours = hours(found.flops, where)
+    if rewarded:
+        found.hours += passes * sampling_hours(stage, load, chosen, done, where)
     return found
 
 

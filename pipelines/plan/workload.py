@@ -71,8 +71,11 @@ class Counter:
             return []
         return [len(ids) for ids in self.tokenizer(texts, add_special_tokens=False)["input_ids"]]
 
-    def rows(self, batch: list[Record]) -> list[tuple[int, int]]:
-        """(tokens, labelled tokens) of the rows that the records become: of a pair two, of other records one."""
+    def rows(self, batch: list[Record], asked: bool = False) -> list[tuple[int, int]]:
+        """(tokens, labelled tokens) of the rows that the records become: of a pair two, of an exam item one for each option that is scored.
+
+        Where items are ``asked``, one for the question with its options.
+        """
         pieces: list[list[tuple[str, bool]]] = []  # of each row: its texts, and whether they have a label
         for record in batch:
             if isinstance(record, Document):
@@ -83,8 +86,11 @@ class Counter:
                 prompt = [(text, False) for text, _ in _turns(record.prompt)]
                 pieces += [[*prompt, (answer, True)] for answer in (record.chosen, record.rejected) if answer]
             elif isinstance(record, ExamItem):
-                asked = f"{record.context} {record.question} "
-                pieces += [[(asked, False), (option, True)] for option in record.options]
+                question = f"{record.context} {record.question} "
+                if asked:
+                    pieces.append([(question + "\n".join(record.options), False)])
+                else:
+                    pieces += [[(question, False), (option, True)] for option in record.options]
         counts = iter(self.texts([text for row in pieces for text, _ in row]))
         found = []
         for row in pieces:
@@ -125,8 +131,8 @@ def _whole(corpus: Corpus, sources: Sources, read: int, characters: int) -> tupl
     return rows, f"{corpus.name}: the first {read:,} records counted, the rest by the size of its files"
 
 
-def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int = SAMPLE) -> Work:
-    """The work of one corpus that is at hand, or of one of the catalogue that is not."""
+def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int = SAMPLE, asked: bool = False) -> Work:
+    """The work of one corpus that is at hand, or of one of the catalogue that is not; ``asked`` as ``Counter.rows`` has it."""
     try:
         stream = filtered(corpus, sources)
         read = list(itertools.islice(stream, sample + 1))
@@ -146,7 +152,7 @@ def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int
     read = read[:sample]
     if not read:
         return Work(notes=(f"{corpus.name}: empty after its filters",))
-    found = [row for batch in _batches(iter(read)) for row in counter.rows(batch)]
+    found = [row for batch in _batches(iter(read)) for row in counter.rows(batch, asked)]
     note = f"{corpus.name}: counted with {counter.how}"
     rows = float(len(read))
     if not whole:
@@ -180,20 +186,22 @@ class Workload:
         self.counter = Counter(tokenizer)
         self._counted: dict[str, Work] = {}
 
-    def of(self, corpora: Iterable[Corpus]) -> Work:
-        """The work of corpora, those that an earlier stage makes among them."""
-        return sum((self._corpus(corpus) for corpus in corpora), Work())
+    def of(self, corpora: Iterable[Corpus], asked: bool = False) -> Work:
+        """The work of corpora, those that an earlier stage makes among them; ``asked`` as ``Counter.rows`` has it."""
+        return sum((self._corpus(corpus, asked) for corpus in corpora), Work())
 
-    def _corpus(self, corpus: Corpus) -> Work:
-        key = corpus.model_dump_json()
+    def _corpus(self, corpus: Corpus, asked: bool) -> Work:
+        key = f"{asked} {corpus.model_dump_json()}"
         if key not in self._counted:
             made = corpus.name in self.recipe.stages
             self._counted[key] = (
-                self.made(corpus) if made else count_corpus(corpus, self.sources, self.counter, self.sample)
+                self.made(corpus, asked)
+                if made
+                else count_corpus(corpus, self.sources, self.counter, self.sample, asked)
             )
         return self._counted[key]
 
-    def made(self, corpus: Corpus) -> Work:
+    def made(self, corpus: Corpus, asked: bool = False) -> Work:
         """The most that an earlier stage of the recipe leaves."""
         name = corpus.name
         stage: Any = self.recipe.stages[name]
@@ -206,14 +214,14 @@ class Workload:
                 (f"{name}: at most, all of max_tokens",),
             )
         elif stage.kind == "preferences":
-            prompts, length = self.of([stage.prompts or stage.items]), stage.max_tokens
+            prompts, length = self.of([stage.prompts or stage.items], asked=True), stage.max_tokens
             longest = [(tokens + length, length) for tokens, _ in prompts.longest]
             tokens = 2 * (prompts.tokens + prompts.rows * length)
             work = Work(
                 prompts.rows, tokens, longest, (f"{name}: at most, a pair for each prompt and all of max_tokens",)
             )
         else:
-            work = self.of(sources_of(stage))
+            work = self.of(sources_of(stage), asked)
             work = replace(work, notes=(*work.notes, f"{name}: as its own sources"))
             if stage.kind == "mix" and stage.tokens is not None:
                 work = work.times(stage.tokens / max(1.0, work.tokens))

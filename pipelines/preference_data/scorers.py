@@ -44,9 +44,8 @@ class Scored:
 
 
 def by_facts(asked: Asked, answer: Sample) -> float:
-    """See ``judge``. A prompt of another source than the bundled one is a fact that its reference says."""
-    meta = {"judge": "fact", "items": [asked.reference], **asked.meta}
-    return judge(asked.prompt[-1].content, asked.reference, answer.text.strip(), answer.finished, meta)
+    """See ``judge``."""
+    return judge(asked.prompt[-1].content, asked.reference, answer.text.strip(), answer.finished, asked.meta)
 
 
 def score(

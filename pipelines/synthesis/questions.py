@@ -8,10 +8,12 @@ from typing import Any
 
 from corpora.errors import DataError
 from corpora.records import LETTERS, Dialogue, ExamItem, Message
+from evals.reading.replies import after_thinking
 from evals.score import question_text
 from evals.verifiers import right_form, right_number, right_option, right_referral, stated_number
 from pipelines.config import Corpus, Rewards, Verifier
 from pipelines.data import Sources, records
+from pipelines.preference_data.facts import content_words, judge
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,14 @@ def of_dialogue(dialogue: Dialogue, block: Rewards) -> Asked:
     return Asked(dialogue.id, kind, tuple(before), reference=answer.content, meta=dialogue.meta)
 
 
-_KINDS: dict[Verifier, tuple[str, ...]] = {
-    "right_option": ("item",),
-    "right_number": ("number",),
-    "emergency": ("emergency",),
-    "format": ("item", "number", "emergency", "other"),
-}
+_KINDS: dict[Verifier, str] = {"right_option": "item", "right_number": "number", "emergency": "emergency"}
+
+
+def _applies(name: Verifier, asked: Asked) -> bool:
+    """Whether the verifier can judge an answer to the question: ``facts`` where a reference has words in English, ``format`` always."""
+    if name == "facts":
+        return asked.kind != "item" and bool(content_words(asked.reference))
+    return name not in _KINDS or asked.kind == _KINDS[name]
 
 
 def asked_of(items: Iterable[Corpus], prompts: Iterable[Corpus], block: Rewards, sources: Sources) -> list[Asked]:
@@ -79,20 +83,23 @@ def asked_of(items: Iterable[Corpus], prompts: Iterable[Corpus], block: Rewards,
     for corpus in prompts:
         for dialogue in records([corpus], sources, Dialogue):
             asked = of_dialogue(dialogue, block)
-            if not any(asked.kind in _KINDS[name] for name in block.rewards):
+            if not any(_applies(name, asked) for name in block.rewards):
                 raise DataError(
                     f"corpus '{corpus.name}', dialogue '{dialogue.id}': none of the rewards ({', '.join(block.rewards)}) can judge "
                     "it: its last answer states no one number and it is no emergency (meta.judge); leave it out with "
-                    "exclude, or add the reward format"
+                    "exclude, or add the reward format or facts"
                 )
             found.append(asked)
     return found
 
 
 def verdict(name: Verifier, asked: Asked, answer: str, block: Rewards) -> float | None:
-    """What one verifier gives to an answer, from 0 to 1; None where it does not apply to the question."""
-    if asked.kind not in _KINDS[name]:
+    """What one verifier gives to an answer, from 0 to 1 (``facts`` from -1); None where it does not apply to the question."""
+    if not _applies(name, asked):
         return None
+    if name == "facts":
+        # Whether the answer ended by itself is not told here; TRL counts it (``cut_off``).
+        return judge(asked.prompt[-1].content, asked.reference, after_thinking(answer) or "", True, asked.meta)
     if name == "right_option":
         return right_option(answer, asked.options, asked.right)
     if name == "right_number":

@@ -23,7 +23,7 @@ from pipelines.training.checkpoint import newest_whole, save_whole
 from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.guards import guard
 from pipelines.training.optimizer import MuonAdamW
-from pipelines.training.watching import Progress, keep_below, trackers_quiet
+from pipelines.training.watching import Progress, keep_below, tracking
 from serving.hardware import fast_bfloat16, has_gpu
 
 console = Console(stderr=True, highlight=False)
@@ -170,7 +170,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
         sharding.check_format(checkpoint, trainer)
         if sharding.rank() == 0:
             console.print(f"{label}: going on from {checkpoint.name}", markup=False)
-    with trackers_quiet(), guard(trainer, label, draft.checkpoints, spikes):
+    watched = tracking(trainer.args, draft.checkpoints, sharding.rank() == 0, anew=checkpoint is None)
+    with watched, guard(trainer, label, draft.checkpoints, spikes):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     history = trainer.state.log_history
     losses = [

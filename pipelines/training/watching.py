@@ -12,6 +12,7 @@ import io
 import os
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from corpora.disk import write_whole
 from pipelines.curves import TENSORBOARD, TRACKIO
 from pipelines.plan.compute import model_flops
 from pipelines.plan.devices import peak_flops
@@ -57,15 +59,50 @@ def _move_trackio(folder: Path) -> None:
 
 
 @contextmanager
-def trackers_quiet() -> Iterator[None]:
-    """Keeps what trackio prints out of the way, and ends its run when training ends, by an error too."""
-    with contextlib.redirect_stdout(io.StringIO()):
+def tracking(args: TrainingArguments, checkpoints: Path, leads: bool, anew: bool) -> Iterator[None]:
+    """Opens what transformers' own trackers leave to others, and ends it when training ends, by an error too.
+
+    Weights & Biases keeps its files in ``RUN/wandb``, has the run's folder as its project (``WANDB_PROJECT`` goes before) and a run for each
+    stage, which stays the same run when the stage goes on from a checkpoint: its id is kept beside the ``checkpoints``.
+    What trackio prints is kept out of the way. Curves of a stage that begins ``anew`` are its own: TensorBoard would draw those of an earlier
+    one, made with other settings, into them.
+    """
+    if anew and leads:
+        for events in Path(os.environ["TENSORBOARD_LOGGING_DIR"]).glob("events.out.tfevents.*"):
+            events.unlink()
+    with contextlib.redirect_stdout(io.StringIO()), _weights_and_biases(args, checkpoints, leads):
         try:
             yield
         finally:
             trackio = sys.modules.get("trackio")
             if trackio is not None and trackio.context_vars.current_run.get() is not None:
                 trackio.finish()
+
+
+@contextmanager
+def _weights_and_biases(args: TrainingArguments, checkpoints: Path, leads: bool) -> Iterator[None]:
+    if "wandb" not in args.report_to or not leads:
+        yield
+        return
+    import wandb
+
+    kept = checkpoints / "wandb-run"
+    if not kept.is_file():
+        write_whole(kept, uuid.uuid4().hex[:12])
+    # transformers' callback would begin a run of its own only where there is none, and never end it: the next stage would go on in it.
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT") or args.project,
+        name=args.run_name,
+        id=kept.read_text(encoding="utf-8"),
+        resume="allow",
+        dir=os.environ.get("WANDB_DIR") or checkpoints.parent,
+    )
+    try:
+        yield
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
 
 
 def memory_gib() -> float:

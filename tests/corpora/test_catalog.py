@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from corpora.adapters import ADAPTERS
@@ -100,3 +102,24 @@ def test_an_exam_is_given_whole_or_not_at_all(tmp_path: Path, monkeypatch):
     path.write_text(json.dumps(row) + "\n" + json.dumps({**row, "cop": 7}))
     with pytest.raises(DataError, match="row 2: 'cop' is 7"):
         list(stream_records("medmcqa-validation", tmp_path))
+
+
+def test_the_train_split_of_an_exam_is_read_without_the_rows_that_are_no_good(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    """An exam is given whole or not at all; of 182,822 questions to learn from, one without options is left out."""
+    row = {"id": "1", "question": "Which is a vitamin?", "opa": "Iron", "opb": "Ascorbic acid", "opc": "Zinc", "opd": "Gold", "cop": 1, "choice_type": "single"}  # fmt: skip
+    rows = [row, {**row, "id": "2", "opa": "", "opb": "", "opc": "", "opd": ""}, {**row, "id": "3", "question": "Which is a metal?", "cop": 0}]  # fmt: skip
+    for name, file in (("medmcqa-train", "train"), ("medmcqa-hub", "validation")):
+        (tmp_path / name / "data").mkdir(parents=True)
+        pyarrow.parquet.write_table(
+            pyarrow.Table.from_pylist(rows), tmp_path / name / "data" / f"{file}-00000-of-00001.parquet"
+        )
+    items = list(stream_records("medmcqa-train", tmp_path))
+    assert [(item.id, item.answers) for item in items] == [("medmcqa-train/1", [1]), ("medmcqa-train/3", [0])]
+    assert "1 of 3 rows left out" in caplog.text
+    with pytest.raises(DataError, match=r"validation-00000-of-00001\.parquet, row 2"):
+        list(stream_records("medmcqa-hub", tmp_path))
+    whole, split = find_dataset("medmcqa-hub"), find_dataset("medmcqa-train")
+    assert (split.hub, split.revision, split.licence) == (whole.hub, whole.revision, whole.licence)
+    assert split.kind == "sft"

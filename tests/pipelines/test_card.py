@@ -126,7 +126,7 @@ def test_benchmarks_that_were_taken_out_of_the_data_are_no_data(run):
     asked = {item.name for stage in stages.values() if stage.kind == "exam" for item in stage.items}
     assert {"medqa-usmle", "pubmedqa-test"} <= asked
     assert not asked & set(training_data(stages))
-    assert {"clinical-guidelines", "medical-textbooks", "fineweb-edu"} <= set(training_data(stages))
+    assert {"clinical-guidelines", "medical-textbooks", "fineweb-edu-10bt"} <= set(training_data(stages))
 
 
 def test_the_licence_is_the_strictest():

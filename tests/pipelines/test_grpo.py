@@ -145,11 +145,12 @@ def test_two_runs_of_one_seed_end_with_the_same_bytes(guesser: tuple[Path, str],
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.parametrize("repeat", [4, 1], ids=["in its first pass", "in its fourth pass"])
 def test_a_run_that_was_cut_goes_on_to_the_same_bytes(
-    guesser: tuple[Path, str], tmp_path: Path, sources, monkeypatch: pytest.MonkeyPatch
+    repeat: int, guesser: tuple[Path, str], tmp_path: Path, sources, monkeypatch: pytest.MonkeyPatch
 ):
     stage = stage_for(guesser[1], max_steps=4, save_steps=2)
-    stage = stage.model_copy(update={"items": [Corpus(name=guesser[1], repeat=4)]})
+    stage = stage.model_copy(update={"items": [Corpus(name=guesser[1], repeat=repeat)]})
     with drafting(tmp_path / "whole", "grpo", {}) as made:
         grpo(stage, 0, guesser[0], sources, made)
     original, judged = pipelines.grpo.verdict, []
@@ -178,13 +179,13 @@ def test_an_advantage_is_the_reward_less_its_groups_mean_over_its_spread(
     """Shao et al. 2024, section 4.1.2: (r - mean(r)) / std(r), worked by hand; TRL takes the sample's spread and adds 1e-4 to it."""
     made = []
 
-    class Kept(pipelines.grpo.GRPOTrainer):
+    class Kept(pipelines.grpo.Trainer):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             made.append(self)
 
     right = iter([1, 0, 0, 1, 1, 1, 1, 0])
-    monkeypatch.setattr(pipelines.grpo, "GRPOTrainer", Kept)
+    monkeypatch.setattr(pipelines.grpo, "Trainer", Kept)
     monkeypatch.setattr(
         pipelines.grpo, "verdict", lambda name, *_: float(next(right)) if name == "right_option" else 1.0
     )
@@ -216,6 +217,21 @@ def test_questions_are_put_as_the_recipe_says_and_judged_by_what_is_known():
     assert verdict("right_option", dose, "100 mg", block) is None
     stroke = of_dialogue(dialogue("e", "A drooping face!", "Call an ambulance.", judge="emergency"), block)
     assert reward(stroke, "Call 999 now.", block) == 1.0
+
+
+def test_an_answer_is_rewarded_by_the_words_of_its_reference(tmp_path: Path, sources):
+    """0.6 for the reference's words that it holds, 0.3 for its own that belong there, 0.1; worked by hand."""
+    block = Rewards(rewards={"facts": 2.0, "format": 0.1}, format=r"[A-Z][^\n]*\.")
+    asked = of_dialogue(dialogue("f", "What is metformin for?", "Type 2 diabetes in frail patients."), block)
+    assert verdict("facts", asked, "Type 2 diabetes in frail patients.", block) == pytest.approx(1.0)
+    # Two of five words (diabetes, frail), and both of its own are right.
+    assert verdict("facts", asked, "<think>?</think>Frail diabetes.", block) == pytest.approx(0.6 * 2 / 5 + 0.3 + 0.1)
+    assert verdict("facts", asked, "Take 500 mg of it twice a day.", block) == -1.0
+    assert reward(asked, "Type 2 diabetes in frail patients.", block) == pytest.approx(2.1)
+    assert verdict("facts", of_item(ITEM, block), "Ascorbic acid", block) is None
+    path = jsonl(tmp_path / "zh.jsonl", [dialogue("zh", "二甲双胍治什么病？", "二型糖尿病。")])
+    with pytest.raises(DataError, match=r"none of the rewards \(facts\) can judge"):
+        asked_of([], [Corpus(name=path)], Rewards(rewards={"facts": 1.0}), sources)
 
 
 def test_a_dialogue_that_no_verifier_can_judge_is_named(tmp_path: Path, sources):

@@ -51,6 +51,25 @@ def test_mappings_are_merged_and_lists_replaced(tmp_path: Path):
     assert sft.lora.r == 4
 
 
+def test_a_mapping_of_another_kind_replaces_the_extended_one(tmp_path: Path):
+    """A judge's teacher means nothing to a verifier: what is left of it would be an unknown key."""
+    judged = """
+  preferences:
+    kind: preferences
+    model: sft
+    prompts: {name: bundled-prompts}
+    samples: 8
+    scorer: {by: judge, teacher: {model: base}, criteria: Be brief.}
+"""
+    own = OWN + "  preferences: {scorer: {by: verifier, rewards: {emergency: 1.0, format: 0.1}}}\n"
+    stage = load_recipe(written(tmp_path, own, SHARED + judged)).stages["preferences"]
+    assert stage.samples == 8
+    assert (stage.scorer.by, stage.scorer.rewards) == ("verifier", {"emergency": 1.0, "format": 0.1})
+    same = OWN + "  preferences: {scorer: {by: judge, criteria: Be kind.}}\n"
+    scorer = load_recipe(written(tmp_path, same, SHARED + judged)).stages["preferences"].scorer
+    assert (scorer.criteria, scorer.teacher.model) == ("Be kind.", "base")
+
+
 def test_null_replaces_a_block_and_leaves_out_a_stage(tmp_path: Path):
     own = OWN.replace("stages:\n", "stages:\n  cpt: null\n").replace(
         "    corpora", "    model: base\n    lora: null\n    corpora"

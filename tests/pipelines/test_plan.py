@@ -69,6 +69,31 @@ def test_a_dataset_that_is_not_at_hand_is_taken_from_the_catalogue(sources):
     assert "assumed" in found.notes[0]
 
 
+def test_the_answers_that_grpo_samples_are_counted():
+    """80 prompts, 8 answers each, 16 answers a step: 40 steps, worked by hand; a question has one row, however many options."""
+    training = {"num_train_epochs": 1, "num_generations": 8, "per_device_train_batch_size": 8, "gradient_accumulation_steps": 2}  # fmt: skip
+    stage = {"kind": "grpo", "model": "base", "items": [{"name": "bundled-exam", "limit": 80}], "rewards": {"right_option": 1.0}}  # fmt: skip
+
+    def planned(**more):
+        return stage_plan(recipe_of("Qwen/Qwen3-1.7B", {**stage, "training": {**training, **more}}), "H100")
+
+    short, long = planned(max_completion_length=100), planned(max_completion_length=1100)
+    assert (short.steps, long.steps) == (40, 40)
+    assert long.tokens - short.tokens == pytest.approx(640 * 1000)
+    assert 640 * 110 < short.tokens < 640 * 200  # a bundled question with its four options has 20 to 90 tokens
+    assert long.hours > 5 * short.hours
+    assert planned(max_completion_length=100, num_iterations=2).steps == 80
+    # The reference in float32, and vLLM's share of the card.
+    anchored = planned(max_completion_length=100, beta=0.03)
+    assert anchored.memory.parts["reference"] == 4 * anchored.parameters
+    assert anchored.flops > short.flops
+    beside = planned(max_completion_length=100, use_vllm=True, vllm_gpu_memory_utilization=0.25)
+    assert beside.memory.parts["vLLM"] == pytest.approx(79 * GIB / 4, rel=0.01)
+    # An adapter has its reference below it.
+    stage["lora"] = {"r": 8}
+    assert "reference" not in planned(max_completion_length=100, beta=0.03).memory.parts
+
+
 def test_qwen3_8b_whole_on_eight_h100_fits_when_it_is_sharded():
     settings = {"per_device_train_batch_size": 2, "max_length": 1024}
     found = stage_plan(recipe_of("Qwen/Qwen3-8B", {**SFT, "training": settings}, "fsdp2"), "8xH100")

@@ -11,19 +11,25 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, set_seed
 
 from corpora.catalog import find_dataset
+from corpora.records import ExamItem
 from pipelines import loading, training
 from pipelines.artifact import Artifact, Draft, drafting, load_artifact
-from pipelines.bundled import recipe_names
+from pipelines.bundled import RECIPES, recipe_names
 from pipelines.config import Corpus, CurateStage, Recipe, TokenizeStage, TrainingStage, load_recipe, named_corpora
 from pipelines.cpt import cpt
 from pipelines.data import Sources
 from pipelines.dpo import dpo
+from pipelines.grpo import grpo
+from pipelines.launching.accelerate import Node, accelerate_arguments, check_options
 from pipelines.sft import sft
 from pipelines.tokens import tokenize
 from pipelines.training.adapters import lora_config, quantization_config
 from serving.hardware import has_gpu
 
-REAL = [name for name in recipe_names() if "/" in name]
+PUBLISHED = [name for name in recipe_names() if "/" in name]
+REAL = [name for name in PUBLISHED if name.endswith(("-full", "-lora", "-qlora"))]
+GRPO = [name for name in PUBLISHED if name.endswith("-grpo")]
+ROUNDS = [name for name in PUBLISHED if name.endswith("-rounds")]
 RECORDS = {"cpt": "document", "sft": "dialogue", "dpo": "preference"}  # what a stage of each kind learns from
 
 SMALL = {
@@ -91,7 +97,13 @@ def leaf_corpora(recipe: Recipe, names: list[str]) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", REAL)
+def test_every_recipe_is_of_a_kind_that_is_tested_here():
+    assert sorted(REAL + GRPO + ROUNDS) == PUBLISHED
+    assert GRPO
+    assert ROUNDS
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_every_value_is_one_that_the_libraries_take(name: str, draft: Draft):
     recipe = load_recipe(name)
     assert recipe.base_model in BASES
@@ -107,6 +119,41 @@ def test_every_value_is_one_that_the_libraries_take(name: str, draft: Draft):
         if stage.quantization is not None:
             assert isinstance(quantization_config(stage.quantization), BitsAndBytesConfig)
             assert stage.quantization.load_in_4bit
+
+
+# What a recipe chooses of how a model learns. The two factors of a batch share a comment; an alias has it where it is anchored.
+CHOICES = re.compile(
+    r"\s+(learning_rate|lr_\w+|warmup_\w+|weight_decay|adam_\w+|optim|num_train_epochs|max_steps|beta|loss_\w+|max_length|sequence_length|r"
+    r"|lora_\w+|target_modules|max_grad_norm|num_generations|max_completion_length|mask_truncated_completions|temperature|samples|max_tokens"
+    r"|min_margin|take|max_pairs|max_length_ratio|bf16|gradient_checkpointing|torch_compile|load_in_4bit|bnb_\w+|max_repeat|held_out): [^*]"
+)
+
+
+def test_every_choice_names_its_source():
+    files = [path for path in RECIPES.rglob("*.yaml") if not path.name.startswith("nano")]
+    lines = [(path, line) for path in files for line in path.read_text().splitlines()]
+    chosen = [(path, line) for path, line in lines if CHOICES.match(line)]
+    assert len(chosen) > 150
+    assert [f"{path.name}: {line.strip()}" for path, line in chosen if " # " not in line] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if load_recipe(name).launch is not None])
+def test_accelerate_takes_the_launch_of_a_recipe(name: str):
+    from accelerate.commands.launch import launch_command_parser
+
+    launch = load_recipe(name).launch
+    assert launch is not None
+    check_options(launch)
+    given = accelerate_arguments(launch, Node(0, "first:29500"), True)
+    parsed = launch_command_parser().parse_args([*given, "--module", "pipelines.training.worker"])
+    assert (parsed.num_processes, parsed.num_machines) == (launch.processes, launch.nodes)
+    assert parsed.use_fsdp
+    assert int(parsed.fsdp_version) == 2
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_a_recipe_trains_as_its_name_says(name: str):
+    recipe = load_recipe(name)
     method = name.rsplit("-", 1)[1]
     for stage_name, stage in stages(recipe):
         assert (stage.lora is not None, stage.quantization is not None) == {"full": (False, False), "lora": (True, False), "qlora": (True, True)}[method], stage_name  # fmt: skip
@@ -123,6 +170,23 @@ def test_each_stage_learns_from_datasets_of_its_kind_and_from_none_that_is_asked
         datasets = leaf_corpora(recipe, read)
         assert datasets
         assert {find_dataset(each).record for each in datasets} == {record}
+        assert not set(datasets) & asked
+    for stage in recipe.stages.values():
+        if isinstance(stage, CurateStage):
+            (step,) = [step for step in stage.steps if step.step == "decontaminate"]
+            assert {corpus.name for corpus in step.against} == asked
+
+
+@pytest.mark.parametrize("name", GRPO + ROUNDS)
+def test_what_is_rewarded_is_no_item_that_is_asked(name: str):
+    recipe = load_recipe(name)
+    asked = {corpus.name for corpus in recipe.stages["exam"].items}
+    rewarded = [stage for stage in recipe.stages.values() if stage.kind in ("grpo", "preferences")]
+    assert rewarded
+    for stage in rewarded:
+        datasets = leaf_corpora(recipe, [corpus.name for corpus in named_corpora(stage)])
+        assert {find_dataset(each).record for each in datasets} == {"exam_item"}
+        assert {find_dataset(each).kind for each in datasets} == {"sft"}  # their train splits
         assert not set(datasets) & asked
     for stage in recipe.stages.values():
         if isinstance(stage, CurateStage):
@@ -213,6 +277,60 @@ def test_each_recipe_goes_through_every_stage(name: str, bases: dict[str, Path],
     walked(name, bases[BASES[load_recipe(name).base_model or ""]], pairs, tmp_path)
 
 
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    path = tmp_path_factory.mktemp("items") / "items.jsonl"
+    rows = [
+        ExamItem(id=str(n), question=f"Which is number {n}?", options=["one", "two", "three", "four"], answers=[n % 4])
+        for n in range(8)
+    ]
+    path.write_text("\n".join(row.model_dump_json() for row in rows))
+    return Corpus(name=str(path))
+
+
+@pytest.mark.parametrize("name", [GRPO[0], *(pytest.param(name, marks=pytest.mark.slow) for name in GRPO[1:])])
+def test_a_recipe_with_rewards_goes_through_its_stages(
+    name: str, bases: dict[str, Path], items: Corpus, tmp_path: Path
+):
+    """Fine-tuning and GRPO, two steps each, with the recipe's own settings; transformers samples, a few tokens, where vLLM would."""
+    recipe, base = load_recipe(name), bases[BASES[load_recipe(name).base_model or ""]]
+    sources = Sources(None, recipe.seed, {})
+    with drafting(tmp_path / "sft", "sft", {}) as made:
+        stage = shortened(recipe.stages["sft"], corpora=[Corpus(name="bundled-dialogues", limit=8)])
+        sft(stage, recipe.seed, base, sources, made)
+    stage = shortened(recipe.stages["grpo"], items=[items])
+    short = {"per_device_train_batch_size": 8, "max_completion_length": 6, "use_vllm": False}
+    stage = stage.model_copy(update={"training": {**stage.training, **short}})
+    with drafting(tmp_path / "grpo", "grpo", {}) as made:
+        grpo(stage, recipe.seed, tmp_path / "sft" / "model", sources, made)
+    metrics = finished(tmp_path / "grpo").metrics
+    assert metrics["steps"] == 2
+    assert metrics["questions"] == {"item": 8}
+    assert [set(step) >= {"right_option", "format", "reward", "kl"} for step in metrics["rewards"]] == [True, True]
+    example = metrics["examples"][0]["question"]
+    assert "A. one\nB. two\nC. three\nD. four\n\nThink first inside <think>" in example
+    assert loading.load_model(tmp_path / "grpo" / "model").config.model_type == "qwen3"
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_a_recipe_with_rounds_trains_on_what_its_newest_model_says(
+    name: str, bases: dict[str, Path], pairs: Corpus, tmp_path: Path
+):
+    recipe, base = load_recipe(name), bases[BASES[load_recipe(name).base_model or ""]]
+    sampled = [recipe.stages[f"preferences-{n}"] for n in (1, 2, 3)]
+    trained = [recipe.stages[f"dpo-{n}"] for n in (1, 2, 3)]
+    assert [stage.model for stage in sampled] == ["sft", "dpo-1", "dpo-2"] == [stage.model for stage in trained]
+    assert [stage.preferences.name for stage in trained] == [f"preferences-{n}" for n in (1, 2, 3)]
+    assert [stage.round for stage in sampled] == [1, 2, 3]
+    with drafting(tmp_path / "dpo", "dpo", {}) as made:
+        stage = shortened(trained[0], preferences=pairs)
+        stage = stage.model_copy(update={"training": {**stage.training, "torch_compile": False}})
+        dpo(stage, recipe.seed, base, Sources(None, 1, {}), made)
+    # Two losses of weight 1: at the start -log(1/2) and the likelihood of the chosen answers, about log(vocabulary) for random weights.
+    first = finished(tmp_path / "dpo").metrics["losses"][0]["loss"]
+    assert first > math.log(2) + 5
+
+
 def batch(name: str, stage: TrainingStage) -> int:
     """Rows of an optimizer step on the hardware that the recipe's name tells."""
     cards = math.prod(map(int, re.findall(r"(\d+)x", name.rsplit("/", 1)[1])))
@@ -238,7 +356,9 @@ def test_the_table_of_the_docs_is_that_of_the_recipes():
     page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text(encoding="utf-8")
     for row in rows():
         assert row in page, row
-    assert page.count("\n| `") == len(REAL)
+    for name in GRPO + ROUNDS:
+        assert f"| `{name}` | {load_recipe(name).base_model} |" in page
+    assert page.count("\n| `") == len(PUBLISHED)
 
 
 def test_the_recipe_of_the_docs_is_one(tmp_path: Path):

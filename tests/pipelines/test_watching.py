@@ -15,8 +15,9 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from corpora.records import Message, Preference
 from pipelines import loading
-from pipelines.artifact import Draft
-from pipelines.config import Corpus, DpoStage, Lora
+from pipelines.artifact import Draft, drafting
+from pipelines.checks import check_trackers
+from pipelines.config import Corpus, DpoStage, Lora, Recipe, RecipeError
 from pipelines.data import Sources
 from pipelines.dpo import dpo
 from pipelines.plan.compute import model_flops
@@ -185,3 +186,32 @@ for name in ("one", "two"):
         "one/trackio/one.db",
         "two/trackio/two.db",
     ]
+
+
+def test_a_stage_that_is_made_anew_has_no_curves_of_the_one_before(tiny_model: Path, tmp_path: Path, sources):
+    write_pairs(tmp_path / "pairs.jsonl")
+    given = {"per_device_train_batch_size": 2, "logging_steps": 1, "report_to": ["tensorboard"]}
+    for steps in (3, 2):
+        training = {**given, "max_steps": steps}
+        stage = DpoStage(kind="dpo", model="base", preferences=Corpus(name=str(tmp_path / "pairs.jsonl")), lora=Lora(r=4), training=training)  # fmt: skip
+        with drafting(tmp_path / "dpo", "dpo", {"steps": steps}) as made:
+            dpo(stage, 0, tiny_model, sources, made)
+        assert len(tensorboard_figures(tmp_path)["loss"]) == steps
+
+
+@pytest.mark.parametrize(
+    ("tracker", "told"),
+    [
+        ("comet_ml", r"'comet_ml' is not installed here; install its package"),
+        ("tensorbord", "did you mean 'tensorboard'"),
+    ],
+)
+def test_a_tracker_that_is_not_there_is_refused_before_the_run(tracker: str, told: str, tmp_path: Path):
+    stage = {"kind": "cpt", "model": "base", "corpora": [{"name": "bundled-documents"}]}
+    recipe = {"name": "t", "base_model": "bundled:osler-nano-base", "stages": {"one": stage}}
+    for good in (["tensorboard"], [], "none"):
+        stage["training"] = {"report_to": good}
+        check_trackers(Recipe.model_validate(recipe))
+    stage["training"] = {"report_to": [tracker]}
+    with pytest.raises(RecipeError, match=told):
+        check_trackers(Recipe.model_validate(recipe))
