@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import openai
@@ -14,7 +14,7 @@ from corpora.errors import OslerError
 from evals.engines import Refusal, Unanswered, cut
 from evals.engines.at_once import at_once
 from evals.engines.openai_errors import refusal_of
-from evals.engines.openai_server import CHAT, KEY, MAX_RETRIES, TIMEOUT, OpenAIServer
+from evals.engines.openai_server import CHAT, KEY, MAX_RETRIES, NOTHING, TIMEOUT, OpenAIServer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,6 +35,7 @@ class OpenAIEngine:
         key_env: str = KEY,
         max_retries: int = MAX_RETRIES,
         temperature: bool = True,
+        extra_body: Mapping[str, Any] = NOTHING,
     ) -> None:
         """An engine.
 
@@ -46,18 +47,20 @@ class OpenAIEngine:
             key_env: environment variable of the key.
             max_retries: of a request.
             temperature: send temperature 0 (see ``OpenAIServer``).
+            extra_body: further fields of each request.
 
         Raises:
-            OslerError: the server does not answer, or does not have the model.
+            OslerError: the server does not answer, or does not have the model; or a further field is the exam's own.
         """
-        self.server = OpenAIServer(url, model, timeout, key_env, max_retries, temperature)
+        self.server = OpenAIServer(url, model, timeout, key_env, max_retries, temperature, extra_body)
         self.url, self.id, self.concurrency = url, model, concurrency
         self.chunk = max(128, 8 * concurrency)  # at the end of each the last requests are waited for
         self.not_taken = self.server.not_taken
         # Its weights are out of reach: what the server says of the model stands for them.
         known = json.dumps(self.server.check(), sort_keys=True)
         self.fingerprint = hashlib.sha256(f"{url}\n{model}\n{known}".encode()).hexdigest()
-        self.settings = "temperature 0" if temperature else "no temperature sent"
+        further = f", with {json.dumps(extra_body, sort_keys=True, ensure_ascii=False)}" if extra_body else ""
+        self.settings = ("temperature 0" if temperature else "no temperature sent") + further
 
     def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """As ``Engine.log_probs``, from the echo of completions.

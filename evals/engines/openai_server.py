@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import openai
@@ -20,6 +20,24 @@ TIMEOUT = 600.0  # seconds, as OpenAI's client has it
 MAX_RETRIES = 5
 MORE_TRIES = 2  # after those: of a request whose reply came with code 200 and was no answer, as of a busy router, and of one refused with 429
 QUOTA_PAUSE = 30.0  # seconds before a further try after 429: quotas are by the minute
+# What an exam sets itself in a request, so that a field of the user's cannot change it unseen.
+OWN_FIELDS = frozenset(
+    [
+        "model",
+        "messages",
+        "prompt",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "echo",
+        "logprobs",
+        "top_logprobs",
+        "n",
+        "stream",
+        "stream_options",
+    ]
+)
+NOTHING: Mapping[str, Any] = {}
 _MALFORMED = (AttributeError, IndexError, TypeError, ValueError)  # what the client raises on a body of another form
 
 
@@ -34,6 +52,7 @@ class OpenAIServer:
         key_env: str = KEY,
         max_retries: int = MAX_RETRIES,
         temperature: bool = True,
+        extra_body: Mapping[str, Any] = NOTHING,
     ) -> None:
         """A server; nothing is sent.
 
@@ -44,19 +63,26 @@ class OpenAIServer:
             key_env: environment variable of the key.
             max_retries: of a request.
             temperature: send temperature 0, by which a model writes what is likeliest. A model that refuses it is asked without.
+            extra_body: further fields of each request, as ``{"reasoning_effort": "low"}``.
 
         Raises:
-            OslerError: ``url`` is no address of a server.
+            OslerError: ``url`` is no address of a server, or ``extra_body`` has a field that is the exam's.
         """
         if not url.startswith(("http://", "https://")):
             raise OslerError(
                 f"{url}: the address of a server begins with http:// or https://, as http://127.0.0.1:8000/v1"
+            )
+        if taken := sorted(extra_body.keys() & (OWN_FIELDS | ({"temperature"} if temperature else set()))):
+            raise OslerError(
+                f"{', '.join(taken)}: set by the exam itself, and no further field of a request"
+                + (" (a temperature of your own goes with --no-temperature)" if "temperature" in taken else "")
             )
         key = os.environ.get(key_env) or "none"
         self.client = openai.OpenAI(base_url=url, api_key=key, max_retries=max_retries, timeout=timeout)
         self.url, self.model, self.timeout, self.key_env = url, model, timeout, key_env
         self.not_taken: set[str] = set()  # parameters that the model turned out not to take
         self._sampling = {"temperature": 0.0} if temperature else {}
+        self._extra = {"extra_body": dict(extra_body)} if extra_body else {}
 
     def check(self) -> Any:
         """What the server says of the model; None where it says nothing, or lists no models.
@@ -149,7 +175,7 @@ class OpenAIServer:
         for left in range(tries, -1, -1):
             reply: Any = None
             try:
-                reply = create(**sent)
+                reply = create(**sent, **self._extra)
                 return reply.choices[0]
             except openai.RateLimitError as error:
                 if not left or not passes_soon(error):

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from corpora.disk import file_sha256
 from corpora.errors import DataError
 from evals.finished import Finished
-from evals.judging.judge import Judge
+from evals.judging.judge import Judge, further
 from evals.judging.labels import Labelled
 from evals.judging.prompts import Kind, Value
 from evals.judging.verdicts import Verdict
@@ -35,7 +35,7 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
     """Asks the judge for every judgement and compares; see the module for the figures.
 
     Returns:
-        judge, kind, prompt_sha256, not_taken (parameters that the judge's model does not take), file with its SHA-256, n (judgements), pairs, unparsed, refused, failed, share of each class in the labels,
+        judge, kind, prompt_sha256, extra_body (further fields of the requests), not_taken (parameters that the judge's model does not take), file with its SHA-256, n (judgements), pairs, unparsed, refused, failed, share of each class in the labels,
         ``macro_f1`` and ``kappa`` with value, low and high (None where undefined), ``f1`` of each class, ``weighted_kappa`` (squared weights) for
         grades, and ``humans``: the same macro-F1 and kappa of each person against the others, where a judgement has several labels.
 
@@ -58,6 +58,7 @@ def measure(judge: Judge, kind: Kind, items: Sequence[Labelled], path: Path, fin
         "judge": judge.model,
         "kind": kind.name,
         "prompt_sha256": kind.sha256,
+        "extra_body": judge.extra_body,
         "not_taken": judge.not_taken,
         "file": path.name,
         "sha256": file_sha256(path),
@@ -147,7 +148,7 @@ def _with_interval(table: Matrix, figure: Any, seed: int = 0) -> Row | None:
 
 def save(found: Row, folder: Path) -> Path:
     """Writes the figures where an exam with this judge looks for them, and returns the file."""
-    path = _place(folder, found["judge"], found["kind"], found["prompt_sha256"])
+    path = _place(folder, found["judge"], found["kind"], found["prompt_sha256"], further(found["extra_body"]))
     write_json(path, found)
     return path
 
@@ -158,12 +159,14 @@ def known(judge: Judge, folder: Path) -> dict[str, Row]:
     Raises:
         DataError: a file is broken.
     """
-    found = {name: _place(folder, judge.model, name, kind.sha256) for name, kind in judge.kinds.items()}
+    sent = further(judge.extra_body)
+    found = {name: _place(folder, judge.model, name, kind.sha256, sent) for name, kind in judge.kinds.items()}
     return {name: read_json(path) for name, path in found.items() if path.is_file()}
 
 
-def _place(folder: Path, model: str, kind: str, wording: str) -> Path:
+def _place(folder: Path, model: str, kind: str, wording: str, sent: str) -> Path:
     name = re.sub(r"[^\w.-]+", "-", model).strip("-.") or "judge"
-    # Two models whose names differ in other signs alone have files of their own.
-    tail = hashlib.sha256(f"{model}\n{wording}".encode()).hexdigest()[:12]
+    # Two models whose names differ in other signs alone have files of their own, and so has one that is sent further fields.
+    parts = [model, wording, sent] if sent else [model, wording]
+    tail = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return folder / f"{name}-{kind}-{tail}.json"

@@ -9,7 +9,8 @@ that a run goes on when the judge's server was started anew elsewhere.
 from __future__ import annotations
 
 import collections
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,7 @@ class Judge:
     agreements: dict[str, dict[str, Any]] = field(
         default_factory=dict
     )  # by kind of judgement: see ``evals.judging.agreement``
+    extra_body: dict[str, Any] = field(default_factory=dict)  # further fields of each request
     _server: OpenAIServer | None = field(default=None, repr=False)
 
     def connect(self) -> None:
@@ -54,7 +56,9 @@ class Judge:
             OslerError: it does not answer, refuses the key, or does not have the model.
         """
         if self._server is None:
-            server = OpenAIServer(self.url, self.model, self.timeout, self.key_env, self.max_retries)
+            server = OpenAIServer(
+                self.url, self.model, self.timeout, self.key_env, self.max_retries, extra_body=self.extra_body
+            )
             server.check()
             self._server = server
 
@@ -124,10 +128,14 @@ class Judge:
         return self._server.written(self._server.render([{"role": "user", "content": prompt}]), self.max_tokens, [])
 
     def _key(self, request: Request) -> str:
-        return key_of(["judge", self.model, str(self.max_tokens), request.prompt, REMINDER])
+        return key_of(["judge", *self._named, str(self.max_tokens), request.prompt, REMINDER])
 
     def _not_taken_key(self) -> str:
-        return key_of(["judge", self.model, "not taken"])
+        return key_of(["judge", *self._named, "not taken"])
+
+    @property
+    def _named(self) -> list[str]:
+        return [self.model, *([further(self.extra_body)] if self.extra_body else [])]
 
     def _stopped(self, faults: list[str]) -> OslerError:
         told = "; ".join(f"{count} × {fault}" for fault, count in collections.Counter(faults).most_common(3))
@@ -150,6 +158,7 @@ class Judge:
         return {
             "model": self.model,
             "max_tokens": self.max_tokens,
+            "extra_body": self.extra_body,
             "not_taken": self.not_taken,
             "kinds": {
                 name: {"prompt_sha256": self.kinds[name].sha256, "agreement": self.agreements.get(name)}
@@ -167,6 +176,11 @@ _FAILED = (
     openai.APIResponseValidationError,
     UnreadableError,
 )
+
+
+def further(extra_body: Mapping[str, Any]) -> str:
+    """Further fields of a request in one line, the same for the same fields; empty where there are none."""
+    return json.dumps(extra_body, sort_keys=True, ensure_ascii=False) if extra_body else ""
 
 
 def read(kind: Kind, replies: Sequence[str]) -> Verdict:

@@ -19,6 +19,7 @@ from evals.cached_engine import CachedEngine
 from evals.described_run import described_run
 from evals.engines import Engine, OneByOne, Refusal, not_taken
 from evals.finished import Finished
+from evals.judging.judge import further
 from evals.open.items import open_items_of
 from evals.open.marking import ASKED, BY_RULE, Means, marks, unanswered, why_not
 from evals.open.marks import Mark
@@ -133,12 +134,13 @@ def _answered(chunk: Sequence[OpenItem], asked: CachedEngine, chat: bool, means:
 
 
 def judged_by(judge: Row | None) -> str | None:
-    """The judge, its wordings and whether it takes a temperature in one line: two results can be compared where this is the same."""
+    """The judge, its wordings, whether it takes a temperature and what else it was sent in one line: two results can be compared where this is the same."""
     if judge is None:
         return None
     wordings = [f"{name} {told['prompt_sha256'][:12]}" for name, told in judge["kinds"].items()]
     drawn = ["without temperature"] if "temperature" in judge["not_taken"] else []
-    return ", ".join([judge["model"], *wordings, *drawn])
+    fields = [further(judge["extra_body"])] if judge.get("extra_body") else []
+    return ", ".join([judge["model"], *wordings, *drawn, *fields])
 
 
 def row_of(item: OpenItem, answered: Answered) -> Row:

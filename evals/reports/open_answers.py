@@ -115,8 +115,8 @@ def overview(summaries: dict[str, Row]) -> list[str]:
     ]
 
 
-def details(folder: Path, found: Row) -> list[str]:
-    """What a task's section says beyond its title, with the answers that scored least."""
+def details(folder: Path, found: Row, items: bool = True) -> list[str]:
+    """What a task's section says beyond its title, with the answers that scored least unless no ``items`` are to be quoted."""
     lines = [*(f"- {plain(one)}" for one in told(found)), ""]
     if len(found["subjects"]) > 1:
         lines += ["### By subject", ""]
@@ -127,6 +127,8 @@ def details(folder: Path, found: Row) -> list[str]:
             ),
             "",
         ]
+    if not items:
+        return lines
     scored = (
         (item["score"], place, item) for place, item in enumerate(read_items(folder)) if item["score"] is not None
     )

@@ -11,22 +11,28 @@ from evals.reports import open_answers
 from evals.reports.cells import interval, plain, touched, unparsed
 from evals.reports.plots import Dot, dots, picture
 from evals.reports.task_section import task_section
-from evals.results import Row, read_results, read_task, strangers, task_folders
+from evals.results import Row, check_writable, read_results, read_task, strangers, task_folders
 from evals.summary import summarise
 
 
-def write_report(out: Path, base: Path | None = None) -> Path:
-    """Writes ``report.md``, ``report.html`` and the plots to a results folder; returns the first.
+def write_report(out: Path, base: Path | None = None, to: Path | None = None, items: bool = True) -> Path:
+    """Writes ``report.md``, ``report.html`` and the plots; returns the first.
 
     Args:
         out: the results folder.
         base: that of the model's own base, to be held beside it.
+        to: folder of the page; None for ``out``.
+        items: quote items: the worst mistakes, the first prompt, those found in training text. A page without can be published, whatever the
+            licence of the items, and puts none of them where the next model reads its training text.
 
     Raises:
         OslerError: the base sat no task that this model sat, or other items.
         DataError: there are no results, or a file is broken.
     """
     folders = task_folders(out)
+    to = to or out
+    check_writable(to)
+    to.mkdir(parents=True, exist_ok=True)
     results = read_results(out) if (out / "results.json").is_file() else {"tasks": {}, "suite": None}
     tasks = {name: read_task(folder) for name, folder in folders.items()}
     # What an interrupted run has finished, but not yet put in its results, is summarised anew.
@@ -36,7 +42,7 @@ def write_report(out: Path, base: Path | None = None) -> Path:
     lines = [f"# Exam of {plain(str(model['id']))}", "", _about(results, tasks, model), ""]
     opened = {name: found for name, found in summaries.items() if "open" in found}
     chosen = {name: found for name, found in summaries.items() if "open" not in found}
-    lines += _overview(out, chosen) if chosen else []
+    lines += _overview(to, chosen) if chosen else []
     lines += open_answers.overview(opened)
     if base is not None:
         lines += beside_base(compare([base, out], own_prompts=True))
@@ -45,8 +51,8 @@ def write_report(out: Path, base: Path | None = None) -> Path:
     if others := strangers(out):
         lines += [f"Not shown, for another model answered them into this folder: {plain(', '.join(others))}.", ""]
     for name, folder in folders.items():
-        lines += task_section(out, name, folder, tasks[name], summaries[name])
-    return write_page(out, "report", f"Exam of {model['id']}", lines)
+        lines += task_section(to, name, folder, tasks[name], summaries[name], items)
+    return write_page(to, "report", f"Exam of {model['id']}", lines)
 
 
 def _about(results: Row, tasks: dict[str, Row], model: Row) -> str:

@@ -14,7 +14,7 @@ from evals.reports.plots import Dot, dots, picture, reliability
 from evals.results import Row
 
 
-def task_section(out: Path, name: str, folder: Path, task: Row, found: Row) -> list[str]:
+def task_section(out: Path, name: str, folder: Path, task: Row, found: Row, items: bool = True) -> list[str]:
     """The section of a task in Markdown; its plots are written to ``out``.
 
     Args:
@@ -23,6 +23,7 @@ def task_section(out: Path, name: str, folder: Path, task: Row, found: Row) -> l
         folder: of its results.
         task: how it was asked (``task.json``).
         found: its summary.
+        items: quote some of its items.
     """
     shots = task.get("num_fewshot", 0)
     asked = [
@@ -38,7 +39,7 @@ def task_section(out: Path, name: str, folder: Path, task: Row, found: Row) -> l
     ]
     lines += [line for note in task.get("notes") or [] for line in (f"- {plain(str(note))}", "")]
     if "open" in found:
-        return lines + open_answers.details(folder, found) + _first_prompt(task)
+        return lines + open_answers.details(folder, found, items) + (_first_prompt(task) if items else [])
     lines += _error_lists(task, found)
     if len(found.get("subjects", {})) > 1:
         shown = [
@@ -53,9 +54,8 @@ def task_section(out: Path, name: str, folder: Path, task: Row, found: Row) -> l
     if "ece" in found:
         lines += _calibration(out, name, found)
     lines += _other_forms(out, name, found)
-    lines += _contamination(found)
-    lines += mistakes(folder)
-    return lines + _first_prompt(task)
+    lines += _contamination(found, items)
+    return [*lines, *mistakes(folder), *_first_prompt(task)] if items else lines
 
 
 def _first_prompt(task: Row) -> list[str]:
@@ -128,12 +128,14 @@ def _other_forms(out: Path, name: str, found: Row) -> list[str]:
     return lines
 
 
-def _contamination(found: Row) -> list[str]:
+def _contamination(found: Row, items: bool) -> list[str]:
     """Where the items were looked for, and the first that were found."""
     seen = found.get("contamination")
     if seen is None:
         return []
     lines = ["### In the training text", "", f"{plain(in_words(seen), 3000)}.", ""]
+    if not items:
+        return lines
     lines += [
         f"- {plain(str(one['item']))} in {plain(str(one['record']))} ({plain(str(one['corpus']))}), {percent(one['share'])}% of the question"
         for one in seen["examples"]

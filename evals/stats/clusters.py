@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 
 import numpy as np
@@ -33,3 +34,25 @@ def by_cluster(
     """Sum and number of the values of each cluster, ``[clusters]`` each."""
     places = cluster_places(len(values), clusters)
     return np.bincount(places, values).astype(float), np.bincount(places).astype(float)
+
+
+def mean_error(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> tuple[float, float]:
+    """Standard error of the mean of clustered values, and its degrees of freedom.
+
+    The variance of Bell and McCaffrey 2002 (Survey Methodology 28:169-181; "CR2"), whose bias-corrected residuals and Satterthwaite's degrees of
+    freedom allow for clusters that are few, or of unlike sizes: one large cluster among small ones leaves hardly more than one degree. With
+    clusters of one size these are the usual error and one degree less than clusters.
+
+    Args:
+        sums: of the values of each cluster, ``[clusters]``; two clusters at least.
+        sizes: their numbers, ``[clusters]``.
+    """
+    n = float(sizes.sum())
+    left = 1 / (1 - sizes / n)  # what is added for what each cluster has drawn the mean to itself
+    error = math.sqrt(float((left * (sums - sums.sum() / n * sizes) ** 2).sum())) / n
+    # Of the quadratic form in independent values: the square of its trace, n, by the trace of its square.
+    weighted = left * sizes
+    square = (
+        float((weighted**2).sum()) - 2 / n * float((weighted**2 * sizes).sum()) + float((weighted @ sizes) ** 2) / n**2
+    )
+    return error, n**2 / square

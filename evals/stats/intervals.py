@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, norm, t
 
-from evals.stats.clusters import ROUNDING, Clusters, by_cluster
+from evals.stats.clusters import ROUNDING, Clusters, by_cluster, mean_error
 
 
 def wilson(right: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -40,8 +40,8 @@ def mean_interval(scores: Sequence[float], clusters: Clusters | None = None, con
     Wilson's for single items that are right or wrong. Where items share a cluster, Wilson's with the effective number of items, that which would
     give a simple sample the cluster-robust variance, lessened by (z / t)² for the few clusters that the variance is estimated from (Korn and
     Graubard 1998, Survey Methodology 24:193-201, who do so with the exact interval); its coverage is simulated in the tests. For grades,
-    Student's t with the (cluster-robust) standard error, cut at 0 and 1. Grades without any variance have no such error; theirs is, on both
-    sides, Wilson's for none of so many clusters.
+    Student's t with the (cluster-robust) standard error, cut at 0 and 1. Error and degrees of freedom are those of ``clusters.mean_error``. Grades
+    without any variance have no such error; theirs is, on both sides, Wilson's for none of so many clusters.
 
     Args:
         scores: of each item, in [0, 1].
@@ -61,8 +61,8 @@ def mean_interval(scores: Sequence[float], clusters: Clusters | None = None, con
         return Interval(share, *wilson(int(values.sum()), n, confidence), "wilson")
     if groups < 2:
         return Interval(share, 0.0, 1.0, "clustered" if n > 1 else "t")
-    error = math.sqrt(groups / (groups - 1) * float(((sums - share * sizes) ** 2).sum())) / n
-    z, student = float(norm.ppf(0.5 + confidence / 2)), float(t.ppf(0.5 + confidence / 2, groups - 1))
+    error, freedom = mean_error(sums, sizes)
+    z, student = float(norm.ppf(0.5 + confidence / 2)), float(t.ppf(0.5 + confidence / 2, freedom))
     if not binary:
         half = student * error if error > ROUNDING else wilson(0, groups, confidence)[1]
         return Interval(share, max(0.0, share - half), min(1.0, share + half), "t" if groups == n else "clustered")

@@ -191,17 +191,29 @@ def leaderboard(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="A results folder of `osler eval --output`.")],
+    base: Annotated[
+        Path | None, typer.Option("--base", help="Results folder of the model's own base, to be held beside it.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the page. Default: the results folder.")
+    ] = None,
+    items: Annotated[
+        bool,
+        typer.Option(
+            help="Quote items: the worst mistakes and the first prompt. A page without them can be published, whatever the items' licence."
+        ),
+    ] = True,
 ) -> None:
     """Write the report of an exam, `report.md` and `report.html`, from its results folder.
 
     Tables with intervals, plots by subject and of calibration, what rotating the options changes, and the worst mistakes to read. The HTML
     file holds its pictures and needs no network.
 
-    Example: `osler report runs/exams/mine`
+    Examples: `osler report runs/exams/mine` · `osler report runs/exams/mine --base runs/exams/base --no-items -o results/mine`
     """
     from evals.reports.report import write_report
 
-    page = write_report(folder)
+    page = write_report(folder, base, output, items)
     out.print(f"written: {page}, {page.with_suffix('.html')}", markup=False, soft_wrap=True)
 
 

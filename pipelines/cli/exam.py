@@ -15,6 +15,7 @@ from pipelines.cli.judge import (
     AGREEMENTS,
     AgreementsOption,
     JudgeConcurrencyOption,
+    JudgeExtraBodyOption,
     JudgeKeyOption,
     JudgeModelOption,
     JudgeOption,
@@ -27,6 +28,7 @@ from pipelines.cli.judge import (
 from pipelines.cli.options import DataOption, JsonOption, UrlOption, app
 from pipelines.cli.server_options import (
     ConcurrencyOption,
+    ExtraBodyOption,
     KeyOption,
     NoTemperatureOption,
     TimeoutOption,
@@ -129,6 +131,7 @@ def evaluate(
     concurrency: ConcurrencyOption = None,
     key_env: KeyOption = None,
     no_temperature: NoTemperatureOption = False,
+    extra_body: ExtraBodyOption = None,
     dtype: Annotated[
         str,
         typer.Option(
@@ -156,6 +159,7 @@ def evaluate(
     judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
     judge_concurrency: JudgeConcurrencyOption = 8,
     judge_max_tokens: JudgeTokensOption = 2048,
+    judge_extra_body: JudgeExtraBodyOption = None,
     judge_wording: JudgeWordingOption = None,
     agreements: AgreementsOption = AGREEMENTS,
     similarity: SimilarityOption = None,
@@ -238,7 +242,7 @@ def evaluate(
             suite=suite,
             engine=engine,
             url=url,
-            server=server_options(engine, timeout, concurrency, key_env, no_temperature),
+            server=server_options(engine, timeout, concurrency, key_env, no_temperature, extra_body),
             dtype=dtype,
             chat=chat,
             num_fewshot=num_fewshot,
@@ -265,6 +269,7 @@ def evaluate(
                 key_env=judge_key_env,
                 concurrency=judge_concurrency,
                 max_tokens=judge_max_tokens,
+                extra_body=judge_extra_body,
                 wordings=judge_wording,
                 agreements=agreements,
             )

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from corpora.errors import OslerError
 from pipelines.cli.options import JsonOption, app, out
+from pipelines.cli.server_options import fields_of
 
 if TYPE_CHECKING:
     from evals.judging.judge import Judge
@@ -48,6 +49,14 @@ JudgeTokensOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+JudgeExtraBodyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-extra-body",
+        help="Further fields of each request to the judge, as JSON (see --extra-body). Named with its scores.",
+        rich_help_panel=PANEL,
+    ),
+]
 JudgeWordingOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -81,13 +90,14 @@ def judge_of(
     key_env: str,
     concurrency: int,
     max_tokens: int,
+    extra_body: str | None,
     wordings: list[str] | None,
     agreements: Path,
 ) -> Judge | None:
     """The judge that the command line names, with what is known of it; None where it names none.
 
     Raises:
-        OslerError: only one of address and name is given, or a wording cannot be used.
+        OslerError: only one of address and name is given, or a wording or a further field cannot be used.
     """
     if url is None and model is None:
         return None
@@ -97,7 +107,9 @@ def judge_of(
     from evals.judging.judge import Judge
     from evals.judging.prompts import worded
 
-    judge = Judge(url, model, key_env, concurrency, max_tokens=max_tokens, kinds=worded(wordings or []))
+    fields = fields_of(extra_body, "--judge-extra-body")
+    kinds = worded(wordings or [])
+    judge = Judge(url, model, key_env, concurrency, max_tokens=max_tokens, kinds=kinds, extra_body=fields)
     judge.agreements = known(judge, agreements)
     return judge
 
@@ -131,6 +143,7 @@ def judge_agreement(
     judge_key_env: JudgeKeyOption = "OSLER_JUDGE_KEY",
     judge_concurrency: JudgeConcurrencyOption = 8,
     judge_max_tokens: JudgeTokensOption = 2048,
+    judge_extra_body: JudgeExtraBodyOption = None,
     judge_wording: JudgeWordingOption = None,
     kind: Annotated[
         str | None,
@@ -162,6 +175,7 @@ def judge_agreement(
         key_env=judge_key_env,
         concurrency=judge_concurrency,
         max_tokens=judge_max_tokens,
+        extra_body=judge_extra_body,
         wordings=judge_wording,
         agreements=output,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from corpora.errors import OslerError
 
 PANEL = "How a server is asked (--url)"
+_EXAMPLE = '{"reasoning_effort": "low"}'
 
 TimeoutOption = Annotated[
     float | None,
@@ -35,16 +37,47 @@ NoTemperatureOption = Annotated[
     ),
 ]
 
+ExtraBodyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--extra-body",
+        help='Further fields of each request, as JSON: `\'{"reasoning_effort": "low"}\'`, or for vLLM '
+        '`\'{"chat_template_kwargs": {"enable_thinking": false}}\'`. Recorded with the answers.',
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def fields_of(text: str | None, flag: str) -> dict[str, Any]:
+    """The fields of a request that an option's JSON names.
+
+    Raises:
+        OslerError: it is no JSON object.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError as error:
+        raise OslerError(f"{flag} {text}: not valid JSON ({error}); quote it for the shell, as '{_EXAMPLE}'") from error
+    if not isinstance(found, dict):
+        raise OslerError(f"{flag} {text}: a JSON object of fields is needed, as '{_EXAMPLE}'")
+    return found
+
 
 def server_options(
-    engine: str, timeout: float | None, concurrency: int | None, key_env: str | None, no_temperature: bool
+    engine: str,
+    timeout: float | None,
+    concurrency: int | None,
+    key_env: str | None,
+    no_temperature: bool,
+    extra_body: str | None = None,
 ) -> dict[str, Any]:
     """What the command line says, for ``pipelines.examiner.engine_of``; empty where it says nothing.
 
     Raises:
-        OslerError: it says something, and the engine asks no server.
+        OslerError: it says something, and the engine asks no server; or the further fields are no JSON object.
     """
-    given = {"timeout": timeout, "concurrency": concurrency, "key_env": key_env}
+    fields = fields_of(extra_body, "--extra-body") or None
+    given = {"timeout": timeout, "concurrency": concurrency, "key_env": key_env, "extra_body": fields}
     found: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if engine != "openai" and (found or no_temperature):
         flags = [f"--{name.replace('_', '-')}" for name in found] + ["--no-temperature"] * no_temperature

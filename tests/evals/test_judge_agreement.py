@@ -159,6 +159,7 @@ def test_the_agreement_is_found_by_model_and_wording_and_not_by_address(tmp_path
         "criterion": json.loads(json.dumps(found))
     }
     assert known(Judge(judge.url, "a-judge"), tmp_path / "judges") == {}
+    assert known(Judge(judge.url, "a/judge", extra_body={"reasoning_effort": "low"}), tmp_path / "judges") == {}
     assert known(judge, tmp_path / "none") == {}
 
 

@@ -53,6 +53,18 @@ def test_the_report_has_every_figure(exam: Path):
         ET.fromstring((exam / picture).read_text(encoding="utf-8"))
 
 
+def test_a_page_without_items_quotes_none_and_has_the_same_figures(exam: Path, tmp_path: Path):
+    whole, page = write_report(exam).read_text(encoding="utf-8"), write_report(exam, to=tmp_path / "page", items=False)
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"Question \d+ of", whole)  # as the items begin
+    for told in (text, page.with_suffix(".html").read_text(encoding="utf-8")):
+        assert not re.search(r"Question \d+|which .{0,2}drug", told)
+    assert "The first prompt" not in text
+    assert text.split("## ")[1] == whole.split("## ")[1]  # the table of all tasks
+    assert re.findall(r"\| .*ECE.*", text) == re.findall(r"\| .*ECE.*", whole)
+    assert sorted(path.name for path in page.parent.glob("*.svg")) == sorted(path.name for path in exam.glob("*.svg"))
+
+
 def test_the_worst_mistakes_are_those_that_the_model_was_surest_of(exam: Path):
     from evals.stats.calibration import probabilities
 

@@ -56,6 +56,49 @@ def test_temperature_is_0_unless_the_user_says_not_to_send_one(tmp_path: Path):
         assert read_task(tmp_path / "other/medqa")["settings"] == "no temperature sent"
 
 
+def test_further_fields_are_sent_recorded_and_part_of_what_an_answer_is_kept_under(tmp_path: Path):
+    low, high = (
+        {"reasoning_effort": effort, "chat_template_kwargs": {"enable_thinking": True}} for effort in ("low", "high")
+    )
+    with served(lambda _asked, _number, key: chat(key)) as (url, seen):
+        exam(tmp_path, url, extra_body=low)
+        assert all(low.items() <= asked.items() for asked in seen)
+        told = read_task(tmp_path / "out/medqa")["settings"]
+        assert told.startswith("temperature 0, with {")
+        assert '"reasoning_effort": "low"' in told
+        exam(tmp_path, url, extra_body=low)
+        assert len(seen) == 10  # kept
+        exam(tmp_path, url, extra_body=high)
+        assert [asked["reasoning_effort"] for asked in seen[10:]] == ["high"] * 10
+
+
+def test_further_fields_cannot_change_what_the_exam_sets(tmp_path: Path):
+    with pytest.raises(OslerError, match="max_tokens, model: set by the exam itself"):
+        exam(tmp_path, "http://127.0.0.1:9/v1", extra_body={"model": "another", "max_tokens": 1})
+    with pytest.raises(OslerError, match=r"temperature: set by the exam itself.*--no-temperature"):
+        exam(tmp_path, "http://127.0.0.1:9/v1", extra_body={"temperature": 0.7})
+    with served(lambda _asked, _number, key: chat(key)) as (url, seen):
+        exam(tmp_path, url, temperature=False, extra_body={"temperature": 0.7})
+        assert [asked["temperature"] for asked in seen] == [0.7] * 10
+        for given, told in (("{low}", "not valid JSON"), ("[1]", "a JSON object of fields is needed")):
+            asked = [
+                "eval",
+                "m",
+                "--url",
+                url,
+                "--task",
+                "medqa",
+                "--file",
+                str(file_of(tmp_path)),
+                "--extra-body",
+                given,
+            ]
+            result = CliRunner().invoke(app, asked)
+            assert result.exit_code != 0
+            assert told in str(result.exception)
+        assert len(seen) == 10
+
+
 def test_a_word_in_an_item_is_no_parameter(tmp_path: Path):
     def say(asked: dict[str, Any], _number: int, key: str) -> tuple[int, bytes]:
         if case_of(asked["messages"][-1]["content"]) == 2:
