@@ -141,5 +141,5 @@ def test_an_error_in_a_command_ends_the_tour(monkeypatch: pytest.MonkeyPatch, ca
 def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.chdir(NOTEBOOKS)
     tour = runpy.run_path(str(NOTEBOOKS / "tour.py"))
-    with pytest.raises(tour["CommandError"], match="the last that it wrote:\n.*no-such-model"):
+    with pytest.raises(tour["CommandError"], match=r"the last that it wrote:\n.*no-such-model"):
         tour["Running"](f"serve {tmp_path}/no-such-model --port 9", "http://127.0.0.1:9/health", seconds=60)
