@@ -120,8 +120,8 @@ def toured(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ],
         ),
         ("02-read-an-exam", ["won / lost", "over all 4 rotations", "accuracy, % (95% interval)"]),
-        ("03-talk-to-the-assistant", ["may be a stroke", "mL/min", "guide.md", "bleeding"]),
-        ("04-your-own-data", ["[NAME]", "exam.csv: +", "emergencies referred first"]),
+        ("03-talk-to-the-assistant", ["may be a stroke", "mL/min", "guide.md", "bleeding", "how_soon="]),
+        ("04-your-own-data", ["[NAME]", "by-heart.csv: ", "exam.csv: ", "emergencies referred first"]),
     ],
 )
 def test_it_runs_whole(name: str, words: list[str], toured: Path):
@@ -135,6 +135,20 @@ def test_an_error_in_a_command_ends_the_tour(monkeypatch: pytest.MonkeyPatch, ca
     with pytest.raises(tour["CommandError"], match="exit code 1"):
         tour["osler"]("recipe show no-such-recipe", last=2)
     assert "no-such-recipe" in capsys.readouterr().out
+
+
+def test_a_missing_run_is_made_and_a_finished_one_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(NOTEBOOKS)
+    monkeypatch.setenv("OSLER_RUN", str(tmp_path / "run"))
+    need_run = runpy.run_path(str(NOTEBOOKS / "tour.py"))["need_run"]
+    typed: list[str] = []
+    monkeypatch.setitem(need_run.__globals__, "osler", typed.append)
+    need_run()
+    assert typed == [f"reproduce nano --run {tmp_path / 'run'}"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "report.json").write_text("{}", encoding="utf-8")
+    need_run()
+    assert len(typed) == 1
 
 
 @pytest.mark.slow
