@@ -13,8 +13,10 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
 import httpx
 
@@ -27,6 +29,7 @@ WORK = Path(os.environ.get("OSLER_TOURS", "runs/tours"))
 WORK.mkdir(parents=True, exist_ok=True)
 OSLER = [sys.executable, "-m", "pipelines.cli"]
 BAR = re.compile(r"\d%\|")
+LAST = 15  # lines of a server that did not start
 
 # Okabe and Ito's palette (https://jfly.uni-koeln.de/color/): told apart with every common kind of colour vision.
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
@@ -40,7 +43,7 @@ class CommandError(RuntimeError):
 def _environment() -> dict[str, str]:
     # Tables as wide as a page, without the colours that a notebook asks for, and none of vLLM's notes on what is not installed.
     kept = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
-    return {**kept, "COLUMNS": "130", "NO_COLOR": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    return {**kept, "COLUMNS": "145", "NO_COLOR": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 
 
 def osler(command: str, last: int | None = None) -> None:
@@ -73,6 +76,16 @@ def osler(command: str, last: int | None = None) -> None:
         raise CommandError(f"`osler {command}` ended with exit code {process.returncode}")
 
 
+def need_run() -> None:
+    """Makes the run that the tours look at where there is none: about ten minutes on two processor cores.
+
+    Raises:
+        CommandError: it could not be made.
+    """
+    if not (RUN / "report.json").is_file():
+        osler(f"reproduce {RECIPE} --run {RUN}")
+
+
 class Running:
     """``osler COMMAND``, a server, in a process of its own until ``stop`` is called or this process ends."""
 
@@ -85,10 +98,14 @@ class Running:
             seconds: after which it is given up.
 
         Raises:
-            CommandError: the server ended, or did not answer in time.
+            CommandError: the server ended, or did not answer in time; with the last lines that it wrote.
         """
         words = [*OSLER, *shlex.split(command)]
-        self.process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment())
+        with tempfile.TemporaryFile("w+", errors="replace") as said:
+            self.process = subprocess.Popen(words, stdout=said, stderr=subprocess.STDOUT, env=_environment())
+            self._wait(command, page, seconds, said)
+
+    def _wait(self, command: str, page: str, seconds: float, said: IO[str]) -> None:
         atexit.register(self.stop)
         for _ in range(round(2 * seconds)):
             if self.process.poll() is not None:
@@ -100,7 +117,9 @@ class Running:
                 pass
             time.sleep(0.5)
         self.stop()
-        raise CommandError(f"`osler {command}` does not answer at {page}; run it in a terminal to see why")
+        said.seek(0)
+        last = "".join(said.readlines()[-LAST:])
+        raise CommandError(f"`osler {command}` does not answer at {page}; the last that it wrote:\n{last}")
 
     def stop(self) -> None:
         """Stops it, with all that it started; a second call does nothing."""

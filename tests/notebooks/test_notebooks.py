@@ -14,6 +14,7 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 BUILD: dict[str, Any] = runpy.run_path(str(NOTEBOOKS / "build.py"))
 TEXTS = sorted((NOTEBOOKS / "text").glob("*.md"))
 WITHOUT_A_MODEL = ["05-from-nano-to-8b"]
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of an object in memory
 # Folders of a machine, as they begin on Linux, macOS and Windows.
 MACHINE = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|work|Users|var|usr|opt|mnt|private|workspace)/|[A-Z]:\\\\")
 
@@ -65,18 +66,22 @@ def test_what_is_no_machines_folder_is_not(text: str):
     assert not MACHINE.search(text)
 
 
+def written(notebook: nbformat.NotebookNode) -> str:
+    """What the cells of a notebook wrote."""
+    return "".join(
+        str(output.get("text") or output.get("data", {}).get("text/plain", ""))
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    )
+
+
 def run(name: str) -> str:
     """Runs a notebook as it is committed and returns what its cells wrote."""
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    BUILD["run"](notebook)
-    return "".join(
-        str(output.get("text") or output.get("data", {}).get("text/plain", ""))
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-    )
+    return written(BUILD["saved"](BUILD["run"](notebook)))
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +90,13 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", WITHOUT_A_MODEL)
-def test_it_runs_without_a_model(name: str):
+def test_it_runs_without_a_model_and_says_what_was_saved(name: str, tmp_path: Path):
     said = run(name)
     assert "does not fit" in said
     assert "#SBATCH --gpus-per-node=h100:8" in said
+    kept = written(nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4))
+    said = ADDRESS.sub("", said.replace(str(tmp_path / "tours"), "runs/tours"))
+    assert said == ADDRESS.sub("", kept), f"run `python notebooks/build.py {name[:2]}`"
 
 
 @pytest.fixture
@@ -112,8 +120,8 @@ def toured(run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             ],
         ),
         ("02-read-an-exam", ["won / lost", "over all 4 rotations", "accuracy, % (95% interval)"]),
-        ("03-talk-to-the-assistant", ["may be a stroke", "mL/min", "guide.md", "bleeding"]),
-        ("04-your-own-data", ["[NAME]", "exam.csv: +", "emergencies referred first"]),
+        ("03-talk-to-the-assistant", ["may be a stroke", "mL/min", "guide.md", "bleeding", "how_soon="]),
+        ("04-your-own-data", ["[NAME]", "by-heart.csv: ", "exam.csv: ", "emergencies referred first"]),
     ],
 )
 def test_it_runs_whole(name: str, words: list[str], toured: Path):
@@ -127,3 +135,25 @@ def test_an_error_in_a_command_ends_the_tour(monkeypatch: pytest.MonkeyPatch, ca
     with pytest.raises(tour["CommandError"], match="exit code 1"):
         tour["osler"]("recipe show no-such-recipe", last=2)
     assert "no-such-recipe" in capsys.readouterr().out
+
+
+def test_a_missing_run_is_made_and_a_finished_one_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(NOTEBOOKS)
+    monkeypatch.setenv("OSLER_RUN", str(tmp_path / "run"))
+    need_run = runpy.run_path(str(NOTEBOOKS / "tour.py"))["need_run"]
+    typed: list[str] = []
+    monkeypatch.setitem(need_run.__globals__, "osler", typed.append)
+    need_run()
+    assert typed == [f"reproduce nano --run {tmp_path / 'run'}"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "report.json").write_text("{}", encoding="utf-8")
+    need_run()
+    assert len(typed) == 1
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(NOTEBOOKS)
+    tour = runpy.run_path(str(NOTEBOOKS / "tour.py"))
+    with pytest.raises(tour["CommandError"], match=r"the last that it wrote:\n.*no-such-model"):
+        tour["Running"](f"serve {tmp_path}/no-such-model --port 9", "http://127.0.0.1:9/health", seconds=60)
