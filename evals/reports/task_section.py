@@ -12,6 +12,7 @@ from evals.reports.cells import plain
 from evals.reports.mistakes import mistakes
 from evals.reports.plots import Dot, dots, picture, reliability
 from evals.results import Row
+from evals.stats.intervals import wilson
 
 
 def task_section(out: Path, name: str, folder: Path, task: Row, found: Row, items: bool = True) -> list[str]:
@@ -110,8 +111,14 @@ def _other_forms(out: Path, name: str, found: Row) -> list[str]:
             f"answer in some rotation, and {_said(worst)} are right in every one.",
             "",
         ]
+        alone = found["interval"] == "wilson"  # where items share passages their number says too much
         by = [
-            Dot(f"turned by {place}" if place else "as published", value, value, value, found["chance"])
+            Dot(
+                f"turned by {place}" if place else "as published",
+                value,
+                *(wilson(round(value * turned["n"]), turned["n"]) if alone else (value, value)),
+                found["chance"],
+            )
             for place, value in enumerate(turned["by_rotation"])
         ]
         lines += picture(
