@@ -111,12 +111,11 @@ def _other_forms(out: Path, name: str, found: Row) -> list[str]:
             f"answer in some rotation, and {_said(worst)} are right in every one.",
             "",
         ]
-        alone = found["interval"] == "wilson"  # where items share passages their number says too much
         by = [
             Dot(
                 f"turned by {place}" if place else "as published",
                 value,
-                *(wilson(round(value * turned["n"]), turned["n"]) if alone else (value, value)),
+                *_ends(value, turned["n"], found),
                 found["chance"],
             )
             for place, value in enumerate(turned["by_rotation"])
@@ -167,3 +166,8 @@ def _error_lists(task: Row, found: Row) -> list[str]:
 def _said(found: Row) -> str:
     """A share with its interval within a sentence."""
     return f"{percent(found['share'])}% ({percent(found['low'])} to {percent(found['high'])})"
+
+
+def _ends(share: float, n: int, found: Row) -> tuple[float, float]:
+    """The interval of a rotation's share; none where the task's items share passages, whose number says too much."""
+    return wilson(round(share * n), n) if found["interval"] == "wilson" else (share, share)
