@@ -8,6 +8,8 @@ from collections.abc import Collection
 from evals.source import Source
 from evals.tasks import Task
 
+FEW = 10  # items, of which nothing is said about their keys
+ONE_KEY = 0.9  # share of the items from which one key for them is worth a note
 MANY = 0.01  # share of the items from which equally likely options, or empty replies, are worth a note
 
 
@@ -45,6 +47,17 @@ def undecided(count: int, ties: int, empty: int) -> list[str]:
             f"{empty:,} of the {count:,} replies are empty; a model that thinks first may need more room (--max-tokens)"
         )
     return notes
+
+
+def one_key(keys: Counter[tuple[int, ...]]) -> list[str]:
+    """Where nearly all items have the same right option, as the first ones of PubMedQA's file have; ``keys`` counts the items by theirs."""
+    count, most = keys.total(), max(keys.values(), default=0)
+    if count < FEW or most < ONE_KEY * count:
+        return []
+    return [
+        f"{most:,} of the {count:,} items have the same right option, so that naming it always scores {100 * most / count:.0f}%: is the file sorted "
+        "by the answer, and only its beginning asked (--limit)?"
+    ]
 
 
 def without_temperature(not_taken: Collection[str], who: str = "the model", what: str = "answers") -> list[str]:

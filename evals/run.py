@@ -128,6 +128,7 @@ def _run_options(
             *notes.other_widths(task, widths),
             *notes.unmatched(source, seen.known_errors),
             *notes.undecided(count, seen.ties, seen.empty),
+            *notes.one_key(seen.keys),
             *notes.without_temperature(not_taken(engine)),
             *refusals.note(count, seen.refused),
         ],
@@ -152,6 +153,7 @@ class _Seen:
 
     first_prompt: str = ""
     known_errors: int = 0
+    keys: Counter[tuple[int, ...]] = field(default_factory=Counter)
     ties: int = 0
     empty: int = 0
     refused: list[tuple[str, Refusal]] = field(default_factory=list)
@@ -163,6 +165,7 @@ def _write_answers(asked: Asked, source: Source, folder: Path, count: int) -> _S
     with writing(folder / "items.jsonl") as stream, _bar(count, task.name) as bar:
         for item, answer in asked.answers(items_of(task, source)):
             seen.first_prompt = seen.first_prompt or answer.prompt
+            seen.keys[tuple(item.answers)] += 1
             seen.known_errors += bool(item.meta.get("key_error"))
             seen.ties += answer.scores is not None and answer.scores.count(max(answer.scores)) > 1
             seen.empty += answer.text is not None and not answer.text.strip()

@@ -12,6 +12,7 @@ from evals.reports.cells import plain
 from evals.reports.mistakes import mistakes
 from evals.reports.plots import Dot, dots, picture, reliability
 from evals.results import Row
+from evals.stats.intervals import wilson
 
 
 def task_section(out: Path, name: str, folder: Path, task: Row, found: Row, items: bool = True) -> list[str]:
@@ -111,7 +112,12 @@ def _other_forms(out: Path, name: str, found: Row) -> list[str]:
             "",
         ]
         by = [
-            Dot(f"turned by {place}" if place else "as published", value, value, value, found["chance"])
+            Dot(
+                f"turned by {place}" if place else "as published",
+                value,
+                *_ends(value, turned["n"], found),
+                found["chance"],
+            )
             for place, value in enumerate(turned["by_rotation"])
         ]
         lines += picture(
@@ -160,3 +166,8 @@ def _error_lists(task: Row, found: Row) -> list[str]:
 def _said(found: Row) -> str:
     """A share with its interval within a sentence."""
     return f"{percent(found['share'])}% ({percent(found['low'])} to {percent(found['high'])})"
+
+
+def _ends(share: float, n: int, found: Row) -> tuple[float, float]:
+    """The interval of a rotation's share; none where the task's items share passages, whose number says too much."""
+    return wilson(round(share * n), n) if found["interval"] == "wilson" else (share, share)

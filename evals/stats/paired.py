@@ -14,9 +14,6 @@ from evals.stats.clusters import ROUNDING, Clusters, by_cluster
 from evals.stats.intervals import wilson
 
 REPLICATES = 9999  # of a bootstrap: its smallest p, 0.0001, stays significant after Holm over some hundred tests
-# Of mean 0 and variance 1, as signs are, but six: a few clusters have too few different draws of signs, and single answers too many alike
-# (Webb 2014, Queen's Economics Department Working Paper 1315).
-WEIGHTS = np.sqrt([0.5, 1.0, 1.5, 0.5, 1.0, 1.5]) * [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0]
 ALIKE = 8  # clusters of one sum and size, from which on they are drawn together
 HALVINGS = 24  # of the way to the end of an interval, whose places are exact to six digits
 
@@ -45,10 +42,12 @@ def paired_difference(
     """The mean difference on the same items, with interval and p of the wild cluster bootstrap-t.
 
     If the true difference is d, what a cluster has beyond d per item might as well have had the other sign: whole clusters are drawn again with random
-    weights, each draw's mean is divided by its cluster-robust standard error, and p is the share of draws that are as many errors away from d as the
-    answers are (Cameron, Gelbach and Miller 2008, Review of Economics and Statistics 90:414-427, with the null hypothesis imposed). The interval
-    holds each d that is not rejected, so that 0 lies outside just when p is below 1 - confidence. Where clusters are few and of unlike sizes, drawing them
-    with replacement rejects too often (9.7% instead of 5% with 10 of them) and this does not: coverage and rate of false alarms are simulated in the tests.
+    signs, each draw's mean is divided by its cluster-robust standard error, and p is the share of draws that are as many errors away from d as the
+    answers are (Cameron, Gelbach and Miller 2008, Review of Economics and Statistics 90:414-427, with the null hypothesis imposed). Of single items
+    that are right or wrong this is McNemar's test. The interval holds each d that is not rejected, so that 0 lies outside just when p is below
+    1 - confidence. Where clusters are few and of unlike sizes, drawing them with replacement rejects too often (9.7% instead of 5% with 10 of them)
+    and this does not: coverage and rate of false alarms are simulated in the tests. Five clusters show nothing at 5%, whatever their answers: there
+    are 32 ways to draw their signs.
 
     Where every cluster has the same mean difference there is no error to divide by; see ``_of_alike_clusters``.
 
@@ -75,11 +74,14 @@ def paired_difference(
     if error <= ROUNDING:
         return _of_alike_clusters(difference, groups, most, confidence)
     p_of = _p_of(sums, sizes, replicates, seed)
-    # 1 - 0.95 is a little above 0.05 in floats, and p may be 0.05 to the digit.
-    low, high = (_edge(p_of, difference, end, 1 - confidence - ROUNDING) for end in (-most, most))
+    p = p_of(0.0)
+    alpha = 1 - confidence - ROUNDING  # 1 - 0.95 is a little above 0.05 in floats, and p may be 0.05 to the digit
+    low, high = (_edge(p_of, difference, end, alpha) for end in (-most, most))
+    if p >= alpha:  # of few clusters 0 may be held although its neighbours are rejected
+        low, high = min(low, 0.0), max(high, 0.0)
     alone = float(gains.std(ddof=1)) / math.sqrt(n)  # the standard error if no items shared a cluster
     deff = (error / alone) ** 2 if alone > ROUNDING else 1.0
-    return Paired(difference, low, high, p_of(0.0), deff)
+    return Paired(difference, low, high, p, deff)
 
 
 def _of_alike_clusters(difference: float, groups: int, most: float, confidence: float) -> Paired:
@@ -106,22 +108,17 @@ def _p_of(sums: Floats, sizes: Floats, replicates: int, seed: int) -> Callable[[
     counts, sums, sizes = _kinds(sums, sizes)
     squares = float(counts @ sizes**2)
     columns = np.stack([sums, sizes, sums * sizes, sizes**2], axis=1)
-    squared = np.stack([sums**2, sums * sizes, sizes**2], axis=1)
     rng = np.random.default_rng(seed)
     at_once = max(1, 2_000_000 // len(sizes))  # draws, so that memory stays flat
-    parts = []
-    for start in range(0, replicates, at_once):
-        weights, their_squares = _weights(counts, min(at_once, replicates - start), rng)
-        parts.append(np.concatenate([weights @ columns, their_squares @ squared], axis=1))
-    total, size, total_size, size_size, of_totals, of_both, of_sizes = np.concatenate(parts).T
+    parts = [_signs(counts, min(at_once, replicates - start), rng) @ columns for start in range(0, replicates, at_once)]
+    total, size, total_size, size_size = np.concatenate(parts).T
 
     def p(supposed: float) -> float:
         beyond = sums - supposed * sizes
         mean = float(counts @ beyond) / n
         found = mean**2 / float(counts @ (beyond - mean * sizes) ** 2)
         means = (total - supposed * size) / n
-        spread = of_totals - 2 * supposed * of_both + supposed**2 * of_sizes
-        spread += means * (means * squares - 2 * (total_size - supposed * size_size))
+        spread = float(counts @ beyond**2) + means * (means * squares - 2 * (total_size - supposed * size_size))
         # Compared without a division: the clusters of a draw may all have one mean, and so no error.
         return float(1 + (means**2 >= (found - ROUNDING) * spread).sum()) / (1 + replicates)
 
@@ -129,7 +126,7 @@ def _p_of(sums: Floats, sizes: Floats, replicates: int, seed: int) -> Callable[[
 
 
 def _kinds(sums: Floats, sizes: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
-    """Clusters that are drawn together: their number, the sum that each has, and its size."""
+    """Clusters that are drawn together: their number, the sum that each has, and its size; first those of which there are several."""
     kinds, counts = np.unique(np.stack([sums, sizes]), axis=1, return_counts=True)
     many = counts >= ALIKE
     singly = np.repeat(kinds[:, ~many], counts[~many], axis=1)
@@ -138,16 +135,13 @@ def _kinds(sums: Floats, sizes: Floats) -> tuple[NDArray[np.int64], Floats, Floa
     return np.concatenate([counts[many], ones]), together[0], together[1]
 
 
-def _weights(counts: NDArray[np.int64], draws: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Sum of the random weights of each kind's clusters, ``[draws, kinds]``, and of their squares."""
-    weights, squares = np.empty((2, draws, len(counts)))
-    many = int((counts > 1).sum())  # these are the first
-    for place in range(many):
-        drawn = rng.multinomial(counts[place], np.full(len(WEIGHTS), 1 / len(WEIGHTS)), size=draws)
-        weights[:, place], squares[:, place] = drawn @ WEIGHTS, drawn @ WEIGHTS**2
-    singly = rng.integers(0, len(WEIGHTS), size=(draws, len(counts) - many), dtype=np.int8)
-    weights[:, many:], squares[:, many:] = WEIGHTS[singly], (WEIGHTS**2)[singly]
-    return weights, squares
+def _signs(counts: NDArray[np.int64], draws: int, rng: np.random.Generator) -> Floats:
+    """Sum of the random signs of each kind's clusters, ``[draws, kinds]``."""
+    several = counts[counts > 1]
+    found = np.empty((draws, len(counts)))
+    found[:, : len(several)] = 2.0 * rng.binomial(several, 0.5, size=(draws, len(several))) - several
+    found[:, len(several) :] = 2.0 * rng.integers(0, 2, size=(draws, len(counts) - len(several)), dtype=np.int8) - 1
+    return found
 
 
 def _edge(p_of: Callable[[float], float], difference: float, end: float, alpha: float) -> float:

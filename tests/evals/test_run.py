@@ -100,3 +100,21 @@ def test_words_are_not_asked_for_in_a_language_in_which_none_can_be_read():
 def test_a_task_that_needs_a_judge_says_so(tmp_path: Path):
     with pytest.raises(OslerError, match="needs a judge model"):
         run(tmp_path, Stub(oracle), task=load_task("healthbench"))
+
+
+def test_a_file_sorted_by_its_answers_is_told_where_only_its_beginning_is_asked(tmp_path: Path):
+    rows = [
+        {"question": f"Case {n}?", "options": ["w", "x", "y", "z"], "answer": "A" if n < 20 else "B"} for n in range(40)
+    ]
+    path = tmp_path / "sorted.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    told = []
+    for limit in (20, 40, 5):
+        with Finished(tmp_path / f"{limit}.sqlite") as finished:
+            source = Source(file=path, limit=limit)
+            asked = Stub(lambda prompt: "A")
+            found = run_task(load_task("medqa"), asked, source, tmp_path / str(limit), Options(), finished)
+        told.append([note for note in found["notes"] if "same right option" in note])
+    assert told[0] == [told[0][0]]
+    assert told[0][0].startswith("20 of the 20 items")
+    assert told[1:] == [[], []]

@@ -161,11 +161,11 @@ def paired_runs(rng: np.random.Generator, runs: int, groups: int, size: int, dri
 
 
 @pytest.mark.parametrize(
-    ("groups", "size", "runs"), [(120, 4, 1500), pytest.param(600, 1, 4000, marks=pytest.mark.slow)]
+    ("groups", "size", "runs"), [(120, 4, 2000), pytest.param(60, 10, 4000, marks=pytest.mark.slow)]
 )
 def test_false_alarms_and_coverage_of_the_paired_bootstrap_are_five_per_cent(groups: int, size: int, runs: int):
     rng = np.random.default_rng(11)
-    names = [number for number in range(groups) for _ in range(size)] if size > 1 else None
+    names = [number for number in range(groups) for _ in range(size)]
     none = paired_runs(rng, runs, groups, size, 0.0)
     alarms = np.mean([paired_difference(np.zeros(row.size), row, names, replicates=499).p <= 0.05 for row in none])
     assert 0.04 <= alarms <= 0.06
@@ -189,9 +189,19 @@ def test_few_clusters_of_unlike_sizes_raise_no_more_false_alarms(groups: int, le
         alarms += found.p < 0.05
         inside += found.low <= 0 <= found.high
     print(groups, lean, alarms / runs, inside / runs)
-    assert 0.02 <= alarms / runs <= 0.075
-    assert inside / runs >= 0.925
+    assert alarms / runs <= 0.07
+    assert inside / runs >= 0.93
     assert alarms + inside >= runs  # 0 lies outside only where p says so
+
+
+def test_the_bootstrap_of_single_answers_is_mcnemars_test():
+    # 3 lost of 60 and none won: 2 / 2**3. Weights of other sizes than 1 would say 0.03, and so would an error of these few.
+    for lost, gained in ((3, 0), (9, 2), (40, 25)):
+        gains = [-1.0] * lost + [1.0] * gained + [0.0] * 60
+        found = paired_difference([0.0] * len(gains), gains)
+        exact = mcnemar([gain < 0 for gain in gains], [gain > 0 for gain in gains])
+        assert found.p == pytest.approx(exact, abs=0.015)
+        assert (found.low <= 0 <= found.high) == (found.p >= 0.05)
 
 
 def test_mcnemars_exact_test_raises_fewer_false_alarms_than_its_level():
