@@ -513,7 +513,7 @@ def test_a_task_that_reads_published_datasets_is_told_where_they_are():
     """Without the folder the job would wait for its GPUs and end at once."""
     real, file = load_recipe("qwen3-8b/2x8x80gb-full"), Path("t.sh")
     with pytest.raises(
-        RecipeError, match="--data: the recipe reads clinical-guidelines, medical-textbooks, .* and more"
+        RecipeError, match=r"--data: the recipe reads clinical-guidelines, medical-textbooks, .* and more"
     ):
         task_file(real, "qwen3-8b/2x8x80gb-full", "slurm", file, Path("runs"), None)
     text = task_file(real, "qwen3-8b/2x8x80gb-full", "slurm", file, Path("runs"), Path("/shared/data"))
