@@ -68,6 +68,14 @@ def put_head(text: str, key: str, value: str) -> str:
     return set_value(text, (key,), read(value) if key == "seed" else value.strip())
 
 
+def written_out(text: str) -> set[str]:
+    """Stages that the recipe's ``repeat`` makes of those that it repeats: they stand nowhere in a text."""
+    repeat = parsed(text).get("repeat") or {}
+    return {
+        f"{name}-{number + 1}" for name in repeat.get("stages", []) for number in range(int(repeat.get("times", 0)))
+    }
+
+
 def put_stage(text: str, recipe: Recipe, stage: str, key: str, value: str) -> str:
     """The recipe's text with a field of a stage. An empty field leaves what is there.
 
@@ -78,7 +86,7 @@ def put_stage(text: str, recipe: Recipe, stage: str, key: str, value: str) -> st
         raise RecipeError(f"stages.{stage} has no field '{key}' in the form")
     if not value.strip() or value.strip() == stage_values(recipe, stage)[STAGE.index(key)]:
         return text
-    if parsed(text).get("repeat") is not None and stage not in (parsed(text).get("stages") or {}):
+    if stage in written_out(text):
         raise RecipeError(f"stages.{stage} is written out by repeat; change the stage that is repeated, in the text")
     if key == LORA:
         if getattr(recipe.stages[stage], "lora", None) is None:

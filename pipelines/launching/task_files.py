@@ -13,8 +13,9 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from corpora.catalog import load_catalog
 from pipelines.checks import check_shares
-from pipelines.config import Recipe, RecipeError
+from pipelines.config import Recipe, RecipeError, named_corpora
 
 TEMPLATES = Path(__file__).parent / "tasks"
 SCHEDULERS = {"slurm": "slurm.sh.jinja", "skypilot": "skypilot.yaml.jinja"}
@@ -35,7 +36,8 @@ def task_file(recipe: Recipe, given: str, scheduler: str, file: Path, run_dir: P
         data_dir: folder of the published datasets, if the recipe names any.
 
     Raises:
-        RecipeError: there is no ``launch`` block, it does not fit a stage, or the scheduler is unknown.
+        RecipeError: there is no ``launch`` block, it does not fit a stage, the scheduler is unknown, or no folder was given for the published
+            datasets that the recipe reads.
     """
     if scheduler not in SCHEDULERS:
         raise RecipeError(f"--to {scheduler}: a task file is for one of: {', '.join(SCHEDULERS)}")
@@ -45,6 +47,13 @@ def task_file(recipe: Recipe, given: str, scheduler: str, file: Path, run_dir: P
             "how many devices to ask for? Give the recipe a `launch:` block, or --launch STRATEGY --processes N"
         )
     check_shares(recipe)
+    read = dict.fromkeys(corpus.name for stage in recipe.stages.values() for corpus in named_corpora(stage))
+    published = [name for name in read if name in load_catalog()]
+    if published and data_dir is None:
+        raise RecipeError(
+            f"--data: the recipe reads {', '.join(published[:3])}{' and more' if published[3:] else ''}; name the folder that holds "
+            f"them, on a disk that all machines see{f', as {SKYPILOT_RUNS}/data' if scheduler == 'skypilot' else ''}"
+        )
     if scheduler == "skypilot" and launch.gpu is None:
         raise RecipeError("launch.gpu: SkyPilot asks for a kind of GPU; name one, as h100")
     place = f"{SKYPILOT_RUNS}/{recipe.name}" if scheduler == "skypilot" else str(run_dir)

@@ -35,6 +35,10 @@ def test_a_field_changes_its_value_and_no_line_beside(name: str):
         changed = form.put_head(text, key, value)
         assert parsed(changed) == {**parsed(text), key: form.read(value) if key == "seed" else value}
     for stage in form.trained(recipe):
+        if stage in form.written_out(text):
+            with pytest.raises(RecipeError, match=rf"stages\.{stage} is written out by repeat"):
+                form.put_stage(text, recipe, stage, "learning_rate", "1.5e-4")
+            continue
         changed = form.put_stage(text, recipe, stage, "learning_rate", "1.5e-4")
         found = opening.check(changed)
         assert found.stages[stage].training["learning_rate"] == 1.5e-4

@@ -21,7 +21,7 @@ from corpora.errors import INTERRUPTED, STOPPED, Interrupted, Stopped
 from pipelines.artifact import Artifact, load_artifact
 from pipelines.checks import check_launch, check_shares
 from pipelines.cli.options import launched
-from pipelines.config import Launch, Recipe, RecipeError
+from pipelines.config import Launch, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources
 from pipelines.inputs import Inputs
 from pipelines.launching import launch as launching
@@ -507,3 +507,14 @@ def test_a_recipe_without_a_launch_block_names_no_devices(tmp_path: Path, tiny_m
     with pytest.raises(RecipeError, match="how many devices to ask for"):
         task_file(recipe(tmp_path, tiny_model, "sft"), "mine.yaml", "slurm", Path("t.sh"), Path("runs"), None)
     check_shares(recipe(tmp_path, tiny_model, "sft"))
+
+
+def test_a_task_that_reads_published_datasets_is_told_where_they_are():
+    """Without the folder the job would wait for its GPUs and end at once."""
+    real, file = load_recipe("qwen3-8b/2x8x80gb-full"), Path("t.sh")
+    with pytest.raises(
+        RecipeError, match=r"--data: the recipe reads clinical-guidelines, medical-textbooks, .* and more"
+    ):
+        task_file(real, "qwen3-8b/2x8x80gb-full", "slurm", file, Path("runs"), None)
+    text = task_file(real, "qwen3-8b/2x8x80gb-full", "slurm", file, Path("runs"), Path("/shared/data"))
+    assert "--nodes 2 --data /shared/data" in text
