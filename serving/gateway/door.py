@@ -131,7 +131,10 @@ class Gateway:
         asked = exchange.asked
         await self._prepare(exchange)
         if not asked.stream:
-            body = await unless_left(request.receive, self.upstream.complete(asked, exchange.id))
+            # What to do first does not wait for a model that hangs as long as an answer may take.
+            seconds = self.settings.idle_seconds if exchange.flag else self.settings.total_seconds
+            work = self.upstream.complete(asked, exchange.id, min(seconds, self.settings.total_seconds))
+            body = await unless_left(request.receive, work)
             body = exchange.whole(body)
             exchange.end("answered")
             return JSONResponse(body, headers=exchange.headers)

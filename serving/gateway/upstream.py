@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +72,12 @@ class Upstream:
         self._listing: list[dict[str, Any]] = []
         self._listed_at = -LISTING_SECONDS
         self._versions = WeightVersions()
+        self._refresh: asyncio.Future[None] | None = None
 
     async def close(self) -> None:
         """Ends every connection."""
+        if self._refresh is not None:
+            self._refresh.cancel()
         await self._client.aclose()
         if self._streams is not None:
             await self._streams.close()
@@ -97,6 +100,10 @@ class Upstream:
             raise ModelDown("the model does not answer") from error
         self._versions.look(entry.get("root") for entry in self._listing)
         return self._listing
+
+    async def _relist(self) -> None:
+        with suppress(ModelDown):
+            await self._list()
 
     async def models(self) -> dict[str, Any]:
         """What ``/v1/models`` answers: without the places where weights lie.
@@ -122,12 +129,14 @@ class Upstream:
             Refused: 404 where none has it.
             ModelDown: vLLM does not answer, and never has.
         """
-        if not self._listing:
-            await self._list()
-        elif time.monotonic() - self._listed_at >= LISTING_SECONDS:
-            with suppress(ModelDown):  # the old list is believed: the answer itself will tell
-                await self._list()
         known = {entry.get("id"): entry for entry in self._listing}
+        stale = time.monotonic() - self._listed_at >= LISTING_SECONDS
+        if not known or (stale and name not in known):
+            with suppress(ModelDown) if known else nullcontext():
+                await self._list()
+            known = {entry.get("id"): entry for entry in self._listing}
+        elif stale:  # the old list is believed, the answer itself will tell; nobody waits for a model that hangs
+            self._refresh = asyncio.ensure_future(self._relist())
         if name in known:
             entry = known[name]
             parent = known.get(entry.get("parent"), {})
@@ -153,15 +162,15 @@ class Upstream:
             return None
         return max(counts)
 
-    async def complete(self, asked: Asked, request_id: str) -> dict[str, Any]:
-        """The whole answer.
+    async def complete(self, asked: Asked, request_id: str, seconds: float | None = None) -> dict[str, Any]:
+        """The whole answer, if it comes within ``seconds``, or else within ``total_seconds``.
 
         Raises:
             Refused: vLLM refused the request, in its words.
             ModelDown: no answer, or one that is not whole.
         """
         try:
-            async with asyncio.timeout(self._settings.total_seconds):
+            async with asyncio.timeout(seconds or self._settings.total_seconds):
                 answer = await self._client.post(
                     PATHS[asked.kind],
                     json=asked.payload,

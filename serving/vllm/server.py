@@ -156,7 +156,7 @@ class Server:
     def last_words(self, lines: int = 12) -> str:
         """The last lines of its log that say something: errors if there are any, else the end."""
         text = self._said().splitlines()
-        told = [line for line in text if "Error" in line or "error:" in line]
+        told = [line for line in text if ("Error" in line or "error:" in line) and " WARNING " not in line]
         return f"the end of its log ({self.log}):\n" + ("\n".join((told or text)[-lines:]) or "(the log is empty)")
 
     def stop(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -122,23 +121,24 @@ def test_a_talk_from_a_pipe_goes_on_after_a_failed_answer_and_ends_with_its_code
     assert broken.exit_code == 1
 
 
-@pytest.mark.parametrize("words", [[], ["--assistant"], ["--complete"]])
-@pytest.mark.parametrize("fault", ["stall", "freeze"])
-def test_a_model_that_stalls_is_given_up_once_and_in_time(words: list[str], fault: str):
-    with running(Model(fault=fault).app()) as url:
-        began = time.monotonic()
-        done = run("ask", *words, "--timeout", "0.5", "--url", url, "What is asthma?")
-        seconds = time.monotonic() - began
-    assert seconds < 1.5
+@pytest.mark.parametrize(
+    ("words", "fault", "said"),
+    [([], "stall", ""), (["--assistant"], "freeze", "Asthma narrows\n"), (["--complete"], "stall", "")],
+)
+def test_a_model_that_stalls_is_given_up_once_and_in_time(words: list[str], fault: str, said: str):
+    model = Model(fault=fault)
+    with running(model.app()) as url:
+        done = run("ask", *words, "--timeout", "0.3", "--url", url, "What is asthma?")
     assert "in time" in str(done.exception)
-    assert done.stdout == ("Asthma narrows\n" if fault == "freeze" else "")
+    assert done.stdout == said
+    assert len(model.seen) == 1  # a second try would take as long again
 
 
 def test_a_key_with_which_the_gateway_triages_too_is_refused_with_the_remedy(tmp_path: Path):
     """It would take the passages that the assistant sends along for a person's words."""
     with world(tmp_path) as behind:
         own = behind.keys.add("own", triage=False)
-        for command in (["ask", "--assistant", "What is asthma?"], ["chat", "--assistant"], ["ui", "--port", "1"]):
+        for command in (["ask", "--assistant", "What is asthma?"], ["ui", "--port", "1"]):
             refused = run(*command, "--url", behind.url, OSLER_API_KEY=behind.key)
             assert "osler keys add NAME --own-triage" in str(refused.exception)
             assert "the key does not work" in str(run(*command, "--url", behind.url, OSLER_API_KEY="osler-x").exception)

@@ -36,19 +36,19 @@ class Recorder(Upstream):
         self.sent: list[list[dict[str, Any]]] = []
         self.said: list[str] = []
 
-    async def complete(self, asked: Asked, request_id: str) -> dict[str, Any]:
+    async def complete(self, asked: Asked, request_id: str, seconds: float | None = None) -> dict[str, Any]:
         self.sent.append(asked.payload["messages"])
-        body = await super().complete(asked, request_id)
+        body = await super().complete(asked, request_id, seconds)
         self.said.append(body["choices"][0]["message"]["content"] or "")
         return body
 
     async def stream(self, asked: Asked, request_id: str):
         self.sent.append(asked.payload["messages"])
         self.said.append("")
-        async for chunk in super().stream(asked, request_id):
-            for choice in chunk["choices"]:
+        async for together in super().stream(asked, request_id):
+            for choice in (choice for chunk in together for choice in chunk["choices"]):
                 self.said[-1] += choice["delta"].get("content") or ""
-            yield chunk
+            yield together
 
 
 class Planted(BaseRetriever):

@@ -111,20 +111,6 @@ def test_a_killed_server_answers_again_and_its_engine_is_not_left(tmp_path: Path
     assert "restart 1 of 2" in said
 
 
-def test_a_start_tells_how_long_and_what_the_log_says_where_no_terminal_moves(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("serving.vllm.server.TELL_SECONDS", 0.5)
-    made = server(tmp_path, "deaf")
-    made.start()
-    try:
-        with pytest.raises(ServerError, match="not healthy after"):
-            made.wait(1.5)
-    finally:
-        made.stop()
-    assert "vLLM is starting: 1 s (Loading the weights)" in capsys.readouterr().err
-
-
 def test_it_gives_up_and_names_the_exit_code_and_the_memory(tmp_path: Path):
     made = server(tmp_path, "once")
     with keeping(made) as (raised, thread):
@@ -155,10 +141,16 @@ def test_a_server_that_hangs_is_started_again(tmp_path: Path, capsys: pytest.Cap
     assert "health page has not answered" in capsys.readouterr().err
 
 
-def test_one_that_has_answered_nothing_yet_is_not_waited_for(tmp_path: Path):
+def test_one_that_has_answered_nothing_yet_tells_what_it_does_and_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("serving.vllm.server.TELL_SECONDS", 0.1)
     made = server(tmp_path, "deaf")
     made.start()
     until(lambda: "Loading" in made.log.read_text())
+    with pytest.raises(ServerError, match="not healthy after"):
+        made.wait(0.3)
+    assert "vLLM is starting: 0 s (Loading the weights)" in capsys.readouterr().err
     asked = time.monotonic()
     made.stop()
     assert time.monotonic() - asked < 3
