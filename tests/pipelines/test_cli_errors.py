@@ -74,6 +74,8 @@ def _bytes(folder: Path) -> dict[str, bytes]:
         (["sft", "mine.yaml", "--run", "."], "sft: this folder holds files that no stage of osler made"),
         (["sft", "mine.yaml", "--run", "faq.jsonl"], "faq.jsonl"),
         (["export", "bundled/none", "--to", "card"], "bundled/none: no model here"),
+        (["eval", "m", "--url", "http://127.0.0.1:9", "--blank"], "--url, --blank: goes with a task"),
+        (["eval", "m", "--task", "medqa", "--items", "bundled-exam"], "--items: goes without a task"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
