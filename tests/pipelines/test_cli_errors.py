@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pydantic_core
 import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import OslerError
-from pipelines.cli import app, main
+from corpora.records import Dialogue
+from pipelines.cli import STOPPED_HERE, app, main
 from pipelines.cli.options import whole_address
 from pipelines.cli.plan import short
 from pipelines.cli.talk import told_once
@@ -140,6 +142,15 @@ def test_what_streams_cannot_do_is_one_line(tmp_path: Path):
         assert done.returncode == 1
         assert done.stderr.startswith(wanted), done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_in_the_middle_of_a_record_is_one_line(ended: Ended, monkeypatch: pytest.MonkeyPatch):
+    def pressed(_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Dialogue, "model_dump_json", lambda _: pydantic_core.to_json(object(), fallback=pressed))
+    assert ended("corpora", "import", "faq.jsonl", "-o", "out.jsonl") == (130, f"{STOPPED_HERE}\n")
+    assert not Path("out.jsonl").exists()
 
 
 def test_a_model_without_its_tokenizer_is_told_so(tiny_model: Path, tmp_path: Path):
