@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from corpora.errors import OslerError
 from corpora.records import Dialogue
 from pipelines.cli import STOPPED_HERE, app, main
-from pipelines.cli.options import whole_address
+from pipelines.cli.options import address, whole_address
 from pipelines.cli.plan import short
 from pipelines.cli.talk import told_once
 from pipelines.loading import load_tokenizer
@@ -123,6 +123,7 @@ def test_a_name_that_is_near_to_one_is_answered_with_it(ended: Ended, tmp_path: 
         (["corpora", "list", "--kind", "dpo"], "known here: benchmark"),
         (["plan", "bundled-dialogue.jsonl"], "`osler recipe list` shows"),
         (["plan", "faq.jsonl"], "faq.jsonl: a file, but no recipe by its name, which ends in .yaml"),
+        (["ask", "What is gout?", "-m", "faq.jsonl"], "faq.jsonl: a file, and a model is a folder"),
         (["plan", "work"], "no recipe is called 'work'"),
     ):
         code, said = ended(*words)
@@ -246,6 +247,15 @@ def test_an_address_is_completed_and_a_whole_one_is_left_alone():
     assert whole_address("http://host:8000/") == "http://host:8000/v1"
     assert whole_address("https://host/openai/v1") == "https://host/openai/v1"
     assert whole_address(None) is None
+    assert address("vllm:8000") == "http://vllm:8000"
+
+
+@pytest.mark.parametrize("url", ["::::", "host:99999", "host:0", "ftp://host/v1", "http:///v1", "http://host:port"])
+def test_what_is_no_address_is_a_wrong_argument(url: str, ended: Ended):
+    for words in (["ask", "What is gout?", "--url", url], ["gateway", "--upstream", url]):
+        code, said = ended(*words)
+        assert code == 2
+        assert "is no address of a server" in " ".join(said.replace("│", " ").split())
 
 
 def test_ask_completes_the_address_that_it_is_given():
