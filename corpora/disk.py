@@ -29,6 +29,7 @@ def check_target(path: Path, read: Iterable[Path] = (), mark: str | None = None)
 
     Raises:
         DataError: a folder is there, or a file that would be lost.
+        OSError: nothing can be written there.
     """
     if path.is_dir():
         raise DataError(f"{path}: a folder is there; name a file")
@@ -39,10 +40,20 @@ def check_target(path: Path, read: Iterable[Path] = (), mark: str | None = None)
             raise DataError(
                 f"{path}: this command reads or writes it already, and one of the two would be lost; name another file"
             )
-    if mark is not None and path.is_file() and mark not in path.read_text(encoding="utf-8", errors="replace"):
+    if (
+        mark is not None
+        and path.is_file()
+        and path.stat().st_size
+        and mark not in path.read_text(encoding="utf-8", errors="replace")
+    ):
         raise DataError(
             f"{path}: a file is there that osler did not write, and it would be lost; name another, or remove it yourself"
         )
+    if not path.exists() and not path.is_symlink():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path):
+            pass
+        path.unlink()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,13 @@ def check_writable(folder: Path) -> None:
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     if not there.is_dir():
         raise DataError(f"{folder}: {there} is a file, and results need a folder; name another with --output")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(f"{folder}: {there} may not be written to; name another folder with --output")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise DataError(
+            f"{folder}: nothing can be written there ({(error.strerror or '').lower()}); name another folder with --output"
+        ) from error
 
 
 def write_json(path: Path, found: Row) -> None:

@@ -53,8 +53,10 @@ def _refuse_twice(path: Path, node: yaml.Node | None, seen: set[int]) -> None:
         lines: dict[str, int] = {}
         for key, part in node.value:
             line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and lines.setdefault(key.value, line) != line:
-                raise DataError(
-                    f"{path}, line {line}: the key '{key.value}' stands here and in line {lines[key.value]}; leave one out, or give it another name"
-                )
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in lines:
+                    raise DataError(
+                        f"{path}, line {line}: the key '{key.value}' stands in line {lines[key.value]} already; leave one out, or give it another name"
+                    )
+                lines[key.value] = line
             _refuse_twice(path, part, seen)

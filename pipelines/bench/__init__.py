@@ -90,8 +90,8 @@ def write_rows(folder: Path) -> None:
         (folder / f"{kind}.jsonl").write_text(lines, encoding="utf-8")
 
 
-def _loops(bench: Bench, kind: str) -> dict[str, Callable[[], float]]:
-    """The loops by hand for a stage, by name."""
+def _loops(bench: Bench, kind: str, compiled: bool) -> dict[str, Callable[[], float]]:
+    """The loops by hand for a stage, by name; the compiled ones if that is wanted."""
     tokenizer = loading.load_tokenizer(bench.model)
 
     def answer_row(turns: list[Row]) -> Ids:
@@ -125,7 +125,7 @@ def _loops(bench: Bench, kind: str) -> dict[str, Callable[[], float]]:
 
     formats = number_formats()
     found = {f"plain loop, {name}": rate(bf16, False) for name, bf16 in formats.items()}
-    if training.can_compile():
+    if compiled:
         found |= {f"compiled loop, {name}": rate(bf16, True) for name, bf16 in formats.items()}
     return found
 
@@ -190,13 +190,14 @@ def _llamafactory(bench: Bench, kind: str, python: Path, bf16: bool) -> float:
     return float(json.loads(done.stdout.strip().splitlines()[-1])["tokens_per_second"])
 
 
-def ways(bench: Bench, kind: str, llamafactory: Path | None) -> dict[str, Callable[[], float]]:
-    """All that is measured for a stage, by name, in order."""
-    found = _loops(bench, kind)
+def ways(bench: Bench, kind: str, llamafactory: Path | None, compiled: bool = True) -> dict[str, Callable[[], float]]:
+    """All that is measured for a stage, by name, in order; what is compiled only if that is wanted, and where there is a compiler."""
+    compiled = compiled and training.can_compile()
+    found = _loops(bench, kind, compiled)
     for name, bf16 in number_formats().items():
-        for compiled in (False, True) if training.can_compile() else (False,):
-            how = f"osler {kind}, {name}{', compiled' if compiled else ''}"
-            found[how] = functools.partial(_osler, bench, kind, bf16, compiled)
+        for fast in (False, True) if compiled else (False,):
+            how = f"osler {kind}, {name}{', compiled' if fast else ''}"
+            found[how] = functools.partial(_osler, bench, kind, bf16, fast)
     found["TRL defaults"] = lambda: trl_rate(
         kind, bench.model, bench.rows(kind), bench.seconds, Lora() if kind == "dpo" else None
     )
@@ -232,7 +233,12 @@ class Progress:
 
 
 def bench_train(
-    model_path: str, seconds: float, kinds: tuple[str, ...] = KINDS, llamafactory: Path | None = None, rounds: int = 1
+    model_path: str,
+    seconds: float,
+    kinds: tuple[str, ...] = KINDS,
+    llamafactory: Path | None = None,
+    rounds: int = 1,
+    compiled: bool = True,
 ) -> list[dict[str, Any]]:
     """A row for each stage and way: ``stage``, ``how``, ``tokens_per_second`` (median of ``rounds``), ``beside``: ratios.
 
@@ -245,11 +251,11 @@ def bench_train(
         bench = Bench(model_path, Path(folder), seconds)
         write_rows(bench.folder)
         rows: list[dict[str, Any]] = []
-        progress = Progress(len(kinds) * rounds * len(ways(bench, kinds[0], llamafactory)), seconds)
+        progress = Progress(len(kinds) * rounds * len(ways(bench, kinds[0], llamafactory, compiled)), seconds)
         for kind in kinds:
             measured: dict[str, list[float]] = {}
             for _ in range(rounds):
-                for how, measure in ways(bench, kind, llamafactory).items():
+                for how, measure in ways(bench, kind, llamafactory, compiled).items():
                     progress.begins(f"{kind}: {how}")
                     torch._dynamo.reset()  # what one way has compiled is not another's
                     try:

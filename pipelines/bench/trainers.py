@@ -16,11 +16,13 @@ import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from corpora.errors import Stopped
 from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.bench.loops import COMPILED_WARM_UP, WARM_UP, Window
 from pipelines.config import Lora
 from pipelines.training.adapters import lora_config
+from pipelines.training.watching import Progress
 
 Row = dict[str, Any]
 
@@ -39,6 +41,16 @@ class Clock(TrainerCallback):  # type: ignore[misc]
         self.seen += tokens
         control.should_training_stop |= self.window.step(state.global_step - 1, tokens)
         self.rate = self.window.rate
+
+
+class UnendedProgress(Progress):
+    """The line of a stage without its last step and the time left: the clock stops it long before."""
+
+    def on_train_begin(self, *given: Any, **more: Any) -> None:
+        """Opens the bar."""
+        super().on_train_begin(*given, **more)
+        assert self.bar is not None
+        self.bar.total = None
 
 
 @dataclass
@@ -63,8 +75,12 @@ def clocked(clock: Clock) -> Iterator[None]:
         run(trainer, *rest, **settings)
         raise _Measured
 
-    with patch.object(training, "run", with_clock), suppress(_Measured):
-        yield
+    shown = patch.object(training, "Progress", UnendedProgress)
+    with patch.object(training, "run", with_clock), shown, suppress(_Measured):
+        try:
+            yield
+        except Stopped as notice:  # whose words are of a run that goes on
+            raise type(notice)("stopped; nothing of a measurement is kept") from notice
 
 
 @contextmanager

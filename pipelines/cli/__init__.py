@@ -10,6 +10,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from pydantic_core import PydanticSerializationError
+
 from corpora.cli import app as corpora_app
 from corpora.errors import INTERRUPTED, OslerError, Stopped
 from pipelines.cli.options import app, err
@@ -45,6 +47,7 @@ for _heading, _modules in _HEADINGS.items():
         _group.rich_help_panel = _heading
 
 
+STOPPED_HERE = "stopped; run the same command to go on"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 # Where files are that no user names: what is wrong with one of them is ours to mend, and a traceback says where.
 _INSTALLED = (Path(sys.prefix), Path(__file__).parents[2] / "pipelines", Path(__file__).parents[2] / "corpora")
@@ -87,5 +90,10 @@ def main() -> None:
         sys.exit(1)
     except SystemExit as end:  # which is what Typer makes of Ctrl-C
         if end.code == INTERRUPTED:
-            err.print("stopped; run the same command to go on")
+            err.print(STOPPED_HERE)
         raise
+    except PydanticSerializationError as error:  # which is what pydantic makes of it in the middle of a record
+        if "KeyboardInterrupt" not in str(error):
+            raise
+        err.print(STOPPED_HERE)
+        sys.exit(INTERRUPTED)

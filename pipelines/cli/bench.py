@@ -43,11 +43,17 @@ def bench_train(
         ),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is measured, in turn; the median is shown.")] = 1,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile/--no-compile", help="Also measure what is compiled: that takes most of the time on a few cores."
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Tokens per second of each training stage beside a plain and a compiled loop, TRL's defaults and LLaMA-Factory, in one run.
 
-    Examples: `osler bench train` · `osler bench train --stage sft --llamafactory lf/bin/python --rounds 3 --json`
+    Examples: `osler bench train` · `osler bench train --stage sft --seconds 3 --no-compile` · `osler bench train --stage sft --llamafactory lf/bin/python --rounds 3 --json`
     """
     stages = tuple(stage or STAGES)
     for name in stages:
@@ -58,7 +64,7 @@ def bench_train(
     from pipelines.bench import bench_train as measure  # seconds of imports
     from pipelines.config import resolve_model
 
-    rows = measure(resolve_model(model), seconds, stages, llamafactory, rounds)
+    rows = measure(resolve_model(model), seconds, stages, llamafactory, rounds, compiled)
     if as_json:
         print(json.dumps(rows))
         return

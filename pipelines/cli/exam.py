@@ -234,6 +234,14 @@ def evaluate(
         return
     if not model:
         raise typer.BadParameter("name a model, as `osler eval bundled:osler-nano-base --task bundled-exam`")
+    of_items = {"--items": items, "--letters": letters, "--normalise": normalise != "unconditional"}
+    of_tasks = {"--engine": engine, "--url": url, "--scoring": scoring, "--max-tokens": max_tokens, "--base": base}
+    of_tasks |= {"--num-fewshot": num_fewshot is not None, "--key-errors": key_errors, "--contamination": contamination}
+    of_tasks |= {"--rotations": rotations, "--blank": blank}
+    unheeded = [name for name, given in (of_items if task or suite else of_tasks).items() if given]
+    if unheeded:
+        other = "leave it out, or leave out --task and --suite" if task or suite else "name one with --task or --suite"
+        raise OslerError(f"{', '.join(unheeded)}: goes {'without' if task or suite else 'with'} a task; {other}")
     if task or suite:
         engine = engine or ("openai" if url else "transformers")
         wanted = Wanted(

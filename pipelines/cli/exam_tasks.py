@@ -89,6 +89,8 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     source = Source(wanted.data, file, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
     faults: list[str] = []
     for task in tasks:  # until there is one that can be asked
+        if task.open_ended and file is None:
+            return tasks, source  # a judge may be wanting as well, which is told with the model at hand
         rows = open_items_of if task.open_ended else items_of
         try:
             next(iter(rows(task, source)), None)  # raises where it is not here or empty, or its fields are not known

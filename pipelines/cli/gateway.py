@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from corpora.errors import OslerError
-from pipelines.cli.options import JsonOption, app, err, out
+from pipelines.cli.options import JsonOption, address, app, err, out
 
 KEYS = Path("gateway/keys.json")
 AUDIT = Path("gateway/audit.jsonl")
@@ -73,7 +73,9 @@ def limits_given(context: typer.Context) -> dict[str, Any]:
 @app.command()
 def gateway(
     context: typer.Context,
-    upstream: Annotated[str, typer.Option(help="Where vLLM answers; keep it on loopback or a closed network.")],
+    upstream: Annotated[
+        str, typer.Option(callback=address, help="Where vLLM answers; keep it on loopback or a closed network.")
+    ],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     keys: KeysOption = KEYS,

@@ -67,12 +67,29 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
 
-def whole_address(url: str | None) -> str | None:
-    """The address of an OpenAI-compatible server with what people leave out of it: ``http://`` before it, ``/v1`` after a bare host."""
+def address(url: str | None) -> str | None:
+    """The address of a server, with the ``http://`` that people leave out of it.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
     if not url:
         return url
     url = url if "://" in url else f"http://{url}"
-    return url.rstrip("/") + "/v1" if urlsplit(url).path in ("", "/") else url
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number, or too large a one
+        known = False
+    if not known:
+        raise typer.BadParameter(f"'{url}' is no address of a server, as http://127.0.0.1:8000/v1")
+    return url
+
+
+def whole_address(url: str | None) -> str | None:
+    """The address of an OpenAI-compatible server: also with the ``/v1`` that people leave out after a bare host."""
+    url = address(url)
+    return url.rstrip("/") + "/v1" if url and urlsplit(url).path in ("", "/") else url
 
 
 UrlOption = Annotated[

@@ -40,7 +40,7 @@ def own_folder(name: str) -> Path | None:
     """The folder that a name means, or None for one of a hub. Of a stage's folder in a run, it is the one of its model.
 
     Raises:
-        RecipeError: a bundled model of that name does not exist.
+        RecipeError: a bundled model of that name does not exist, or a file is named.
     """
     if name.startswith("bundled:"):
         folder = MODELS / name.removeprefix("bundled:")
@@ -50,6 +50,8 @@ def own_folder(name: str) -> Path | None:
             )
         return folder
     path = Path(name).expanduser()
+    if path.is_file():
+        raise RecipeError(f"{name}: a file, and a model is a folder that holds config.json beside its weights")
     deeper_than_an_id = name.partition("@")[0].count("/") > 1 and not name.startswith("modelscope:")
     if not (deeper_than_an_id or name.startswith((".", "/", "~")) or path.is_dir()):
         return None

@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 
 from corpora.catalog import UNKNOWN, find_dataset, load_catalog
 from corpora.disk import check_target
-from corpora.errors import OslerError
+from corpora.errors import OslerError, nearest
 from pipelines.artifact import Artifact, load_artifact
 from pipelines.config import Recipe, training_data
 from pipelines.release.front_matter import FILLS, OWN_LICENCE, SCORES, front_matter, lineage, task_of
@@ -120,12 +120,14 @@ def _use(name: str, task: str) -> list[str]:
     ]
 
 
-def artifact_with_model(artifacts: dict[str, Artifact], run_dir: Path, stage: str) -> Artifact:
+def artifact_with_model(recipe: Recipe, artifacts: dict[str, Artifact], run_dir: Path, stage: str) -> Artifact:
     """The finished ``stage`` of a run.
 
     Raises:
-        OslerError: the stage is not finished, or leaves no model; those that have one are named.
+        OslerError: the recipe has no such stage, or it is not finished, or leaves no model; those that have one are named.
     """
+    if stage not in recipe.stages:
+        raise OslerError(f"recipe '{recipe.name}' has no stage '{stage}'; {nearest(stage, recipe.stages)}")
     found = artifacts.get(stage)
     if found is None or not found.model.is_dir():
         known = ", ".join(name for name, artifact in artifacts.items() if artifact.model.is_dir())
@@ -146,7 +148,7 @@ def write_card(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
     """
     loaded = {name: load_artifact(run_dir / name) for name in recipe.stages}
     artifacts = {name: artifact for name, artifact in loaded.items() if artifact is not None}
-    task = task_of(artifact_with_model(artifacts, run_dir, stage).model)
+    task = task_of(artifact_with_model(recipe, artifacts, run_dir, stage).model)
     blocks = lineage(recipe, stage)
     made_by = {name: artifacts[name] for name in blocks if name in artifacts}
     found = exams(artifacts)

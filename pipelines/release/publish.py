@@ -67,7 +67,9 @@ def publish(recipe: Recipe, run_dir: Path, stage: str, target: Path) -> Path:
             weights of another make.
     """
     artifacts = {name: load_artifact(run_dir / name) for name in recipe.stages}
-    last = artifact_with_model({name: one for name, one in artifacts.items() if one is not None}, run_dir, stage)
+    last = artifact_with_model(
+        recipe, {name: one for name, one in artifacts.items() if one is not None}, run_dir, stage
+    )
     refuse_stage_folder(target)
     if target.resolve().parent == run_dir.resolve() and target.name in (*recipe.stages, "serve"):
         raise OslerError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -95,6 +96,8 @@ def write_shards(
         WeightsError: ``shard_size`` is no size.
     """
     try:
+        if not re.fullmatch(r"\d*[1-9]\d*\s*[kmgt]b", shard_size, re.IGNORECASE):
+            raise ValueError("a whole number above 0, and KB, MB, GB or TB")
         plan = split_state_dict_into_shards_factory(
             sizes,
             get_storage_size=lambda size: size,

@@ -20,7 +20,7 @@ from serving.vllm.server import START_SECONDS, Server
 def check_before_start(model: str, host: str, port: int, python: Path | None = None) -> None:
     """Raises ServerError when vLLM is not installed, the port is taken, the model is not there, or memory is short."""
     if python is not None:
-        if not os.access(python, os.X_OK):
+        if not (python.is_file() and os.access(python, os.X_OK)):
             raise ServerError(f"{python}: no such interpreter; --vllm-python names the Python that has vLLM")
     elif importlib.util.find_spec("vllm") is None:
         raise ServerError(

@@ -99,6 +99,8 @@ def parse(words: list[str], whole: bool = True) -> list[str]:
         UsageError: there is no such command or option, or an argument is missing or wrong.
     """
     command, context, names = _tree(), None, []
+    # The reader's own folder of data, which has to be there.
+    words = ["." if before == "--data" else word for before, word in zip(["", *words], words, strict=False)]
     while isinstance(command, TyperGroup):
         context = typer.Context(command, parent=context)
         if not words or words[0] in ("--help", "-h"):

@@ -80,8 +80,8 @@ def test_a_list_without_any_of_the_items_is_told(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (None, "cannot be read as YAML"),
-        ("title: [", "cannot be read as YAML"),
+        (None, "no such file"),
+        ("title: [", "not valid YAML"),
         ("", "a list has title, source and errors"),
         ("title: x\nsource: y\nerrors: []", "errors: "),
         ("title: x\nsource: y\nerrors: [{item: 1, wrong: z}]", r"errors\.0\.item"),

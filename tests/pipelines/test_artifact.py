@@ -20,6 +20,20 @@ def finish(folder: Path, given=GIVEN, text: str = "result"):
         draft.metrics = {"loss": 1.5}
 
 
+def test_a_folder_that_no_stage_made_is_left_alone(tmp_path: Path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    finish(folder)  # an empty one holds nothing to lose
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "thesis.txt").write_text("years of work")
+    with pytest.raises(OslerError, match="own: this folder holds files that no stage of osler made"):
+        finish(tmp_path / "own")
+    with pytest.raises(OslerError, match=r"thesis\.txt: a file is there"):
+        finish(tmp_path / "own" / "thesis.txt")
+    assert {path.name for path in tmp_path.iterdir()} == {"x", "own"}
+    assert (tmp_path / "own" / "thesis.txt").read_text() == "years of work"
+
+
 def test_a_finished_stage_matches_what_it_was_given(tmp_path: Path):
     folder = tmp_path / "x"
     finish(folder)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+import torch._dynamo.utils
 
 from pipelines import training
 from pipelines.bench import Bench, _osler, bench_train, beside, write_rows
+from pipelines.bench.loops import Window
 from pipelines.bench.trainers import Clock, clocked
 
 
@@ -21,6 +24,21 @@ def test_ratios_are_to_the_fastest_of_each_kind():
         "LLaMA-Factory, bf16": 50.0,
     }
     assert beside(400.0, rates) == {"plain loop": 2.0, "TRL defaults": 4.0, "LLaMA-Factory": 8.0}
+
+
+def test_a_compile_after_the_warm_up_starts_the_count_afresh(monkeypatch: pytest.MonkeyPatch):
+    compiled = {"unique_graphs": 1}
+    monkeypatch.setitem(torch._dynamo.utils.counters, "stats", compiled)
+    window = Window(seconds=3600.0, warm_up=2, shown=False)
+    for number in range(4):
+        assert not window.step(number, 10.0)
+    assert window.tokens == 20.0  # of the two that warm up nothing
+    compiled["unique_graphs"] = 2
+    assert not window.step(4, 10.0)
+    assert window.tokens == 0.0
+    window.seconds = 0.0
+    assert window.step(5, 7.0)
+    assert window.tokens == 7.0
 
 
 def test_a_stage_is_timed_as_it_runs_and_is_whole_again_afterwards(tiny_model: Path, tmp_path: Path):

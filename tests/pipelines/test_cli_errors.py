@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pydantic_core
 import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import OslerError
-from pipelines.cli import app, main
+from corpora.records import Dialogue
+from pipelines.cli import STOPPED_HERE, app, main
 from pipelines.cli.answers import told_once
-from pipelines.cli.options import whole_address
+from pipelines.cli.options import address, whole_address
 from pipelines.cli.plan import short
 from pipelines.loading import load_tokenizer
 
@@ -74,6 +76,8 @@ def _bytes(folder: Path) -> dict[str, bytes]:
         (["sft", "mine.yaml", "--run", "."], "sft: this folder holds files that no stage of osler made"),
         (["sft", "mine.yaml", "--run", "faq.jsonl"], "faq.jsonl"),
         (["export", "bundled/none", "--to", "card"], "bundled/none: no model here"),
+        (["eval", "m", "--url", "http://127.0.0.1:9", "--blank"], "--url, --blank: goes with a task"),
+        (["eval", "m", "--task", "medqa", "--items", "bundled-exam"], "--items: goes without a task"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -119,6 +123,7 @@ def test_a_name_that_is_near_to_one_is_answered_with_it(ended: Ended, tmp_path: 
         (["corpora", "list", "--kind", "dpo"], "known here: benchmark"),
         (["plan", "bundled-dialogue.jsonl"], "`osler recipe list` shows"),
         (["plan", "faq.jsonl"], "faq.jsonl: a file, but no recipe by its name, which ends in .yaml"),
+        (["ask", "What is gout?", "-m", "faq.jsonl"], "faq.jsonl: a file, and a model is a folder"),
         (["plan", "work"], "no recipe is called 'work'"),
     ):
         code, said = ended(*words)
@@ -138,6 +143,15 @@ def test_what_streams_cannot_do_is_one_line(tmp_path: Path):
         assert done.returncode == 1
         assert done.stderr.startswith(wanted), done.stderr
         assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_interrupt_in_the_middle_of_a_record_is_one_line(ended: Ended, monkeypatch: pytest.MonkeyPatch):
+    def pressed(_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Dialogue, "model_dump_json", lambda _: pydantic_core.to_json(object(), fallback=pressed))
+    assert ended("corpora", "import", "faq.jsonl", "-o", "out.jsonl") == (130, f"{STOPPED_HERE}\n")
+    assert not Path("out.jsonl").exists()
 
 
 def test_a_model_without_its_tokenizer_is_told_so(tiny_model: Path, tmp_path: Path):
@@ -233,6 +247,15 @@ def test_an_address_is_completed_and_a_whole_one_is_left_alone():
     assert whole_address("http://host:8000/") == "http://host:8000/v1"
     assert whole_address("https://host/openai/v1") == "https://host/openai/v1"
     assert whole_address(None) is None
+    assert address("vllm:8000") == "http://vllm:8000"
+
+
+@pytest.mark.parametrize("url", ["::::", "host:99999", "host:0", "ftp://host/v1", "http:///v1", "http://host:port"])
+def test_what_is_no_address_is_a_wrong_argument(url: str, ended: Ended):
+    for words in (["ask", "What is gout?", "--url", url], ["gateway", "--upstream", url]):
+        code, said = ended(*words)
+        assert code == 2
+        assert "is no address of a server" in " ".join(said.replace("│", " ").split())
 
 
 def test_ask_completes_the_address_that_it_is_given():

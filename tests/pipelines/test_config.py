@@ -60,6 +60,9 @@ def test_every_bundled_recipe_loads():
         ("max_steps: 1", "bf16: maybe", r"training\.bf16: true or false, not 'maybe'"),
         ("max_steps: 1", "warmup_steps: 'many'", r"training\.warmup_steps: a number, not 'many'"),
         ("max_steps: 1", "per_device_train_batch_size: 0", r"per_device_train_batch_size: 1 or more, not 0"),
+        ("max_steps: 1", "num_train_epochs: 0", r"num_train_epochs: more than 0, not 0"),
+        ("learning_rate: 0.001", "learning_rate: -0.1", r"learning_rate: 0 or more, not -0.1"),
+        ("learning_rate: 0.001", "learning_rate: .nan", r"learning_rate: a finite number, not nan"),
         ("  cpt:\n", "  ../cpt:\n", r"stages\.\.\./cpt: a stage's name is that of its folder"),
         ("  cpt:\n", "  serve:\n", r"stages\.serve: a stage's name .* none of base, serve, tensorboard, trackio"),
         (
@@ -94,7 +97,7 @@ def test_a_learning_rate_is_a_number_however_it_is_written(tmp_path: Path, writt
 def test_a_file_of_another_encoding_is_named(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_bytes(GOOD.replace("name:", "description: Übung\nname:", 1).encode("latin-1"))
-    with pytest.raises(RecipeError, match=r"mine\.yaml: no text in UTF-8 can be read"):
+    with pytest.raises(RecipeError, match=r"mine\.yaml: byte \d+ is no text in UTF-8"):
         load_recipe(str(path))
 
 

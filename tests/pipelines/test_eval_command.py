@@ -75,7 +75,7 @@ def test_what_cannot_be_run_is_left_out_of_a_suite_and_an_error_alone(tmp_path: 
         (["--task", "medqa", "--file", "FILE", "--map", "quesion=q"], "not of the form OURS=THEIRS"),
         (["--task", "medqa", "--file", "FILE", "--map", "question=q"], "a row does not have"),
         (["--task", "medqa", "--engine", "jax"], "--engine is transformers, vllm or openai"),
-        (["--task", "medqa", "--engine", "openai"], "name its address with --url"),
+        (["--task", "bundled-exam", "--engine", "openai"], "name its address with --url"),
         (["--task", "medqa", "--file", "none.jsonl"], "no such file"),
         (["--normalise", "tokens"], "--normalise is none, bytes or unconditional, not 'tokens'"),
         (["-o", "FOLDER"], "a folder; without a task the answers are one JSON file"),

@@ -181,8 +181,14 @@ def test_shards_hold_the_same_weights(tiny_model: Path, tmp_path: Path):
     assert not (tmp_path / "whole" / INDEX).exists()
     with pytest.raises(OslerError, match="name another with --to"):
         export_shards(tiny_model, tiny_model, "5GB")
-    with pytest.raises(OslerError, match="'5XB' is no size of a file, as 5GB or 500MB"):
-        export_shards(tiny_model, tmp_path / "whole", "5XB")
+    for size in ("5XB", "0GB", "-5GB", "abc"):
+        with pytest.raises(OslerError, match=f"'{size}' is no size of a file, as 5GB or 500MB"):
+            export_shards(tiny_model, tmp_path / "whole", size)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "config.json").write_text("mine")
+    with pytest.raises(OslerError, match=r"config\.json: a file that osler did not write here"):
+        export_shards(tiny_model, tmp_path / "own", "5GB")
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["config.json"]
     assert (tmp_path / "whole" / "model.safetensors").is_file()  # what was there before
 
 

@@ -109,7 +109,7 @@ def test_what_a_stage_takes_by_an_anchor_is_shown_where_it_is_written(tmp_path: 
         ("_shared.yaml", "learning_rate: 0.0002", "lr: 1", r"_shared\.yaml: stages\.sft\.training: unknown key 'lr'"),
         ("own.yaml", "max_steps: 2", "steps: 2", r"own\.yaml: stages\.sft\.training: unknown key 'steps'"),
         ("own.yaml", "stages:", "stagess: {}\nstages:", r"own\.yaml: stagess: unknown key"),
-        ("_shared.yaml", "seed: 3", "seed: [", r"_shared\.yaml: not valid YAML"),
+        ("_shared.yaml", "seed: 3", "seed: [", r"_shared\.yaml, line \d, column \d: not valid YAML"),
         ("_shared.yaml", SHARED, "", r"_shared\.yaml: a recipe is a mapping"),
         ("own.yaml", "_shared.yaml", "_shard.yaml", r"own\.yaml, line 3: extends: .*_shard\.yaml: no such recipe file"),
         ("own.yaml", "_shared.yaml", "nanoo", r"own\.yaml, line 3: extends: no recipe .* did you mean 'nano'"),
@@ -141,3 +141,35 @@ def test_the_commands_list_the_recipes_and_show_one(tmp_path: Path):
     listed = CliRunner().invoke(app, ["recipe", "list"])
     assert "nano-real" in listed.stdout
     assert "nano-real" in CliRunner().invoke(app, ["reproduce", "--help"]).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nstages:\n  sft: {}\n  sft: {}\n", "own.yaml, line 4: the key 'sft' stands in line 3 already;"),
+        ("name: a\nserve: {model: x, model: y}\n", "own.yaml, line 2: the key 'model' stands in line 2 already;"),
+        ("name: a\n\tseed: 1\n", "own.yaml, line 2, column 1: not valid YAML: found a tab character"),
+        ("name: [a\n", "own.yaml, line 2, column 1: not valid YAML:"),
+        ("date: 2020-13-45\n", "own.yaml: not valid YAML:"),
+    ],
+)
+def test_a_mistake_in_a_file_is_told_with_its_line(text: str, said: str, tmp_path: Path):
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(str(tmp_path / "own.yaml"))
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_in_another_encoding_and_a_folder_are_told_as_such(tmp_path: Path):
+    (tmp_path / "gbk.yaml").write_bytes("name: 配方\n".encode("gb18030"))
+    (tmp_path / "folder.yaml").mkdir()
+    for name, said in (("gbk.yaml", "byte 7 is no text in UTF-8; save the file"), ("folder.yaml", "a folder, and no")):
+        with pytest.raises(RecipeError, match=said):
+            load_recipe(str(tmp_path / name))
+
+
+def test_an_anchor_may_be_used_twice(tmp_path: Path):
+    own = "name: own\nbase_model: bundled:osler-nano-base\nstages:\n  a: &a {kind: sft, model: base, corpora: [{name: bundled-dialogues}]}\n"
+    (tmp_path / "own.yaml").write_text(own + "  b:\n    <<: *a\n    model: a\n")
+    assert load_recipe(str(tmp_path / "own.yaml")).stages["b"].model == "a"
