@@ -145,12 +145,15 @@ def test_the_emergencys_words_do_not_wait_for_the_model(tmp_path: Path):
         assert list(pieces)[-1].choices[0].finish_reason == "stop"
 
 
-def test_an_answer_that_trickles_ends_in_time(tmp_path: Path):
-    with world(tmp_path, SHORT, pause=0.3) as door:
+@pytest.mark.parametrize(("pause", "fault"), [(0.3, None), (0.1, "freeze")])
+def test_an_answer_that_trickles_or_stops_ends_in_time(tmp_path: Path, pause: float, fault: str | None):
+    settings = SHORT.model_copy(update={"idle_seconds": 10.0})
+    with world(tmp_path, settings, pause=pause, fault=fault) as door:
         started = time.monotonic()
         with pytest.raises(openai.APIError):
             list(stream(door))
-        assert time.monotonic() - started < SHORT.total_seconds + SHORT.idle_seconds + 1
+        assert time.monotonic() - started < settings.total_seconds + 1
+        assert (door.records()[-1]["outcome"], door.records()[-1]["code"]) == ("cut", "timeout")
 
 
 @pytest.mark.parametrize("streamed", [True, False])
