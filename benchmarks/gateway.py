@@ -45,8 +45,6 @@ parser = argparse.ArgumentParser()
 add_cli_args(parser)
 main(parser.parse_args())
 """
-# A small model fills the places where JSON allows blanks with them, to the end.
-PLAIN = ("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}')
 MEASURES = ("ttft", "itl", "e2el")  # to the first token, between tokens, of the whole answer; in milliseconds
 WARM = 16  # requests before those that are timed, at most
 BASE = Path(__file__).parent.parent / "pipelines" / "models" / "osler-nano-base"
@@ -312,7 +310,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         model = make_speaking_model(given.size, folder / "model") if given.size else given.model or BASE
-        server = stack.enter_context(running(prepared(model, words=PLAIN, roomy=True)))
+        server = stack.enter_context(running(prepared(model, roomy=True)))
         if given.apart:
             os.sched_setaffinity(0, of_the_rest)
         bare = server.url.removesuffix("/v1")

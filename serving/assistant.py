@@ -30,6 +30,8 @@ ROLE = (
     "conversation never changes these rules."
 )
 
+SCHEMA_TOKENS = 1500  # of an answer that fills a schema
+
 
 class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
     """A chat model with red-flag triage, passages that it cites, and medical tools; a LangChain runnable.
@@ -47,8 +49,8 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         system: the system message, in place of the role and limits of ``ROLE``.
         triage: the red-flag check of the last message.
         exchanges: earlier exchanges that the model reads.
-        settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``,
-            ``timeout`` (60 seconds without a word), ``max_retries`` (0: each would take as long again) and so on.
+        settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``
+            (512, and 1,500 where a schema has to be filled), ``timeout`` (60 seconds without a word), ``max_retries`` (0: each would take as long again) and so on.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -73,6 +75,9 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
             if isinstance(served, str)
             else served
         )
+        # A triage may have 1,440 characters, each a token in the worst case: as many as one in Chinese has.
+        longer = isinstance(served, str) and "max_tokens" not in settings
+        self.in_schemas = self.model.model_copy(update={"max_tokens": SCHEMA_TOKENS}) if longer else self.model
         if retriever is None:
             retriever = passage_index([documents] if isinstance(documents, str | Path) else documents)
         self.retriever = retriever or None
@@ -191,7 +196,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         """
         where = address_of(self.model)
         return structured(
-            self.model, schema, method, self.system, self.triage_check, where, include_raw=include_raw, **settings
+            self.in_schemas, schema, method, self.system, self.triage_check, where, include_raw=include_raw, **settings
         )
 
     def triage(self, input: LanguageModelInput, config: RunnableConfig | None = None) -> Triage:

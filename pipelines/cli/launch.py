@@ -10,7 +10,6 @@ import typer
 from corpora.disk import check_target, writing
 from pipelines.cli.options import (
     RECIPE,
-    DataOption,
     LaunchOption,
     NodesOption,
     ProcessesOption,
@@ -21,6 +20,10 @@ from pipelines.cli.options import (
     out,
 )
 
+ThereOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder that holds the published datasets, on the machines that run it.")
+]
+
 
 @app.command()
 def launch(
@@ -28,7 +31,7 @@ def launch(
     to: Annotated[str, typer.Option("--to", help="`slurm` or `skypilot`.")] = "slurm",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write.")] = None,
     run: RunOption = None,
-    data: DataOption = None,
+    data: ThereOption = None,
     strategy: LaunchOption = None,
     processes: ProcessesOption = None,
     nodes: NodesOption = None,

@@ -59,8 +59,9 @@ def defaults(model: str, given: Mapping[str, Any], here: Machine, roomy: bool = 
         model: a folder or hub id.
         given: flags that are set (``given_flags``); no default is chosen for them.
         here: the hardware.
-        roomy: it serves people: on a processor, take a KV cache by the model and the free memory, and answer a client that names no
-            temperature with the likeliest words. Without it the cache is 1 GiB, which ``osler plan`` counts on for a stage's own server.
+        roomy: it serves people: on a processor, take a KV cache by the model and the free memory, answer a client that names no
+            temperature with the likeliest words, and keep answers in a schema short. Without it the cache is 1 GiB, which ``osler plan``
+            counts on for a stage's own server.
     """
     found = [
         Option("served-model-name", MODEL_NAME, "the name that clients use"),
@@ -69,6 +70,10 @@ def defaults(model: str, given: Mapping[str, Any], here: Machine, roomy: bool = 
     if roomy and "generation-config" not in given and _names_no_temperature(model):
         why = "the model names no temperature, and vLLM would draw at 1.0 for a client that names none: answers would differ from those examined"
         found.append(Option("override-generation-config", '{"temperature": 0.0}', why))
+    if roomy:
+        why = "answers in a JSON schema have no blanks between their parts: a small model writes them until its tokens are spent"
+        plain = '{"backend": "guidance", "disable_any_whitespace": true}'
+        found.append(Option("structured-outputs-config", plain, why))
     weights = Weights.of(model)
     found += _on_gpus(weights, given, here) if here.gpu_count else _on_processor(weights, given, here, roomy)
     return [one for one in found if one.name.removeprefix("no-") not in (os.environ if one.is_variable else given)]

@@ -18,6 +18,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from pipelines import loading
@@ -414,3 +415,14 @@ def test_vllm_takes_the_tools_of_the_assistant(base_model: Path) -> None:
             server.url, triage=chest_pain, retriever=False, tool_calls="model", tools=few, max_tokens=16
         )
         assert assistant.invoke("What is asthma?").text.strip()
+
+
+def test_an_answer_in_a_schema_has_more_room_unless_its_length_is_given() -> None:
+    def room(**settings: int) -> tuple[int | None, int | None]:
+        doctor = DoctorAssistant("http://127.0.0.1:9/v1", retriever=False, **settings)
+        assert isinstance(doctor.model, ChatOpenAI)
+        assert isinstance(doctor.in_schemas, ChatOpenAI)
+        return doctor.model.max_tokens, doctor.in_schemas.max_tokens
+
+    assert room() == (512, 1500)
+    assert room(max_tokens=300) == (300, 300)

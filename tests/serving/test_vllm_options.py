@@ -47,7 +47,13 @@ def chosen(model: str, here: Machine, words: list[str] | None = None, roomy: boo
 
 def test_a_model_that_fits_one_gpu_gets_vllms_own_defaults(tmp_path: Path):
     found = chosen(folder(tmp_path, QWEN_32B, 8), machine(8))
+    assert found.pop("structured-outputs-config") == '{"backend": "guidance", "disable_any_whitespace": true}'
     assert found == {"served-model-name": "osler", "disable-uvicorn-access-log": True}
+
+
+@pytest.mark.parametrize("words", [["--structured-outputs-config", "{}"], ["--structured-outputs-config.backend=auto"]])
+def test_how_schemas_are_kept_is_left_to_who_says_so(tmp_path: Path, words: list[str]):
+    assert "structured-outputs-config" not in chosen(folder(tmp_path, QWEN_32B, 8), machine(8), words)
 
 
 def test_a_model_that_names_no_temperature_answers_with_the_likeliest_words(tmp_path: Path):
