@@ -185,4 +185,4 @@ def test_the_command_counts_what_it_took(tmp_path: Path):
     first = json.loads((tmp_path / "out" / "clean.jsonl").read_text().splitlines()[0])
     assert first["text"] == "Seen by Dr. [NAME], [PHONE]."
     wrong = CliRunner().invoke(app, ["deidentify", str(path), "-o", str(tmp_path / "out"), "--kind", "phon"])
-    assert "is one of: name, place" in str(wrong.exception)
+    assert "--kind phon: did you mean 'phone'?" in str(wrong.exception)

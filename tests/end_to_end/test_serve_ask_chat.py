@@ -68,7 +68,8 @@ def test_chat_takes_several_turns(address: str):
         check=True,
         timeout=120,
     )
-    assert talk.stdout.count("osler:") == 2
+    assert len(talk.stdout.strip().splitlines()) >= 2  # an answer to each, and nothing else in a pipe
+    assert "osler:" not in talk.stdout
 
 
 def test_a_port_in_use_is_one_message(address: str, run: Path):
