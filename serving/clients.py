@@ -42,6 +42,8 @@ class _ClientOfEachLoop(openai.DefaultAsyncHttpxClient):
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
+            for ended in [one for one in self._clients if one.is_closed()]:  # its connections would hold it for ever
+                self._clients.pop(ended, None)
             client = self._clients[loop] = openai.DefaultAsyncHttpxClient()
         return await client.send(request, **settings)
 

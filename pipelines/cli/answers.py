@@ -28,12 +28,14 @@ def client_of(
     """What asks the model at ``address`` and gives up after ``timeout`` seconds without a word.
 
     Raises:
-        OslerError: the assistant's key is one with which the gateway looks for emergencies too.
+        OslerError: the key can be none, or the assistant's is one with which the gateway looks for emergencies too.
     """
     from serving.assistant import DoctorAssistant
     from serving.clients import chat_model, completion_model
     from serving.served import check_no_second_triage, served
 
+    if not (api_key.isascii() and api_key.isprintable()):  # the client cannot send it
+        raise OslerError(f"{address}: the key has signs that no key has; set OSLER_API_KEY to one of `osler keys add`")
     bounds: dict[str, Any] = {"timeout": timeout, "max_retries": 0}  # each try would take as long again
     if complete:
         return completion_model(address, api_key=api_key, **bounds)

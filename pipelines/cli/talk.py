@@ -168,6 +168,7 @@ def chat(
                     raise
                 err.print("stopped: this answer is not complete")
             else:
-                history = remember(history, question, found["answer"])
+                # Words alone on what to do first are an answer as well: after an empty one the gateway would look at the question again.
+                history = remember(history, question, found["answer"] or said)
     if failed and not sys.stdin.isatty():
         raise typer.Exit(1)

@@ -56,7 +56,9 @@ def _tool_calls(value: Any, param: str) -> list[dict[str, Any]]:
                 raise ValueError
             # The template is given the arguments parsed: a mark may hide behind JSON's escapes.
             parsed = neutral_tree(json.loads(arguments or "{}"), param)
-            function = {"name": name, "arguments": json.dumps(parsed, ensure_ascii=False)}
+            written = json.dumps(parsed, ensure_ascii=False)
+            written.encode()  # a lone surrogate, which an escape can stand for, is no text
+            function = {"name": name, "arguments": written}
             calls.append({"id": neutral(call["id"]), "type": "function", "function": function})
     except (KeyError, TypeError, ValueError, RecursionError):
         raise bad("each tool call needs an id and a function with a name and arguments in JSON", param) from None

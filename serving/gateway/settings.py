@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     """Limits of the public door. Times are in seconds.
 
-    A chunk that does not come within ``idle_seconds`` ends a stream, and so does the first that comes after ``total_seconds``: no answer
-    lasts longer than their sum.
+    A stream ends where its next chunk does not come within ``idle_seconds``, or the whole not within ``total_seconds``; one whose client
+    reads slowly lasts no longer than their sum.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -25,6 +25,7 @@ from serving.gateway.weights import WeightVersions
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 LISTING_SECONDS = 10.0  # how long the list of models is believed
+_MOMENT = 0.5  # in seconds: a vLLM that was started anew with other weights is asked in time for the audit's line
 _NO_TOOLS = (
     "vLLM was started without tool calling and this request offers tools: start it with --enable-auto-tool-choice and --tool-call-parser, let "
     "the client offer none, or give it a key made with --no-tools"
@@ -135,8 +136,11 @@ class Upstream:
             with suppress(ModelDown) if known else nullcontext():
                 await self._list()
             known = {entry.get("id"): entry for entry in self._listing}
-        elif stale:  # the old list is believed, the answer itself will tell; nobody waits for a model that hangs
-            self._refresh = asyncio.ensure_future(self._relist())
+        elif stale:  # a model that hangs is waited for a moment, and the old list believed: the answer itself will tell
+            if self._refresh is None or self._refresh.done():
+                self._refresh = asyncio.ensure_future(self._relist())
+            await asyncio.wait({self._refresh}, timeout=_MOMENT)
+            known = {entry.get("id"): entry for entry in self._listing}
         if name in known:
             entry = known[name]
             parent = known.get(entry.get("parent"), {})

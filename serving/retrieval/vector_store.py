@@ -71,8 +71,9 @@ def vector_store(url: str, embeddings: Embeddings, passages: Sequence[Passage] =
                 port=parts.port or (443 if scheme == "https" else 8000),
                 ssl=scheme == "https",
             )
-        for at in range(0, len(passages), BATCH):
-            some = passages[at : at + BATCH]
+        each = list(dict(zip(_ids(passages), passages, strict=True)).values())  # Chroma refuses an id that stands twice
+        for at in range(0, len(each), BATCH):
+            some = each[at : at + BATCH]
             store.add_documents(
                 [_flat(one.document()) if kind == "chroma" else one.document() for one in some], ids=_ids(some)
             )

@@ -134,6 +134,21 @@ def test_a_model_that_stalls_is_given_up_once_and_in_time(words: list[str], faul
     assert len(model.seen) == 1  # a second try would take as long again
 
 
+def test_an_emergency_that_was_answered_by_what_to_do_alone_is_not_told_again(tmp_path: Path):
+    with world(tmp_path, refuse="not now") as behind:
+        run("chat", "--url", behind.url, given=f"{CHEST}\nWhat is asthma?\n", OSLER_API_KEY=behind.key)
+        behind.model.refuse = ""
+        run("chat", "--url", behind.url, given="What is asthma?\n", OSLER_API_KEY=behind.key)
+        assert [one["triage"] for one in behind.records()] == ["heart-attack", None]
+
+
+@pytest.mark.parametrize("key", ["ключ", "one\ntwo"])
+def test_a_key_that_cannot_be_sent_is_told_as_that(key: str):
+    """It was a traceback, or an answer that had broken off."""
+    failed = run("ask", "--url", DEAD, "What is asthma?", OSLER_API_KEY=key)
+    assert "the key has signs that no key has" in str(failed.exception)
+
+
 def test_a_key_with_which_the_gateway_triages_too_is_refused_with_the_remedy(tmp_path: Path):
     """It would take the passages that the assistant sends along for a person's words."""
     with world(tmp_path) as behind:

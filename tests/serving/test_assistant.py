@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from pydantic import BaseModel
 
 from pipelines import loading
 from serving.assistant import ROLE, DoctorAssistant
+from serving.clients import chat_model
 from serving.doctor import BROKEN, CUT, UNREACHABLE
 from serving.faults import AssistantError
 from serving.guard import RedFlag, neutral
@@ -302,6 +305,18 @@ def test_one_assistant_serves_several_event_loops() -> None:
         said = [asyncio.run(assistant.ainvoke("What is asthma?")).text for _ in range(3)]
         said += asyncio.run(_texts(assistant))
     assert said == ["Asthma narrows the airways."] * 7
+
+
+def test_an_event_loop_that_has_ended_keeps_no_connection_open() -> None:
+    async def asked() -> weakref.ref[asyncio.AbstractEventLoop]:
+        await model.ainvoke("What is asthma?")
+        return weakref.ref(asyncio.get_running_loop())
+
+    with running(Model().app()) as url:
+        model = chat_model(f"{url}/v1")
+        loops = [asyncio.run(asked()) for _ in range(4)]
+        gc.collect()
+    assert [loop() for loop in loops[:-1]] == [None] * 3
 
 
 async def _texts(assistant: DoctorAssistant) -> list[str]:

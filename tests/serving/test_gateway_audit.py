@@ -191,6 +191,16 @@ def test_a_file_of_keys_that_is_spoilt_meanwhile_shuts_nobody_out(tmp_path: Path
     assert door.find(secret) is None
 
 
+def test_the_first_answer_of_a_vllm_that_was_started_anew_has_its_own_weights_in_the_audit(tmp_path: Path):
+    """After hours without a request the list is old; the first record after them named the weights of before."""
+    with world(tmp_path, roots=("/of/yesterday", "/a")) as door:
+        door.ask("Hi")
+        door.model.roots = ("/of/today", "/a")
+        door.gateway.upstream._listed_at = -1000.0
+        door.ask("Hi")
+        assert [one["weights"] for one in door.records()] == ["/of/yesterday", "/of/today"]
+
+
 def test_the_audit_tells_which_weights_answered(tmp_path: Path):
     folders = tmp_path / "model", tmp_path / "adapter"
     for folder in folders:

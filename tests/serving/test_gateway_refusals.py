@@ -142,6 +142,13 @@ def test_what_is_nested_too_deep_is_refused(levels: int):
             read(json.dumps({"model": "m", "messages": HI, "response_format": schema}).encode(), "chat", Settings())
 
 
+def test_half_a_sign_behind_the_escapes_of_a_calls_arguments_is_refused():
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"a": "\\ud800"}'}}
+    body = {"model": "m", "messages": [*HI, {"role": "assistant", "content": None, "tool_calls": [call]}]}
+    with pytest.raises(Refused, match="arguments in JSON"):
+        read(json.dumps(body).encode(), "chat", Settings())
+
+
 def test_a_large_body_is_refused_told_or_not(door: World):
     headers = {"authorization": f"Bearer {door.key}"}
     for content in (b"x" * 5000, iter([b"x" * 1000] * 5)):

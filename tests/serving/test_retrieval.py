@@ -8,6 +8,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from langchain_core.documents import Document
@@ -171,6 +172,23 @@ def test_a_vector_database_that_cannot_be_used_says_what_to_do(url: str, words: 
         vector_store(url.replace("://", "://me:hidden@") + "?api_key=secret", DeterministicFakeEmbedding(size=8))
     assert "hidden" not in str(told.value)
     assert "secret" not in str(told.value)
+
+
+def test_a_passage_that_is_given_twice_is_put_into_chroma_once(ward: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chroma refuses a call in which an id stands twice."""
+    kept: list[str] = []
+
+    class Chroma:
+        def __init__(self, **_: object) -> None: ...
+
+        def add_documents(self, documents: list[Document], ids: list[str]) -> None:
+            assert len(ids) == len(documents) == len(set(ids))
+            kept.extend(ids)
+
+    monkeypatch.setitem(sys.modules, "langchain_chroma", SimpleNamespace(Chroma=Chroma))
+    passages = read_documents(ward)
+    vector_store("chroma+http://127.0.0.1:9/ward", DeterministicFakeEmbedding(size=8), [*passages, *passages])
+    assert len(set(kept)) == len(kept) == len(passages)
 
 
 def test_another_retrievers_metadata_are_taken_as_far_as_they_go() -> None:
