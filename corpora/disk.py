@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -54,6 +55,18 @@ def check_target(path: Path, read: Iterable[Path] = (), mark: str | None = None)
         with writing(path):
             pass
         path.unlink()
+
+
+def remove_marked(folder: Path, mark: str) -> None:
+    """Removes a folder, and last the file ``mark``, by which it is known for one that osler made: what an interrupt leaves of it is known still."""
+    for path in folder.iterdir():
+        if path.name == mark:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ from corpora.curate.clean import Cleaning, Quality, clean, keep_good
 from corpora.curate.decontaminate import Benchmarks, Contamination, decontaminate
 from corpora.curate.dedup import Deduplication, dedup
 from corpora.curate.deidentify import Deidentification, deidentify
-from corpora.curate.executor import Scale, resumable, run_tasks
+from corpora.curate.executor import Scale, discard, resumable, run_tasks
 from corpora.curate.language import Languages, in_languages
 from corpora.curate.shards import joined, record_of, shard, shard_lines, split
 from corpora.curate.waterfall import Step
@@ -206,7 +206,7 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
         json.dump(made.as_dict(), out, ensure_ascii=False, indent=1)
     title = ", ".join(file.name for file in files)
     write_card(to, title, (str(file) for file in files), {**census.as_dict(), **made.as_dict()})
-    shutil.rmtree(work)
+    discard(work)
     return made
 
 
