@@ -32,7 +32,7 @@ from corpora.curate.waterfall import Step
 from corpora.disk import check_file, check_target, writing
 from corpora.errors import DataError
 from corpora.importing import stream_file
-from corpora.records import ExamItem, Record
+from corpora.records import RECORD, ExamItem, Record
 
 
 class Decontamination(BaseModel):
@@ -90,7 +90,15 @@ class RecordByRecord(PipelineStep):  # type: ignore[misc]
             json.dump([count.as_dict() for count in counts], told)
 
 
-WRITTEN = ("clean.jsonl", "touched.jsonl", "near.jsonl", "report.json", "card.md", "card.html")  # by ``curate_files``
+# By ``curate_files``, with words that are in each.
+WRITTEN = {
+    "clean.jsonl": RECORD,
+    "touched.jsonl": None,
+    "near.jsonl": None,
+    "report.json": '"waterfall"',
+    "card.md": "# Data card: ",
+    "card.html": "Data card: ",
+}
 
 
 @dataclass
@@ -189,8 +197,8 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
     work = to / "work"
     for file in files:
         check_file(file)
-    for name in WRITTEN:
-        check_target(to / name, files)
+    for name, mark in WRITTEN.items():
+        check_target(to / name, files, mark)
     if (to / "clean.jsonl").is_file() and not (to / "report.json").is_file() and not work.is_dir():
         raise DataError(
             f"{to / 'clean.jsonl'}: a file is there that osler did not write, and it would be lost; name another folder with --out"
