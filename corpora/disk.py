@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -40,12 +41,7 @@ def check_target(path: Path, read: Iterable[Path] = (), mark: str | None = None)
             raise DataError(
                 f"{path}: this command reads or writes it already, and one of the two would be lost; name another file"
             )
-    if (
-        mark is not None
-        and path.is_file()
-        and path.stat().st_size
-        and mark not in path.read_text(encoding="utf-8", errors="replace")
-    ):
+    if mark is not None and path.is_file() and path.stat().st_size and not _holds(path, mark):
         raise DataError(
             f"{path}: a file is there that osler did not write, and it would be lost; name another, or remove it yourself"
         )
@@ -54,6 +50,23 @@ def check_target(path: Path, read: Iterable[Path] = (), mark: str | None = None)
         with writing(path):
             pass
         path.unlink()
+
+
+def _holds(path: Path, mark: str) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as lines:  # line by line: a corpus may be larger than the memory
+        return any(mark in line for line in lines)
+
+
+def remove_marked(folder: Path, mark: str) -> None:
+    """Removes a folder, and last the file ``mark``, by which it is known for one that osler made: what an interrupt leaves of it is known still."""
+    for path in folder.iterdir():
+        if path.name == mark:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

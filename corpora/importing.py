@@ -25,7 +25,7 @@ from corpora.disk import check_file, check_target, writing
 from corpora.errors import DataError, nearest
 from corpora.files.reading import raw_rows
 from corpora.files.row import RawRow
-from corpora.records import Record
+from corpora.records import RECORD, Record
 
 LOOKED_AT = 200  # rows from which the shape of a file, or of a part of an archive, is found
 SAMPLES = 3
@@ -190,9 +190,9 @@ def import_file(path: Path, shape: str | None = None, out: Path | None = None, d
     check_shape(shape)
     check_file(path)
     if out is not None:
-        check_target(out, [path])
+        check_target(out, [path], mark=RECORD)
     if dropped is not None:
-        check_target(dropped, [path, *([out] if out is not None else [])])
+        check_target(dropped, [path, *([out] if out is not None else [])], mark='{"place": ')
     tally = Tally()
     with ExitStack() as stack:
         records, faults = (stack.enter_context(writing(path)) if path is not None else None for path in (out, dropped))

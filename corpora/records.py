@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LETTERS = "ABCDEFGHIJ"  # by which the options of an exam item are called, in order
+RECORD = '{"id":'  # how each line of a file of records begins, as Osler writes it
 
 
 class _Record(BaseModel):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from corpora.disk import file_sha256, write_whole
+from corpora.disk import file_sha256, remove_marked, write_whole
 from corpora.errors import OslerError
 from serving.memory import peak_memory_gib
 
@@ -200,7 +200,7 @@ def _differing(one: Any, other: Any, place: str) -> Iterator[str]:
 
 def refuse_others_folder(folder: Path) -> None:
     """Raises OslerError where ``folder`` holds something that no stage made, and that a finished one would take the place of."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+    if (folder.is_symlink() or folder.exists()) and not folder.is_dir():
         raise OslerError(
             f"{folder}: a file is there, and a stage needs a folder of its own; move it, or name another folder with --run"
         )
@@ -251,7 +251,9 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
         "files": folder_hashes(partial),
     }
     write_whole(partial / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, default=str))
-    if folder.exists():
-        shutil.rmtree(folder)
+    if folder.is_symlink():  # to a stage of another run, or on another disk, which stays
+        folder.unlink()
+    elif folder.exists():
+        remove_marked(folder, MANIFEST)
     partial.rename(folder)
     shutil.rmtree(draft.checkpoints, ignore_errors=True)

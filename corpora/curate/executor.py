@@ -12,7 +12,6 @@ import copy
 import json
 import multiprocessing.connection
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -28,10 +27,12 @@ from datatrove.utils.logging import setup_default_logger
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
+from corpora.disk import remove_marked
 from corpora.errors import DataError
 
 TRIES = 3  # of a task whose process was killed
 OFF_SCREEN = 1  # datatrove prints the story of the task with local rank 0; all are told in the log folder
+MARK = "given.json"  # in a work folder: what its shards are made from
 SLURM_WAIT = 10.0  # seconds between two looks at a job
 
 
@@ -236,13 +237,20 @@ def resumable(work: Path, given: Any) -> None:
     Raises:
         DataError: there is something in it that was not made here.
     """
-    mark = work / "given.json"
+    mark = work / MARK
     if work.is_dir() and not mark.is_file() and any(work.iterdir()):
         raise DataError(
             f"{work}: this folder holds files that osler did not make, and they would be lost; name another folder with --out"
         )
     said = json.dumps(given, sort_keys=True, default=str)
     if not mark.is_file() or mark.read_text(encoding="utf-8") != said:
-        shutil.rmtree(work, ignore_errors=True)
+        if work.is_dir():
+            discard(work)
         work.mkdir(parents=True, exist_ok=True)
         mark.write_text(said, encoding="utf-8")
+
+
+def discard(work: Path) -> None:
+    """Removes a work folder. What an interrupt leaves of it is known for osler's own, and is no work to go on from."""
+    (work / MARK).write_text("{}", encoding="utf-8")
+    remove_marked(work, MARK)

@@ -25,14 +25,14 @@ from corpora.curate.clean import Cleaning, Quality, clean, keep_good
 from corpora.curate.decontaminate import Benchmarks, Contamination, decontaminate
 from corpora.curate.dedup import Deduplication, dedup
 from corpora.curate.deidentify import Deidentification, deidentify
-from corpora.curate.executor import Scale, resumable, run_tasks
+from corpora.curate.executor import Scale, discard, resumable, run_tasks
 from corpora.curate.language import Languages, in_languages
 from corpora.curate.shards import joined, record_of, shard, shard_lines, split
 from corpora.curate.waterfall import Step
 from corpora.disk import check_file, check_target, writing
 from corpora.errors import DataError
 from corpora.importing import stream_file
-from corpora.records import ExamItem, Record
+from corpora.records import RECORD, ExamItem, Record
 
 
 class Decontamination(BaseModel):
@@ -90,7 +90,15 @@ class RecordByRecord(PipelineStep):  # type: ignore[misc]
             json.dump([count.as_dict() for count in counts], told)
 
 
-WRITTEN = ("clean.jsonl", "touched.jsonl", "near.jsonl", "report.json", "card.md", "card.html")  # by ``curate_files``
+# By ``curate_files``, with words that are in each.
+WRITTEN = {
+    "clean.jsonl": RECORD,
+    "touched.jsonl": None,
+    "near.jsonl": None,
+    "report.json": '"waterfall"',
+    "card.md": "# Data card: ",
+    "card.html": "Data card: ",
+}
 
 
 @dataclass
@@ -189,8 +197,8 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
     work = to / "work"
     for file in files:
         check_file(file)
-    for name in WRITTEN:
-        check_target(to / name, files)
+    for name, mark in WRITTEN.items():
+        check_target(to / name, files, mark)
     if (to / "clean.jsonl").is_file() and not (to / "report.json").is_file() and not work.is_dir():
         raise DataError(
             f"{to / 'clean.jsonl'}: a file is there that osler did not write, and it would be lost; name another folder with --out"
@@ -206,7 +214,7 @@ def curate_files(files: list[Path], steps: list[Settings], to: Path, scale: Scal
         json.dump(made.as_dict(), out, ensure_ascii=False, indent=1)
     title = ", ".join(file.name for file in files)
     write_card(to, title, (str(file) for file in files), {**census.as_dict(), **made.as_dict()})
-    shutil.rmtree(work)
+    discard(work)
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import math
+import sys
 import types
 import typing
 from typing import Any
@@ -50,7 +50,7 @@ def wanted_number(kind: str, key: str, value: Any) -> str | None:
     if value is None or not kinds <= NUMBERS.keys():
         return None
     right = type(value) in kinds or (type(value) is int and float in kinds)
-    if right and not math.isfinite(value):
+    if right and not abs(value) <= sys.float_info.max:  # nor nan, nor a whole number that no float can hold
         return "a finite number"
     if right and key in AT_LEAST_ONE and value < 1:
         return "1 or more"

@@ -96,8 +96,9 @@ def write_shards(
         WeightsError: ``shard_size`` is no size.
     """
     try:
-        if not re.fullmatch(r"\d*[1-9]\d*\s*[kmgt]b", shard_size, re.IGNORECASE):
-            raise ValueError("a whole number above 0, and KB, MB, GB or TB")
+        number = re.fullmatch(r"(\d+(?:\.\d+)?)\s*[kmgt]b", shard_size, re.IGNORECASE)
+        if number is None or not float(number[1]):
+            raise ValueError("a number above 0, and KB, MB, GB or TB")
         plan = split_state_dict_into_shards_factory(
             sizes,
             get_storage_size=lambda size: size,

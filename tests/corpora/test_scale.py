@@ -17,7 +17,7 @@ from corpora.bundled.render import render
 from corpora.curate.clean import Cleaning, Quality
 from corpora.curate.decontaminate import benchmark_items
 from corpora.curate.dedup import Deduplication
-from corpora.curate.executor import Scale, WatchedExecutor, run_tasks
+from corpora.curate.executor import Scale, WatchedExecutor, resumable, run_tasks
 from corpora.curate.flow import Curated, Decontamination, Settings, curate, curate_files
 from corpora.curate.language import Languages
 from corpora.curate.shards import shard
@@ -287,3 +287,22 @@ def test_the_workers_of_a_run_that_was_killed_end_with_it(tmp_path: Path):
     _, alive = psutil.wait_procs(children, timeout=10)
     assert children
     assert not alive
+
+
+def test_a_work_folder_whose_removal_was_cut_off_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    work = tmp_path / "work"
+    resumable(work, ["a"])
+    for name in ("shard-1", "shard-2"):
+        (work / name).touch()
+
+    def cut(self: Path) -> None:
+        remove(self)
+        raise KeyboardInterrupt
+
+    remove = Path.unlink
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", cut)
+        with pytest.raises(KeyboardInterrupt):
+            resumable(work, ["b"])
+    resumable(work, ["a"])  # what is left was made from this, but is not whole
+    assert [path.name for path in work.iterdir()] == ["given.json"]

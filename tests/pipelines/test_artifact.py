@@ -9,7 +9,7 @@ import pytest
 
 from corpora.errors import OslerError
 from pipelines import artifact
-from pipelines.artifact import changes, drafting, fingerprint, load_artifact, matches
+from pipelines.artifact import changes, drafting, fingerprint, load_artifact, matches, refuse_others_folder
 
 GIVEN = {"config": {"kind": "x"}, "seed": 1}
 
@@ -32,6 +32,36 @@ def test_a_folder_that_no_stage_made_is_left_alone(tmp_path: Path):
         finish(tmp_path / "own" / "thesis.txt")
     assert {path.name for path in tmp_path.iterdir()} == {"x", "own"}
     assert (tmp_path / "own" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_stage_that_a_link_names_is_used_and_stays_where_it_is(tmp_path: Path):
+    finish(tmp_path / "disk", text="old")
+    folder = tmp_path / "x"
+    folder.symlink_to(tmp_path / "disk")
+    refuse_others_folder(folder)
+    assert matches(folder, fingerprint(GIVEN)) is not None
+    finish(folder, {**GIVEN, "seed": 2}, text="new")
+    assert not folder.is_symlink()
+    assert [(place / "out.txt").read_text() for place in (folder, tmp_path / "disk")] == ["new", "old"]
+
+
+def test_a_replacement_that_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "x"
+    finish(folder)
+    (folder / "model").mkdir()
+
+    def cut(self: Path) -> None:
+        remove(self)
+        raise KeyboardInterrupt
+
+    remove = Path.unlink
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", cut)
+        with pytest.raises(KeyboardInterrupt):
+            finish(folder, {**GIVEN, "seed": 2})
+    assert matches(folder, fingerprint(GIVEN)) is None
+    finish(folder, {**GIVEN, "seed": 2}, text="new")
+    assert (folder / "out.txt").read_text() == "new"
 
 
 def test_a_finished_stage_matches_what_it_was_given(tmp_path: Path):

@@ -37,8 +37,8 @@ def ended(
         "stages:\n  sft: {kind: sft, model: base, corpora: [{name: faq.jsonl}], training: {max_steps: 1}}\n",
         encoding="utf-8",
     )
-    for name in ("work/thesis.txt", "sft/thesis.txt", "card/README.md", "clean.jsonl"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in ("work/thesis.txt", "own/work/thesis.txt", "sft/thesis.txt", "card/README.md", "clean.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("years of work", encoding="utf-8")
 
     def run(*words: str) -> tuple[int, str]:
@@ -65,7 +65,10 @@ def _bytes(folder: Path) -> dict[str, bytes]:
             "a: this command reads or writes it already",
         ),
         (["corpora", "import", "faq.jsonl", "-o", "work"], "work: a folder is there; name a file"),
-        (["corpora", "clean", "faq.jsonl", "-o", "."], "work: this folder holds files that osler did not make"),
+        (["corpora", "import", "faq.jsonl", "-o", "mine.yaml"], "mine.yaml: a file is there that osler did not write"),
+        (["corpora", "import", "faq.jsonl", "-o", "a", "--dropped", "mine.yaml"], "mine.yaml: a file is there that"),
+        (["corpora", "clean", "faq.jsonl", "-o", "."], "clean.jsonl: a file is there that osler did not write"),
+        (["corpora", "clean", "faq.jsonl", "-o", "own"], "work: this folder holds files that osler did not make"),
         (["corpora", "clean", "clean.jsonl", "-o", "."], "clean.jsonl: this command reads"),
         (
             ["launch", "mine.yaml", "--launch", "ddp", "--processes", "1", "-o", "mine.yaml"],

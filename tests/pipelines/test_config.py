@@ -63,6 +63,7 @@ def test_every_bundled_recipe_loads():
         ("max_steps: 1", "num_train_epochs: 0", r"num_train_epochs: more than 0, not 0"),
         ("learning_rate: 0.001", "learning_rate: -0.1", r"learning_rate: 0 or more, not -0.1"),
         ("learning_rate: 0.001", "learning_rate: .nan", r"learning_rate: a finite number, not nan"),
+        ("learning_rate: 0.001", f"learning_rate: 1{'0' * 400}", r"learning_rate: a finite number, not 10000"),
         ("  cpt:\n", "  ../cpt:\n", r"stages\.\.\./cpt: a stage's name is that of its folder"),
         ("  cpt:\n", "  serve:\n", r"stages\.serve: a stage's name .* none of base, serve, tensorboard, trackio"),
         (

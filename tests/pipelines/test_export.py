@@ -181,7 +181,8 @@ def test_shards_hold_the_same_weights(tiny_model: Path, tmp_path: Path):
     assert not (tmp_path / "whole" / INDEX).exists()
     with pytest.raises(OslerError, match="name another with --to"):
         export_shards(tiny_model, tiny_model, "5GB")
-    for size in ("5XB", "0GB", "-5GB", "abc"):
+    export_shards(tiny_model, tmp_path / "parts", "0.5GB")
+    for size in ("0.0GB", "5XB", "0GB", "-5GB", "abc"):
         with pytest.raises(OslerError, match=f"'{size}' is no size of a file, as 5GB or 500MB"):
             export_shards(tiny_model, tmp_path / "whole", size)
     (tmp_path / "own").mkdir()
