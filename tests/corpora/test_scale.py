@@ -24,6 +24,7 @@ from corpora.curate.shards import shard
 from corpora.errors import DataError
 from corpora.importing import stream_file
 from corpora.records import Document
+from tests.interrupted import cut_after_one_removal
 
 
 @pytest.fixture(scope="module")
@@ -294,15 +295,7 @@ def test_a_work_folder_whose_removal_was_cut_off_is_begun_anew(tmp_path: Path, m
     resumable(work, ["a"])
     for name in ("shard-1", "shard-2"):
         (work / name).touch()
-
-    def cut(self: Path) -> None:
-        remove(self)
-        raise KeyboardInterrupt
-
-    remove = Path.unlink
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", cut)
-        with pytest.raises(KeyboardInterrupt):
-            resumable(work, ["b"])
+    with cut_after_one_removal(monkeypatch), pytest.raises(KeyboardInterrupt):
+        resumable(work, ["b"])
     resumable(work, ["a"])  # what is left was made from this, but is not whole
     assert [path.name for path in work.iterdir()] == ["given.json"]

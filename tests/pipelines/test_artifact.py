@@ -10,6 +10,7 @@ import pytest
 from corpora.errors import OslerError
 from pipelines import artifact
 from pipelines.artifact import changes, drafting, fingerprint, load_artifact, matches, refuse_others_folder
+from tests.interrupted import cut_after_one_removal
 
 GIVEN = {"config": {"kind": "x"}, "seed": 1}
 
@@ -49,16 +50,8 @@ def test_a_replacement_that_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch
     folder = tmp_path / "x"
     finish(folder)
     (folder / "model").mkdir()
-
-    def cut(self: Path) -> None:
-        remove(self)
-        raise KeyboardInterrupt
-
-    remove = Path.unlink
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", cut)
-        with pytest.raises(KeyboardInterrupt):
-            finish(folder, {**GIVEN, "seed": 2})
+    with cut_after_one_removal(monkeypatch), pytest.raises(KeyboardInterrupt):
+        finish(folder, {**GIVEN, "seed": 2})
     assert matches(folder, fingerprint(GIVEN)) is None
     finish(folder, {**GIVEN, "seed": 2}, text="new")
     assert (folder / "out.txt").read_text() == "new"
