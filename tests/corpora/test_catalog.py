@@ -1,6 +1,7 @@
 """Data that is missing, damaged or of another shape gives an error that names the file, the row and the remedy."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow
@@ -123,3 +124,14 @@ def test_the_train_split_of_an_exam_is_read_without_the_rows_that_are_no_good(
     whole, split = find_dataset("medmcqa-hub"), find_dataset("medmcqa-train")
     assert (split.hub, split.revision, split.licence) == (whole.hub, whole.revision, whole.licence)
     assert split.kind == "sft"
+
+
+def test_the_rows_of_a_split_that_is_read_come_first():
+    """A plan counts with the first number: of an entry that reads one split it is that split's."""
+    counted = re.compile(r"(about |over )?[\d,.]+(k| million)?(:|;|$)")
+    split = re.compile(r"\b(train|validation|val|dev|test)\w* (about )?\d")
+    entries = [(name, entry) for name, entry in load_catalog().items() if isinstance(entry.read, list)]
+    told = {name: entry.rows for name, entry in entries if split.search(entry.rows)}
+    assert len(told) > 10
+    assert {name: rows for name, rows in told.items() if not counted.match(rows)} == {}
+    assert told["medmcqa-hub"].startswith("4,183: validation")
