@@ -18,13 +18,13 @@ from pipelines import loading
 from pipelines.artifact import Draft
 from pipelines.config import Spikes, resolve_chat_template, training_class
 from pipelines.loading import TrainingError, load_tokenizer
-from pipelines.training import attention, sharding, short_rows
+from pipelines.training import attention, number_format, sharding, short_rows
 from pipelines.training.checkpoint import newest_whole, save_whole
 from pipelines.training.compiling import compile_layers, taken
 from pipelines.training.guards import guard
 from pipelines.training.optimizer import MuonAdamW
 from pipelines.training.watching import Progress, keep_below, tracking
-from serving.hardware import fast_bfloat16, has_gpu
+from serving.hardware import has_gpu
 
 console = Console(stderr=True, highlight=False)
 
@@ -80,7 +80,7 @@ def arguments(kind: str, draft: Draft, seed: int, given: dict[str, Any]) -> Any:
     """
     values = {
         **DEFAULTS,
-        "bf16": fast_bfloat16(),
+        **number_format.chosen(given, draft.checkpoints),
         "seed": seed,
         "data_seed": seed,
         "output_dir": str(draft.checkpoints),
@@ -124,7 +124,8 @@ def optimizers(
     """The ``optimizers`` argument of a trainer: None where the trainer's own (``training.optim``) is wanted."""
     if choice == "adamw":
         return None, None
-    return MuonAdamW(model, lr=args.learning_rate, weight_decay=args.weight_decay, ns_steps=muon_steps), None
+    muon = MuonAdamW(model, args.learning_rate, args.weight_decay, ns_steps=muon_steps, half=args.bf16)
+    return muon, None
 
 
 def end_at_the_last_step(trainer: Trainer) -> None:
@@ -170,6 +171,8 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
         sharding.check_format(checkpoint, trainer)
         if sharding.rank() == 0:
             console.print(f"{label}: going on from {checkpoint.name}", markup=False)
+    elif sharding.rank() == 0:
+        number_format.keep(trainer.args, draft.checkpoints)
     watched = tracking(trainer.args, draft.checkpoints, sharding.rank() == 0, anew=checkpoint is None)
     with watched, guard(trainer, label, draft.checkpoints, spikes):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -181,6 +184,7 @@ def run(trainer: Trainer, draft: Draft, label: str, spikes: Spikes | None = None
     ]
     return {
         "steps": trainer.state.global_step,
+        "number_format": number_format.of(trainer.args),
         "tokens": int(trainer.state.num_input_tokens_seen),
         "tokens_per_second": round(progress.tokens / progress.seconds) if progress.seconds else None,
         "train_seconds": round(progress.before + progress.seconds, 1),

@@ -68,6 +68,7 @@ class MuonAdamW(torch.optim.Optimizer):
         momentum: Muon's momentum.
         betas: AdamW's betas.
         ns_steps: Newton-Schulz iterations of Muon; 5 is its author's, fewer are cheaper and less exact.
+        half: whether Muon multiplies in bfloat16, as the stage does; None for what is fast here.
     """
 
     def __init__(
@@ -78,11 +79,12 @@ class MuonAdamW(torch.optim.Optimizer):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.95),
         ns_steps: int = 5,
+        half: bool | None = None,
     ) -> None:
         matrices, embeddings, vectors = split_parameters(model)
         parts: list[torch.optim.Optimizer] = []
         if matrices:
-            muon = torch.optim.Muon if fast_bfloat16() else Float32Muon
+            muon = torch.optim.Muon if (fast_bfloat16() if half is None else half) else Float32Muon
             parts.append(
                 muon(
                     matrices,
