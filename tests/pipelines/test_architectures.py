@@ -8,13 +8,21 @@ import pytest
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
-from pipelines.config import Lora, RecipeError
+from pipelines.bundled import recipe_names
+from pipelines.config import Lora, RecipeError, load_recipe
 from pipelines.plan.architectures import known, shape_of
 
 
 @pytest.mark.parametrize("name", sorted(known()))
 def test_a_known_base_has_the_published_number_of_parameters(name: str):
     assert shape_of(name).parameters == known()[name]["parameters"]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_that_ships_can_be_planned(name: str):
+    base = load_recipe(name).base_model
+    if base is not None and not base.startswith("bundled:"):
+        assert base in known()
 
 
 def test_a_folder_has_the_parameters_of_its_weights(base_model: Path):
