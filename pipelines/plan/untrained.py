@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.config import Recipe
 from pipelines.plan.compute import forward_flops, hours
-from pipelines.plan.devices import Devices, libraries
+from pipelines.plan.devices import Devices, devices, libraries, table
 from pipelines.plan.memory import FIRST_USE_BYTES, GIB, Memory
 from pipelines.plan.reading import shape_named
 from pipelines.plan.result import StagePlan
@@ -29,6 +29,12 @@ def plan_exam(recipe: Recipe, name: str, where: Devices, workload: Workload) -> 
     found = StagePlan(
         name, stage.kind, shape.name, shape.parameters, 0, Memory("while it scores", parts), usable=where.usable
     )
+    if not found.fits and where.kind == "gpu":  # which one card has to hold: elsewhere the weights stay on the processor
+        larger = sorted((devices(kind) for kind in table()), key=lambda one: one.usable)
+        found.remedies = [f"--gpus {one.label} for this stage" for one in larger if found.memory.peak <= one.usable][:1]
+        found.remedies.append(
+            f"`{name}: null` in the recipe, `osler serve` with a tensor-parallel-size, and `osler eval --url` of that server"
+        )
     found.notes = [*work.notes, "the answers to questions and emergencies are not counted"]
     found.tokens = work.tokens * len(stage.models)
     found.flops = found.tokens * forward_flops(shape, work.tokens / max(1.0, work.rows))

@@ -21,6 +21,7 @@ from pipelines.plan.devices import devices, table
 from pipelines.plan.memory import GIB
 from pipelines.plan.reading import load_of, settings_of, tokenizer_of
 from pipelines.plan.train import plan_training
+from pipelines.plan.untrained import plan_exam
 from pipelines.plan.workload import Workload, count_corpus
 from pipelines.training.blocks import blocks
 
@@ -129,6 +130,23 @@ def test_72b_whole_on_eight_h100_does_not_fit_and_what_is_offered_does():
     adapter = stage_plan(recipe_of("Qwen/Qwen2.5-72B", {**SFT, "lora": Lora().model_dump()}, "fsdp2"), "8xH100")
     assert adapter.fits
     assert any(remedy.startswith("lora: ") for remedy in found.remedies)
+
+
+def test_an_exam_that_no_card_of_the_run_holds_is_offered_one_that_does_and_a_server():
+    """An exam's model is whole on one card; those of 80 GB have no room for 145."""
+    stage = {"kind": "exam", "models": ["base"], "items": [{"name": "bundled-exam", "limit": 20}]}
+    recipe = recipe_of("Qwen/Qwen2.5-72B", stage)
+
+    def planned(gpus: str):
+        return plan_exam(recipe, "one", devices(gpus), Workload(recipe, Sources(None, 0, {}), None, 100))
+
+    refused = planned("8xH100")
+    assert not refused.fits
+    other, served = refused.remedies
+    assert planned(re.match(r"--gpus (\S+) for this stage", other)[1]).fits
+    assert "`one: null`" in served
+    assert "`osler eval --url`" in served
+    assert planned("8xB200").remedies == []
 
 
 def test_a_remedy_that_is_followed_makes_the_stage_fit():
