@@ -15,6 +15,7 @@ from corpora.errors import DataError
 from corpora.files.reading import raw_rows
 from corpora.importing import LOOKED_AT
 from corpora.records import ExamItem
+from evals.answer_file import Questions, disagreements, of_questions, with_answers
 from evals.exam_rows import PlacedRow, checked, items_of_rows, own_shape
 from evals.known_errors import known_errors
 from evals.own_file import FIRST, mapped_row
@@ -113,6 +114,8 @@ def _catalogued(
         yield from (checked(record, task) for record in stream_records(name, source.data_dir))
         return
     rows = catalogued_rows(task, source.data_dir, patterns)
+    if patterns == task.data.read:  # not the examples, which have theirs
+        rows = with_answers(_questions(task, source), task, source)
     first = list(itertools.islice(rows, LOOKED_AT))
     shape = task.data.shape or detect([row.value for _, row in first if not row.fault], "exam_item")
     yield from items_of_rows(
@@ -126,11 +129,25 @@ def _catalogued(
 
 def _own_file(task: Task, source: Source, path: Path) -> Iterator[ExamItem]:
     def rows() -> Iterator[PlacedRow]:
-        return ((row.place, mapped_row(row, source.mapping, task, path)) for row in raw_rows(path))
+        return with_answers(_questions(task, source), task, source)
 
     first = int(source.mapping[FIRST]) if FIRST in source.mapping else None
     shape, keys = own_shape(rows(), path, task, first)
     yield from items_of_rows(rows(), task, path.stem, shape, {}, keys, path)
+
+
+def _questions(task: Task, source: Source) -> Questions:
+    """Reads the rows of a task, without the answers that are in a file apart."""
+    path = source.file
+    if path is None:
+        return lambda: catalogued_rows(task, source.data_dir, task.data.read)
+    mapping = of_questions(source)
+    return lambda: ((row.place, mapped_row(row, mapping, task, path)) for row in raw_rows(path))
+
+
+def answers_unlike_questions(task: Task, source: Source) -> list[str]:
+    """What a file of right answers says otherwise of its items than the file of questions, in sentences; none where the answers are no file apart."""
+    return disagreements(_questions(task, source), task, source)
 
 
 def _wanted(where: Mapping[str, list[str]]) -> str:

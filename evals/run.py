@@ -22,7 +22,7 @@ from evals.baselines import chance
 from evals.described_run import described_run
 from evals.engines import Engine, Refusal, not_taken
 from evals.finished import Finished
-from evals.items import examples_of, items_of
+from evals.items import answers_unlike_questions, examples_of, items_of
 from evals.known_errors import known_errors
 from evals.open.marking import Means
 from evals.open.run import run_open
@@ -125,6 +125,7 @@ def _run_options(
         "num_fewshot": task.num_fewshot,
         "notes": [
             *notes.unlike_published(task, source, count),
+            *answers_unlike_questions(task, source),
             *notes.other_widths(task, widths),
             *notes.unmatched(source, seen.known_errors),
             *notes.undecided(count, seen.ties, seen.empty),

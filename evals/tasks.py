@@ -38,6 +38,8 @@ class Data(_Block):
     split: str = ""  # the published name of the part that is asked
     read: list[str] = []  # patterns of its files, or of an archive's members; empty: the catalogue's
     where: dict[str, list[str]] = {}  # rows whose field has one of these values
+    answers: list[str] = []  # patterns of the file of right answers, where it is one apart (see ``evals.answer_file``)
+    answers_at: str = ""  # where that file can be had
     fewshot: list[str] = []  # patterns of the files whose first rows are the examples
     fewshot_where: dict[str, list[str]] = {}
     fewshot_by: list[
