@@ -21,13 +21,15 @@ from evals.known_errors import known_errors
 from evals.own_file import FIRST, mapped_row
 from evals.source import BUNDLED, Source, catalogued_rows, how_to_get
 from evals.tasks import Task
-from evals.variants import varied
+from evals.variants import can_be_varied, varied
 
 T = TypeVar("T")
 
 
 def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     """The items of ``task`` in their order, each with an id of its own; ``meta["key_error"]`` says what is known to be wrong with one.
+
+    Those that the task's variant cannot ask are left out (``evals.variants``).
 
     Raises:
         DataError: the data are not there, or a row of them cannot be used.
@@ -38,11 +40,13 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     )
     if task.data.limit is not None and source.file is None:
         items = evenly(items, task.data.limit)
-    known = known_errors(task.name, source.key_errors)
+    known = known_errors(task.plain_name, source.key_errors)
     empty = True
     for item in itertools.islice(items, source.limit):
-        empty = False
         own = ids.of(item.id)
+        if not can_be_varied(item, task.variant, task.language):
+            continue
+        empty = False
         if own != item.id:
             item = item.model_copy(update={"id": own})
         wrong = "its task lists it" if item.id in task.key_errors else known.of(item)
