@@ -1,4 +1,4 @@
-"""An engine that is not asked twice for what it has finished: kept chunk by chunk, or answer by answer where neighbours change nothing."""
+"""An engine that is not asked twice for what it has finished: kept with what it was computed together with, or alone where neighbours change nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from corpora.errors import OslerError
-from evals.engines import Engine, OneByOne, Refusal, Unanswered
+from evals.engines import Engine, InBatches, OneByOne, Refusal, Unanswered
 from evals.finished import Finished, key_of
 from evals.refusals import Refusals
 from evals.tasks import Task
@@ -63,7 +64,14 @@ class CachedEngine:
             return self._one_by_one(
                 prompts, items, lambda asked: server.answered(asked, max_tokens, stop), lambda one: ["text", how, one]
             )
-        return list(self._once(["texts", how, *prompts], lambda: engine.generate(prompts, max_tokens, stop)))
+        together = engine.batches(prompts, max_tokens) if isinstance(engine, InBatches) else [[*range(len(prompts))]]
+        found: list[str | Refusal] = [""] * len(prompts)
+        for places in tqdm(together, desc="answers", leave=False, disable=True if len(together) == 1 else None):
+            batch = [prompts[place] for place in places]
+            texts = self._once(["texts", how, *batch], partial(engine.generate, batch, max_tokens, stop))
+            for place, text in zip(places, texts, strict=True):
+                found[place] = text
+        return found
 
     def log_probs(self, pairs: Sequence[tuple[str, str]], items: Sequence[str]) -> list[float | Refusal]:
         """Log-probability in nats of each continuation given the text before it, or why the server refused it.

@@ -1,6 +1,7 @@
 """Paired comparison of models that sat the same tasks, the first of them the base.
 
-The word "better" or "worse" is said only of a difference that is significant at 5% after Holm's adjustment over all comparisons of the table.
+The word "better" or "worse" is said only of a difference that is significant at 5% after Holm's adjustment over all comparisons of the table. Where both
+scores are below that of one who always names the commonest key, this is said beside it: of two models that know less than that, one may still be "better".
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import OslerError
+from corpora.page import percent
+from evals.baselines import majority
 from evals.results import Row, model_name, read_items, read_results, read_task, strangers, task_folders
 from evals.stats.clusters import cluster_places
 from evals.stats.mcnemar import holm, mcnemar, minimal_difference
@@ -51,7 +54,8 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
         low and high (95%, paired cluster bootstrap), gained, lost, mcnemar (exact p), bootstrap (p), test (which of the two decides: McNemar's,
         unless answers are graded or share passages), p, holm, smallest (the smallest difference that so many items with so much disagreement
         show in 4 of 5 tries; None where none could), general (whether the task is a general set, see ``evals.forgetting``), asked_differently (in
-        what, with ``own_prompts``), and verdict: "better", "worse" or "no difference shown".
+        what, with ``own_prompts``), majority (what naming the commonest key scores on these items; None for graded answers), below_majority (whether
+        both models score less), and verdict: "better", "worse" or "no difference shown".
 
     Raises:
         OslerError: fewer than two folders, no task in common, or results of different items or prompts.
@@ -77,9 +81,24 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
         raise OslerError(f"{', '.join(map(str, folders))}: no task in common")
     for one, adjusted in zip(found, holm([one["p"] for one in found]), strict=True):
         one["holm"] = adjusted
-        told = "better" if one["difference"] > 0 else "worse"
-        one["verdict"] = told if adjusted < SIGNIFICANT else "no difference shown"
+        direction = "better" if one["difference"] > 0 else "worse"
+        one["verdict"] = direction if adjusted < SIGNIFICANT else "no difference shown"
     return {"base": labels[0], "models": labels[1:], "comparisons": found, "left_out": left_out}
+
+
+def told(one: Row) -> str:
+    """The verdict of a comparison as a table shows it."""
+    return f"{one['verdict']}, both below majority" if one["below_majority"] else str(one["verdict"])
+
+
+def beneath(found: dict[str, Any]) -> list[str]:
+    """A sentence for each comparison of ``compare`` in which both models score less than the commonest key."""
+    return [
+        f"{one['task']}, {one['model']}: both are below the majority baseline: who always names the commonest key scores {percent(one['majority'])}% here, "
+        f"and the two {percent(one['base_accuracy'])}% and {percent(one['accuracy'])}%"
+        for one in found["comparisons"]
+        if one["below_majority"]
+    ]
 
 
 def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
@@ -101,6 +120,8 @@ def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
     binary = {*olds, *news} <= {0.0, 1.0}
     exact = mcnemar([old == 1 for old in olds], [new == 1 for new in news]) if binary else None
     by_mcnemar = exact is not None and groups == n
+    keyed = binary and all(item["gold"] for item in before)
+    commonest = majority([item["gold"] for item in before]) if keyed else None
     return {
         "n": n,
         "ungraded": ungraded,
@@ -117,6 +138,8 @@ def _pair(base: Path, other: Path, own_prompts: bool) -> Row:
         "test": "exact McNemar" if by_mcnemar else "paired cluster bootstrap",
         "p": exact if by_mcnemar else paired.p,
         "smallest": minimal_difference(n / max(1.0, paired.deff), (gained + lost) / n) if binary else None,
+        "majority": commonest,
+        "below_majority": commonest is not None and max(sum(olds), sum(news)) / n < commonest,
         "general": bool(read_task(base).get("general")),
         "asked_differently": differ,
     }

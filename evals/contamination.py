@@ -45,10 +45,7 @@ def write_contamination(tasks: Mapping[Path, Task], source: Source, training: Tr
         training: what the model was trained on.
     """
     # By task, so that what is found for one does not depend on which others are asked beside it. A variant's options are not the published ones.
-    benchmarks = {
-        folder: Benchmarks({task.name: items_of(task.model_copy(update={"variant": "none"}), source)})
-        for folder, task in tasks.items()
-    }
+    benchmarks = {folder: Benchmarks({task.name: items_of(task.plain, source)}) for folder, task in tasks.items()}
     touched: dict[Path, dict[str, Row]] = {folder: {} for folder in tasks}
     read: dict[str, int] = {}
     unknown = list(training.unknown)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from corpora.page import p_value, percent, table
+from evals.compare import beneath, told
 from evals.results import Row
 
 
@@ -21,6 +22,7 @@ def _said(one: Row, base: str) -> str:
     numbers = (
         f"{percent(one['accuracy'])}% beside {percent(one['base_accuracy'])}%, {_points(one['difference'])} points "
         f"({_points(one['low'])} to {_points(one['high'])}) on {one['n']:,} items, Holm p {p_value(one['holm'])}"
+        + (f"; both are below the majority baseline of {percent(one['majority'])}%" if one["below_majority"] else "")
     )
     if one["verdict"] == "worse":
         return f"{one['model']} is worse than {base} on {one['task']}, a general set: it has forgotten some of it ({numbers})"
@@ -51,7 +53,7 @@ def beside_base(found: dict[str, Any]) -> list[str]:
             f"{one['gained']} / {one['lost']}",
             p_value(one["holm"]),
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
-            one["verdict"],
+            told(one),
         ]
         for one in found["comparisons"]
     ]
@@ -75,9 +77,9 @@ def beside_base(found: dict[str, Any]) -> list[str]:
     for one in found["comparisons"]:
         if one["asked_differently"]:
             lines += [f"{one['task']} was asked in different ways: {'; '.join(one['asked_differently'])}.", ""]
+    lines += [part for line in beneath(found) for part in (f"{line}.", "")]
     lines += ["### What was forgotten", ""]
-    told = forgetting(found)
-    lines += [f"- {line}." for line in told] or [
+    lines += [f"- {line}." for line in forgetting(found)] or [
         "No general set was sat by both: ask `--suite general` of both models."
     ]
     return [*lines, ""]

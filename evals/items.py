@@ -15,18 +15,21 @@ from corpora.errors import DataError
 from corpora.files.reading import raw_rows
 from corpora.importing import LOOKED_AT
 from corpora.records import ExamItem
+from evals.answer_file import Questions, disagreements, of_questions, with_answers
 from evals.exam_rows import PlacedRow, checked, items_of_rows, own_shape
 from evals.known_errors import known_errors
 from evals.own_file import FIRST, mapped_row
 from evals.source import BUNDLED, Source, catalogued_rows, how_to_get
 from evals.tasks import Task
-from evals.variants import varied
+from evals.variants import can_be_varied, varied
 
 T = TypeVar("T")
 
 
 def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     """The items of ``task`` in their order, each with an id of its own; ``meta["key_error"]`` says what is known to be wrong with one.
+
+    Those that the task's variant cannot ask are left out (``evals.variants``).
 
     Raises:
         DataError: the data are not there, or a row of them cannot be used.
@@ -37,11 +40,13 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     )
     if task.data.limit is not None and source.file is None:
         items = evenly(items, task.data.limit)
-    known = known_errors(task.name, source.key_errors)
+    known = known_errors(task.plain_name, source.key_errors)
     empty = True
     for item in itertools.islice(items, source.limit):
-        empty = False
         own = ids.of(item.id)
+        if not can_be_varied(item, task.variant, task.language):
+            continue
+        empty = False
         if own != item.id:
             item = item.model_copy(update={"id": own})
         wrong = "its task lists it" if item.id in task.key_errors else known.of(item)
@@ -113,6 +118,8 @@ def _catalogued(
         yield from (checked(record, task) for record in stream_records(name, source.data_dir))
         return
     rows = catalogued_rows(task, source.data_dir, patterns)
+    if patterns == task.data.read:  # not the examples, which have theirs
+        rows = with_answers(_questions(task, source), task, source)
     first = list(itertools.islice(rows, LOOKED_AT))
     shape = task.data.shape or detect([row.value for _, row in first if not row.fault], "exam_item")
     yield from items_of_rows(
@@ -126,11 +133,25 @@ def _catalogued(
 
 def _own_file(task: Task, source: Source, path: Path) -> Iterator[ExamItem]:
     def rows() -> Iterator[PlacedRow]:
-        return ((row.place, mapped_row(row, source.mapping, task, path)) for row in raw_rows(path))
+        return with_answers(_questions(task, source), task, source)
 
     first = int(source.mapping[FIRST]) if FIRST in source.mapping else None
     shape, keys = own_shape(rows(), path, task, first)
     yield from items_of_rows(rows(), task, path.stem, shape, {}, keys, path)
+
+
+def _questions(task: Task, source: Source) -> Questions:
+    """Reads the rows of a task, without the answers that are in a file apart."""
+    path = source.file
+    if path is None:
+        return lambda: catalogued_rows(task, source.data_dir, task.data.read)
+    mapping = of_questions(source)
+    return lambda: ((row.place, mapped_row(row, mapping, task, path)) for row in raw_rows(path))
+
+
+def answers_unlike_questions(task: Task, source: Source) -> list[str]:
+    """What a file of right answers says otherwise of its items than the file of questions, in sentences; none where the answers are no file apart."""
+    return disagreements(_questions(task, source), task, source)
 
 
 def _wanted(where: Mapping[str, list[str]]) -> str:

@@ -21,6 +21,16 @@ def unlike_published(task: Task, source: Source, count: int) -> list[str]:
     return [f"{count:,} items were read, and the published split has {published:,}"]
 
 
+def not_varied(task: Task, left_out: int, read: int) -> list[str]:
+    """Where ``left_out`` of the ``read`` items cannot be asked as the task's variant."""
+    if not left_out:
+        return []
+    return [
+        f"{left_out:,} of the {read:,} items are left out: several of their options are right, or one speaks of the others, so that 'none of the others' "
+        "would be no right answer"
+    ]
+
+
 def other_widths(task: Task, widths: Counter[int]) -> list[str]:
     """Where the items read have other numbers of options than the published ones; ``widths`` counts the items by theirs."""
     expected = task.options and task.options + (task.variant == "unsure")

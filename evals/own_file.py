@@ -112,7 +112,9 @@ def unfit(path: Path, rows: list[dict[str, Any]], task: Task) -> DataError:
         maps.append("--map options=FIELD (one list or object) or --map options=FIELD,FIELD,… (a column each)")
     if not any(name in row for name in ANSWERS):
         missing.append("the answer")
-        maps.append("--map answer=FIELD (a letter, a number or the option's text)")
+        maps.append(
+            "--map answer=FIELD (a letter, a number or the option's text), or --answers FILE where they are a file of their own"
+        )
     known = (
         f"Known names: question as {', '.join(QUESTIONS)}; options as {', '.join(OPTION_LISTS)} or columns A…, option_a…, opa…, "
         f"ending0…; answer as {', '.join(ANSWERS)}"

@@ -22,7 +22,7 @@ from evals.baselines import chance
 from evals.described_run import described_run
 from evals.engines import Engine, Refusal, not_taken
 from evals.finished import Finished
-from evals.items import examples_of, items_of
+from evals.items import answers_unlike_questions, examples_of, items_of
 from evals.known_errors import known_errors
 from evals.open.marking import Means
 from evals.open.run import run_open
@@ -113,6 +113,7 @@ def _run_options(
 ) -> None:
     """As ``run_task``, of a task whose items have options."""
     widths = Counter(len(item.options) for item in items_of(task, source))
+    read = sum(1 for _ in items_of(task.plain, source)) if task.variant != "none" else widths.total()
     examples = examples_of(task, source, task.num_fewshot)
     prompter = Prompter(task, engine.render if options.chat else None, examples, task.scoring == "generative")
     asked = Asked(engine, prompter, finished)
@@ -124,7 +125,9 @@ def _run_options(
         "general": task.general,
         "num_fewshot": task.num_fewshot,
         "notes": [
-            *notes.unlike_published(task, source, count),
+            *notes.unlike_published(task, source, read),
+            *notes.not_varied(task, read - count, read),
+            *answers_unlike_questions(task, source),
             *notes.other_widths(task, widths),
             *notes.unmatched(source, seen.known_errors),
             *notes.undecided(count, seen.ties, seen.empty),
@@ -134,7 +137,7 @@ def _run_options(
         ],
         "key_errors": [
             {"title": one.title, "source": one.source, "about": one.about}
-            for one in known_errors(task.name, source.key_errors).lists
+            for one in known_errors(task.plain_name, source.key_errors).lists
         ],
         "chance": sum(number * chance(width, task.several) for width, number in widths.items()) / count,
         "seconds": asked.seconds,

@@ -25,6 +25,7 @@ class Source:
 
     data_dir: Path | None = None
     file: Path | None = None
+    answers: Path | None = None  # the right answers of its rows, where they are a file apart
     mapping: Mapping[str, str] = field(default_factory=dict)  # our field -> the file's
     limit: int | None = None  # the first so many items
     key_errors: Path | None = None  # a list of known errors of the user's own (``evals.known_errors``)
@@ -44,13 +45,17 @@ def provenance(task: Task, source: Source) -> Provenance:
     Raises:
         DataError: the data are not there.
     """
+    apart = answer_paths(task, source)
     if source.file is not None:
-        return Provenance(source.file.name, file_sha256(source.file))
+        return _of_files([source.file, *apart])
     if task.data.dataset in (BUNDLED, BUNDLED_FACTS):
         from corpora.bundled.render import source_fingerprint
 
         return Provenance(task.data.dataset, source_fingerprint())
-    paths = _paths(task, source.data_dir, task.data.read)
+    return _of_files(list(dict.fromkeys([*_paths(task, source.data_dir, task.data.read), *apart])))
+
+
+def _of_files(paths: list[Path]) -> Provenance:
     digests = [file_sha256(path) for path in paths]
     joined = digests[0] if len(digests) == 1 else hashlib.sha256("\n".join(digests).encode()).hexdigest()
     return Provenance(", ".join(path.name for path in paths), joined)
@@ -69,7 +74,23 @@ def how_to_get(task: Task) -> str:
         fetch = f"get them from {address}, put them into DIR/{data.dataset} and name DIR with --data"
     else:
         fetch = f"get them from {data.address}"
-    return f"{fetch}; or bring the file yourself: `osler eval MODEL --task {task.name} --file FILE`"
+    if not data.answers:
+        return f"{fetch}; or bring the file yourself: `osler eval MODEL --task {task.name} --file FILE`"
+    return (
+        f"{fetch}. The right answers are a file apart: get {data.answers_at}, and put it into DIR/{data.dataset} or name it with --answers; or bring "
+        f"both files yourself: `osler eval MODEL --task {task.name} --file QUESTIONS --answers ANSWERS`"
+    )
+
+
+def answer_paths(task: Task, source: Source) -> list[Path]:
+    """The file of right answers, where it is one apart: the user's, or the task's below the data folder; else none.
+
+    Raises:
+        DataError: the task's is not there.
+    """
+    if source.answers is not None:
+        return [source.answers]
+    return _paths(task, source.data_dir, task.data.answers) if task.data.answers and source.file is None else []
 
 
 def catalogued_rows(task: Task, data_dir: Path | None, patterns: list[str]) -> Iterator[tuple[str, RawRow]]:

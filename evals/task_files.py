@@ -2,6 +2,8 @@
 
 ``extends: NAME`` takes over all that another file says; what is given again replaces it. A file whose name begins with ``_`` is only there to be
 extended. The fields are those of ``evals.tasks.Task``.
+
+A task whose prompt lists the options of its items has no file for its variants: ``NAME-nota`` and ``NAME-unsure`` are made of its own (``evals.variants``).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pydantic import ValidationError
 from corpora.errors import DataError, nearest
 from corpora.files.yaml_file import read_yaml
 from evals.tasks import Task
+from evals.variants import KINDS
 
 TASKS = Path(__file__).parent / "tasks"
 SUITES = Path(__file__).parent / "suites"
@@ -22,6 +25,12 @@ SUITES = Path(__file__).parent / "suites"
 def task_names() -> list[str]:
     """The bundled tasks, in alphabetical order."""
     return sorted(path.stem for path in TASKS.glob("*.yaml") if not path.name.startswith("_"))
+
+
+def variant_names() -> list[str]:
+    """The variants of the bundled tasks, in alphabetical order."""
+    tasks = [load_task(name) for name in task_names()]
+    return sorted(f"{task.name}-{ending}" for task in tasks if task.has_variants for ending in KINDS)
 
 
 def suite_names() -> list[str]:
@@ -62,8 +71,28 @@ def _resolved(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     return _merged(_resolved(above, (*seen, path)), raw)
 
 
+def _variant(name: str) -> Task | None:
+    """The variant that ``name`` calls, of the task before its ending; None where it calls none."""
+    plain, _, ending = name.rpartition("-")
+    if ending not in KINDS or plain not in task_names():
+        return None
+    task, kind = load_task(plain), KINDS[ending]
+    if not task.has_variants:
+        raise DataError(
+            f"there is no task '{name}': the prompt of '{plain}' does not list options of its items, so that none of them can be put in another's place"
+        )
+    changed = {
+        "name": name,
+        "title": f"{task.title}, {kind.title}",
+        "version": task.version + kind.revision,
+        "source": f"{task.source}. {kind.source}",
+        "variant": ending,
+    }
+    return task.model_copy(update=changed)
+
+
 def load_task(name: str) -> Task:
-    """The task called ``name``, or that of a YAML file of the user's own.
+    """The task called ``name``, a variant of one, or that of a YAML file of the user's own.
 
     Raises:
         DataError: there is none, or a field of it is wrong or unknown.
@@ -73,7 +102,10 @@ def load_task(name: str) -> Task:
     if not path.is_file() or (not own and name.startswith("_")):
         if own:
             raise DataError(f"{name}: no such file")
-        raise _unknown("task", name, task_names())
+        variant = _variant(name)
+        if variant is None:
+            raise _unknown("task", name, [*task_names(), *variant_names()])
+        return variant
     raw = {**_resolved(path), "name": path.stem}
     try:
         task = Task.model_validate(raw)

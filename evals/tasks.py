@@ -14,6 +14,7 @@ from corpora.errors import DataError
 
 Scoring = Literal["likelihood", "generative", "numeric", "rubric", "similarity", "refusal", "coverage"]
 Judged = Literal["none", "criteria", "statements", "harm", "reference"]
+Variant = Literal["none", "nota", "unsure"]
 OPEN = (
     "numeric",
     "rubric",
@@ -38,6 +39,8 @@ class Data(_Block):
     split: str = ""  # the published name of the part that is asked
     read: list[str] = []  # patterns of its files, or of an archive's members; empty: the catalogue's
     where: dict[str, list[str]] = {}  # rows whose field has one of these values
+    answers: list[str] = []  # patterns of the file of right answers, where it is one apart (see ``evals.answer_file``)
+    answers_at: str = ""  # where that file can be had
     fewshot: list[str] = []  # patterns of the files whose first rows are the examples
     fewshot_where: dict[str, list[str]] = {}
     fewshot_by: list[
@@ -84,7 +87,7 @@ class Task(_Block):
     max_tokens: int = Field(default=1024, gt=0)  # tokens of a freely written answer
     stop: list[str] = ["\n\n", "Question:"]  # ends what a model without a chat format writes
     general: bool = False  # of no medical set: what a model has forgotten beside its base
-    variant: Literal["none", "nota", "unsure"] = "none"  # see ``evals.variants``
+    variant: Variant = "none"  # see ``evals.variants``; those of a bundled task are ``NAME-nota`` and ``NAME-unsure``
     key_errors: list[str] = []  # ids of items whose published answer is known to be wrong
 
     @property
@@ -97,6 +100,21 @@ class Task(_Block):
         """The licence in the publisher's words."""
         entry = load_catalog().get(self.data.dataset)
         return self.licence or (entry.licence if entry is not None else "unknown")
+
+    @property
+    def plain_name(self) -> str:
+        """The name of the task that this is a variant of; its own where it is none."""
+        return self.name.removesuffix(f"-{self.variant}")
+
+    @property
+    def plain(self) -> Task:
+        """The task with its items as they are published."""
+        return self.model_copy(update={"variant": "none"})
+
+    @property
+    def has_variants(self) -> bool:
+        """Whether it can be asked as the variants: its items have options of their own, and the prompt lists them."""
+        return self.lists_options("prompt") and not self.choices and not self.open_ended and self.variant == "none"
 
     def lists_options(self, field: Literal["prompt", "chat_prompt"]) -> bool:
         """Whether the template has a place for the list of the options."""

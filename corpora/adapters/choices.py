@@ -49,7 +49,7 @@ def options_of(row: Row) -> tuple[list[str], list[str]]:
     for start in NUMBERED_COLUMNS:
         if has(row, f"{start}1", f"{start}2"):
             first = 0 if f"{start}0" in row else 1
-            numbers = [str(n) for n in range(first, first + 10) if row.get(f"{start}{n}") not in (None, "")]
+            numbers = [str(n) for n in range(first, first + 10) if not _blank(row.get(f"{start}{n}"))]
             return numbers, _texts([row[f"{start}{n}"] for n in numbers])
     if has(row, "ending0", "ending1"):  # SWAG's columns, in which some copies of MedQA are
         numbers = [str(n) for n in range(10) if f"ending{n}" in row]
@@ -57,13 +57,13 @@ def options_of(row: Row) -> tuple[list[str], list[str]]:
     for letters in ("abcdefghij", LETTERS):
         for start in LETTERED_COLUMNS:
             if has(row, f"{start}{letters[0]}", f"{start}{letters[1]}"):
-                found = [letter for letter in letters if row.get(f"{start}{letter}") not in (None, "")]
+                found = [letter for letter in letters if not _blank(row.get(f"{start}{letter}"))]
                 return [letter.upper() for letter in found], _texts([row[f"{start}{letter}"] for letter in found])
     value, name = _listing(row)
     if isinstance(value, dict) and has(value, "label", "text"):  # {"label": ["A", "B"], "text": ["…", "…"]}
         return [str(mark) for mark in value["label"]], _texts(value["text"])
     if isinstance(value, dict):
-        given = {str(mark).strip(): text for mark, text in value.items() if text not in (None, "")}
+        given = {str(mark).strip(): text for mark, text in value.items() if not _blank(text)}
         return _in_order([_mark(one) for one in given], list(given.values()))
     if isinstance(value, str):
         return _listed(value, name)
@@ -81,6 +81,11 @@ def options_of(row: Row) -> tuple[list[str], list[str]]:
         return _in_order(marks if any(marks) else list(LETTERS[: len(marks)]), texts)
     texts = _texts(value)
     return list(LETTERS[: len(texts)]), texts
+
+
+def _blank(value: Any) -> bool:
+    """Whether this is no option: nothing, or white space alone, as in a tenth of CMB's items."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _listing(row: Row) -> tuple[Any, str]:
@@ -133,7 +138,7 @@ def _in_order(marks: list[str], texts: list[Any]) -> tuple[list[str], list[str]]
 
 def _texts(values: Any) -> list[str]:
     if isinstance(values, list):
-        while values and values[-1] in (None, ""):  # of a question with fewer options than others
+        while values and _blank(values[-1]):  # of a question with fewer options than others
             values = values[:-1]
     if not isinstance(values, list) or len(values) < 2:
         raise ValueError("fewer than two options")

@@ -106,25 +106,19 @@ def label(row: Row, *names: str) -> str:
     return str(value).replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()[:500]
 
 
+IDS = (
+    "id", "_id", "pid", "pmid", "PMID", "pubid", "prompt_id", "question_id", "qid", "doc_id", "uid", "sample_id", "__key__",
+)  # fmt: skip
+
+
+def own_id(row: Row) -> str:
+    """The id that the row has of itself; empty where it has none."""
+    return label(row, *IDS)
+
+
 def identifier(row: Row, dataset: str) -> str:
     """The row's own id, or its place in the file."""
-    own = label(
-        row,
-        "id",
-        "_id",
-        "pid",
-        "pmid",
-        "PMID",
-        "pubid",
-        "prompt_id",
-        "question_id",
-        "qid",
-        "doc_id",
-        "uid",
-        "sample_id",
-        "__key__",
-    )
-    return f"{dataset}/{own or row.get('__row__', '?')}"
+    return f"{dataset}/{own_id(row) or row.get('__row__', '?')}"
 
 
 def turn(role: Any, content: Any, where: str) -> Message:

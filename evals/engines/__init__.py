@@ -21,7 +21,7 @@ class Engine(Protocol):
         str  # of the weights and the tokenizer; of the address and the model's name where they are out of reach
     )
     settings: str  # what else its answers depend on: versions, number format, batch size
-    chunk: int  # items that are asked at once, and kept at once when they are finished
+    chunk: int  # items that are asked at once, and kept at once when their options are scored
 
     def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Log-probability in nats of each continuation given the text before it."""
@@ -72,6 +72,17 @@ class OneByOne(Protocol):
 
         Raises:
             Unanswered: as ``scored``.
+        """
+
+
+@runtime_checkable
+class InBatches(Protocol):
+    """An engine that writes texts batch by batch, so that each batch is kept when it is finished."""
+
+    def batches(self, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Places of the prompts that are continued together, in the order in which they are.
+
+        Given to ``Engine.generate`` alone, a batch has the same texts as among the others.
         """
 
 

@@ -9,6 +9,12 @@ import torch
 from tqdm import tqdm
 
 
+def in_batches(prompts: Sequence[str], size: int) -> list[list[int]]:
+    """Places of the prompts in batches of at most ``size``, the longest first, so that a batch has little padding."""
+    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]), reverse=True)
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
 @torch.inference_mode()
 def greedy_answers(
     model: Any,
@@ -37,10 +43,9 @@ def greedy_answers(
     # A chat template may have put the beginning that the tokenizer puts before every text.
     begun = bool(prompts) and prompts[0].startswith(tokenizer.bos_token or "\0")
     model.eval()
-    order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]), reverse=True)
     answers = [""] * len(prompts)
-    for start in tqdm(range(0, len(order), batch_size), desc=label, leave=False, disable=None):
-        places = order[start : start + batch_size]
+    batches = in_batches(prompts, batch_size)
+    for places in tqdm(batches, desc=label, leave=False, disable=True if len(batches) == 1 else None):
         batch = tokenizer(
             [prompts[place] for place in places],
             return_tensors="pt",

@@ -10,7 +10,7 @@ import transformers
 
 from evals.engines import cut, in_own_template
 from evals.engines.continuations import continuation_log_probs
-from evals.engines.generate import greedy_answers
+from evals.engines.generate import greedy_answers, in_batches
 
 MOST_AT_ONCE = 64  # prompts that are continued together
 ON_A_GPU, ON_A_PROCESSOR = 8192, 2048  # tokens computed at once by default (see ``evals.engines.continuations``)
@@ -44,11 +44,13 @@ class TransformersEngine:
         """As ``Engine.log_probs``."""
         return continuation_log_probs(self.model, self.tokenizer, pairs, self.batch_tokens, "options")
 
+    def batches(self, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """As ``InBatches.batches``: prompts of like length together."""
+        return in_batches(prompts, _at_once(prompts, max_tokens))
+
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
-        # As many tokens as the longest prompt has at most: in most text a token has three bytes or more.
-        longest = max(len(prompt.encode()) for prompt in prompts) // 3
-        at_once = max(1, min(MOST_AT_ONCE, KEPT_TOKENS // (longest + max_tokens)))
+        at_once = _at_once(prompts, max_tokens)
         texts = greedy_answers(
             self.model, self.tokenizer, prompts, max_tokens, at_once, "answers", stop=stop, keep_marks=True
         )
@@ -61,3 +63,10 @@ class TransformersEngine:
             OslerError: the model has no chat template.
         """
         return in_own_template(self.tokenizer, messages, self.id)
+
+
+def _at_once(prompts: Sequence[str], max_tokens: int) -> int:
+    """How many of the prompts are continued together; no fewer of some of them than of all."""
+    # As many tokens as the longest prompt has at most: in most text a token has three bytes or more.
+    longest = max(len(prompt.encode()) for prompt in prompts) // 3
+    return max(1, min(MOST_AT_ONCE, KEPT_TOKENS // (longest + max_tokens)))

@@ -35,7 +35,7 @@ def compare(
 
     Shows the paired difference with its 95% interval, the p of the exact McNemar test (of the cluster bootstrap where items share a passage),
     the same after Holm's adjustment over the table, and the smallest difference that so many items could have shown. "better" is printed
-    only where the adjusted p is below 5%.
+    only where the adjusted p is below 5%, and "both below majority" beside it where naming the commonest key would score more than either.
 
     Example: `osler compare runs/exams/base runs/exams/mine`
     """
@@ -44,6 +44,7 @@ def compare(
         return
     for folder in results:
         _refuse_exam_stage(folder)
+    from evals.compare import beneath
     from evals.compare import compare as paired
     from evals.forgetting import forgetting
 
@@ -54,6 +55,8 @@ def compare(
     _show(found["base"], found["comparisons"])
     if any(one["test"] != "exact McNemar" for one in found["comparisons"]):
         out.print("* by paired cluster bootstrap: answers are graded, or items share passages")
+    for line in beneath(found):
+        out.print(line, markup=False, soft_wrap=True)
     for one in found["comparisons"]:
         if one["ungraded"]:
             out.print(
@@ -82,6 +85,8 @@ WIDE = 110  # characters; below them the table's cells are cut, and a paragraph 
 
 def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
     """The comparisons as a table, or in a narrow terminal (and in a file) a paragraph for each."""
+    from evals.compare import told
+
     heads = (
         *("task", "model", "n", "base, %", "model, %", "difference, points (95%)"),
         *("won / lost", "p", "Holm p", "smallest", ""),
@@ -101,7 +106,7 @@ def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
             f"{p_value(one['p'])}{'' if one['test'] == 'exact McNemar' else '*'}",
             p_value(one["holm"]),
             f"{100 * one['smallest']:.1f}" if one["smallest"] is not None else "–",
-            one["verdict"],
+            told(one),
         )
         shown.add_row(escape(task), escape(model), n, before, after, difference, won, p, adjusted, smallest, verdict)
         if out.width < WIDE:
@@ -152,6 +157,12 @@ def _compare_files(paths: list[Path], as_json: bool) -> None:
             f"{name}: {100 * figures['difference']:+.1f} points on {figures['n']} items "
             f"(won {figures['gained']}, lost {figures['lost']}), exact McNemar p = {p:.4g}: {verdict}"
         )
+        sat = [file["items"][name] for file in loaded]
+        baseline = min(float(one.get("majority", 0)) for one in sat)
+        if all(one.get("all", {}).get("share", 1) < baseline for one in sat):
+            out.print(
+                f"{name}: both are below the majority baseline: who always names the commonest key scores {100 * baseline:.1f}%"
+            )
 
 
 @app.command()

@@ -71,6 +71,14 @@ def evaluate(
             "--file", help="Rows of your own for the one task: JSON Lines, JSON, CSV or Parquet.", rich_help_panel=ASKED
         ),
     ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            "--answers",
+            help="Right answers of the one task, where they are published in a file of their own; joined to the questions by id.",
+            rich_help_panel=ASKED,
+        ),
+    ] = None,
     mapping: Annotated[
         list[str] | None,
         typer.Option(
@@ -261,6 +269,7 @@ def evaluate(
             contamination=contamination,
             data=data,
             file=file,
+            answers=answers,
             mapping=mapping or [],
             limit=limit,
             key_errors=key_errors,
@@ -287,7 +296,7 @@ def evaluate(
         return
     if judge or judge_model or similarity:
         raise OslerError("a judge and a similarity mark the open answers of a task: name one with --task or --suite")
-    if file is not None or mapping:
+    if file is not None or mapping or answers is not None:
         raise OslerError("--file brings the rows of a task: say which with --task (`osler tasks list` shows them)")
     if normalise not in ("none", "bytes", "unconditional"):
         raise OslerError(f"--normalise is none, bytes or unconditional, not '{normalise}'")

@@ -46,6 +46,7 @@ class Wanted:
     # Where their rows are read (``evals.source.Source``).
     data: Path | None
     file: Path | None
+    answers: Path | None  # the right ones, in a file apart
     mapping: list[str]
     limit: int | None
     key_errors: Path | None
@@ -80,13 +81,18 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         raise OslerError("--map says what the fields of --file are; name the file too")
     if file is not None:
         check_file(file)
+    if wanted.answers is not None:
+        if len(tasks) != 1 or tasks[0].open_ended:
+            what = f"{len(tasks)} are asked" if len(tasks) != 1 else f"task '{tasks[0].name}' has none"
+            raise OslerError(f"--answers names the right options of one task, and {what}")
+        check_file(wanted.answers)
     if wanted.base is not None and not wanted.base.is_dir():
         raise OslerError(f"{wanted.base}: no such folder; --base is a results folder of `osler eval`")
     if wanted.base is not None:
         read_results(wanted.base)
     if wanted.key_errors is not None:
         load_list(wanted.key_errors)
-    source = Source(wanted.data, file, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
+    source = Source(wanted.data, file, wanted.answers, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
     faults: list[str] = []
     for task in tasks:  # until there is one that can be asked
         if task.open_ended and file is None:

@@ -48,13 +48,15 @@ def tasks_show(
 
 def show_tasks(as_json: bool) -> None:
     """Lists the tasks and suites, with sizes and scoring."""
-    from evals.task_files import load_suite, load_task, suite_names, task_names
+    from evals.task_files import load_suite, load_task, suite_names, task_names, variant_names
+    from evals.variants import KINDS
 
     tasks = [load_task(name) for name in task_names()]
     suites = {name: load_suite(name) for name in suite_names()}
     if as_json:
         told = {
             "tasks": {task.name: task.model_dump(exclude={"name"}) for task in tasks},
+            "variants": variant_names(),
             "suites": {name: [task.name for task in its] for name, (_, its) in suites.items()},
         }
         print(json.dumps(told, ensure_ascii=False))
@@ -65,6 +67,11 @@ def show_tasks(as_json: bool) -> None:
         n = f"{task.data.limit or task.data.published:,}" if task.data.limit or task.data.published else "?"
         line = f"{task.name:{width}}  {task.language}  {n:>6}  {task.scoring:10}  {task.title}"
         out.print(line, markup=False, soft_wrap=True)
+    varied = [task.name for task in tasks if task.has_variants]
+    out.print("\n[bold]variants[/bold]")
+    for ending, kind in KINDS.items():
+        out.print(f"NAME-{ending}: {kind.title}", markup=False, soft_wrap=True)
+    out.print(f"NAME is any of {', '.join(varied)}", markup=False, soft_wrap=True)
     out.print("\n[bold]suites[/bold]")
     for name, (title, its) in suites.items():
         out.print(f"{name}: {title}: {', '.join(task.name for task in its)}", markup=False, soft_wrap=True)

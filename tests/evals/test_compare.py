@@ -1,11 +1,13 @@
 """Models are compared on the same items asked in the same way, and "better" is said only when it is significant."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from corpora.errors import OslerError
-from evals.compare import compare
+from evals.compare import beneath, compare, told
+from evals.forgetting import beside_base
 from evals.results import model_name
 from tests.evals.results_folders import write_task
 
@@ -26,6 +28,37 @@ def test_a_clear_gain_is_better_and_a_small_one_is_not(tmp_path: Path):
     worse = compare([tmp_path / "good", tmp_path / "base"])["comparisons"][0]
     assert worse["verdict"] == "worse"
     assert worse["difference"] == pytest.approx(-good["difference"])
+
+
+def test_better_is_said_with_what_both_are_below(tmp_path: Path):
+    """Options of 4 with one key in two thirds of the items: 5% and 40% right are both less than naming it."""
+    rows = [{"gold": [0 if place % 3 else place % 4]} for place in range(300)]
+
+    def sat(name: str, every: int) -> Path:
+        folder = write_task(tmp_path / name, n=300, seed=1, model=name)
+        path = folder / "items.jsonl"
+        items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for place, (item, row) in enumerate(zip(items, rows, strict=True)):
+            right = place % every == 0
+            chosen = row["gold"] if right else [(row["gold"][0] + 1) % 4]
+            item.update(row, chosen=chosen, right=right, score=float(right), scores=None)
+        path.write_text("".join(json.dumps(item) + "\n" for item in items), encoding="utf-8")
+        return folder.parent
+
+    base, low, high = sat("base", 20), sat("low", 3), sat("high", 1)
+    found = compare([base, low, high])
+    first, second = found["comparisons"]
+    commonest = sum(row["gold"] == [0] for row in rows) / 300
+    assert (first["verdict"], first["majority"], first["below_majority"]) == ("better", pytest.approx(commonest), True)
+    assert told(first) == "better, both below majority"
+    assert (told(second), second["below_majority"]) == ("better", False)
+    assert len(beneath(found)) == 1
+    assert beneath(found)[0].startswith(
+        "medqa, low: both are below the majority baseline: who always names the commonest key scores 75.0% here"
+    )
+    page = "\n".join(beside_base(compare([base, low])))
+    assert "| better, both below majority |" in page
+    assert "both are below the majority baseline" in page
 
 
 @pytest.mark.parametrize(

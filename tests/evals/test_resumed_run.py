@@ -1,8 +1,10 @@
 """A run holds a chunk in memory and no more, and goes on after it was killed to the same bytes."""
 
+import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -111,7 +113,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, tiny_
     (tmp_path / "killed").mkdir()
     process = start("killed", 0.5)
     partial = tmp_path / "killed" / "medqa" / ".items.jsonl.partial"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not finished_chunks(tmp_path / "killed" / "f.sqlite") >= 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
@@ -121,7 +123,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, tiny_
     before = finished_chunks(tmp_path / "killed" / "f.sqlite")
     assert 2 <= before < 6
     (tmp_path / "whole").mkdir()
-    assert start("killed", 0).wait(120) == 0
+    assert start("killed", 0).wait(300) == 0
     assert finished_chunks(tmp_path / "killed" / "f.sqlite") == 6
     torch.set_num_threads(1)
     model, tokenizer = loading.load_model(tiny_model, training=False), loading.load_tokenizer(tiny_model)
@@ -133,9 +135,62 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path, tiny_
     assert killed == whole
 
 
-def finished_chunks(path: Path) -> int:
-    import sqlite3
+WRITING = """
+import sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from evals.engines import transformers as engines
+from evals.finished import Finished
+from evals.source import Source
+from evals.run import Options, adjusted, run_task
+from evals.task_files import load_task
+from pipelines import loading
+base, file, out, pause = sys.argv[1:]
+engines.MOST_AT_ONCE = 4
+engine = engines.TransformersEngine(loading.load_model(base, training=False), loading.load_tokenizer(base), base, "f")
+whole = engine.generate
+def slow(prompts, *how):
+    time.sleep(float(pause))
+    return whole(prompts, *how)
+engine.generate = slow
+asked = Options(scoring="generative", max_tokens=6)
+with Finished(Path(out) / "f.sqlite") as finished:
+    run_task(adjusted(load_task("medqa"), asked), engine, Source(file=Path(file)), Path(out) / "medqa", asked, finished)
+"""
 
+
+def test_of_texts_each_finished_batch_outlives_a_kill(tmp_path: Path, tiny_model: Path):
+    """All 48 items are of one chunk; twelve batches of four, of which those that were finished are not written again."""
+    file = exam_file(tmp_path / "test.jsonl", 48)
+
+    def start(out: str, pause: float) -> subprocess.Popen[bytes]:
+        (tmp_path / out).mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, "-c", WRITING, str(tiny_model), str(file), str(tmp_path / out), str(pause)]
+        )
+
+    process = start("killed", 0.5)
+    kept = tmp_path / "killed" / "f.sqlite"
+    deadline = time.monotonic() + 300
+    while not finished_chunks(kept) >= 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    with sqlite3.connect(kept) as database:
+        before = dict(database.execute("SELECT key, found FROM chunks").fetchall())
+    assert 12 <= sum(len(json.loads(texts)) for texts in before.values()) < 48
+    assert start("killed", 0).wait(300) == 0
+    with sqlite3.connect(kept) as database:
+        after = dict(database.execute("SELECT key, found FROM chunks").fetchall())
+    assert len(after) == 12
+    assert before.items() <= after.items()
+    assert start("whole", 0).wait(300) == 0
+    killed, whole = ((tmp_path / out / "medqa" / "items.jsonl").read_bytes() for out in ("killed", "whole"))
+    assert killed == whole
+
+
+def finished_chunks(path: Path) -> int:
     if not path.is_file():
         return 0
     try:

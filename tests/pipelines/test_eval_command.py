@@ -54,6 +54,22 @@ def test_a_users_file_is_run_with_one_command(tmp_path: Path, tiny_model: Path):
     assert about["prompt_example"].startswith("<|im_start|>user\nQuestion: ")
 
 
+def test_questions_and_answers_in_two_files_are_one_exam(tmp_path: Path, tiny_model: Path):
+    rows = [{**ROW, "id": number, "question": f"{ROW['question']} {number}"} for number in range(1, 6)]
+    keys = [{"id": row["id"], "answer": row.pop("answer_idx")} for row in rows]
+    questions = file_of(tmp_path, *[{name: row[name] for name in row if name != "answer"} for row in rows])
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps(keys), encoding="utf-8")
+    out = tmp_path / "out"
+    words = ("eval", tiny_model, "--task", "medqa", "--file", questions, "--answers", answers, "-o", out)
+    assert json.loads(osler(*words, "--json"))["tasks"]["medqa"]["n"] == 5
+    about = json.loads((out / "medqa" / "task.json").read_text(encoding="utf-8"))
+    assert about["data"]["file"] == "test.jsonl, answers.json"
+    answers.write_text(json.dumps(keys[1:]), encoding="utf-8")
+    with pytest.raises(OslerError, match=r"1 questions have no answer there \(1\)"):
+        osler(*words)
+
+
 def test_what_cannot_be_run_is_left_out_of_a_suite_and_an_error_alone(tmp_path: Path, tiny_model: Path):
     found = json.loads(
         osler("eval", tiny_model, "--suite", "quick", "--limit", "4", "-o", tmp_path / "out", "--json", "--no-chat")
@@ -77,6 +93,13 @@ def test_what_cannot_be_run_is_left_out_of_a_suite_and_an_error_alone(tmp_path: 
         (["--task", "medqa", "--engine", "jax"], "--engine is transformers, vllm or openai"),
         (["--task", "bundled-exam", "--engine", "openai"], "name its address with --url"),
         (["--task", "medqa", "--file", "none.jsonl"], "no such file"),
+        (["--task", "medqa", "--file", "FILE", "--answers", "none.json"], "none.json: no such file"),
+        (
+            ["--task", "medqa", "--task", "medmcqa", "--answers", "FILE"],
+            "the right options of one task, and 2 are asked",
+        ),
+        (["--task", "medquad", "--file", "FILE", "--answers", "FILE"], "of one task, and task 'medquad' has none"),
+        (["--answers", "FILE"], "say which with --task"),
         (["--normalise", "tokens"], "--normalise is none, bytes or unconditional, not 'tokens'"),
         (["-o", "FOLDER"], "a folder; without a task the answers are one JSON file"),
         (["--task", "medqa", "--file", "FILE", "--num-fewshot", "2"], "data of task 'medqa' are not here"),
