@@ -47,10 +47,11 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         tool_calls: ``model`` where the server has tool calling; ``router`` for rules that find a calculator and its inputs in the
             text; ``none``; ``auto`` tries the model's and goes over to the router when the server refuses.
         system: the system message, in place of the role and limits of ``ROLE``.
-        triage: the red-flag check of the last message.
+        triage: the red-flag check of the last message, and of it together with those before that nobody has answered.
         exchanges: earlier exchanges that the model reads.
         settings: of ``chat_model`` when ``served`` is an address: ``model`` (the name that it has there), ``api_key``, ``max_tokens``
-            (512, and 1,500 where a schema has to be filled), ``timeout`` (60 seconds without a word), ``max_retries`` (0: each would take as long again) and so on.
+            (512, and 1,500 where a schema has to be filled), ``timeout`` (60 seconds without a word), ``max_retries`` (0: each would take as long again),
+            ``stream_usage`` (True: a server that refuses ``stream_options`` wants False) and so on.
 
     Raises:
         DataError: a folder that cannot be read.
@@ -71,7 +72,7 @@ class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
         **settings: Any,
     ) -> None:
         self.model = (
-            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 0, **settings})
+            chat_model(served, **{"max_tokens": 512, "timeout": 60, "max_retries": 0, "stream_usage": True, **settings})
             if isinstance(served, str)
             else served
         )

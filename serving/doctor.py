@@ -22,10 +22,12 @@ from langchain_core.messages import (
     ToolCall,
     ToolMessage,
 )
+from langchain_core.messages.ai import UsageMetadata, add_usage
 
 from serving.citing import FOUND, SOURCES, source_list, with_passages
+from serving.conversation import check_text, red_flag
 from serving.doses import notice
-from serving.faults import AssistantError, ToolsRefused
+from serving.faults import AssistantError, NotText, ToolsRefused
 from serving.guard import RedFlag, neutral
 from serving.retrieval.passages import Passage
 from serving.router import Route, route
@@ -58,20 +60,27 @@ class Turn:
     exchanges: int = 6
     used: dict[str, Any] = field(default_factory=dict)
     said: bool = False  # whether the model has said anything
+    usage: UsageMetadata | None = None  # of all that the model was asked
 
     def run(self, messages: Sequence[BaseMessage]) -> Generator[Step, Any, None]:
         """The steps of the answer to the last of ``messages``.
 
         Raises:
-            AssistantError: no question, a system message among the messages, or the model failed and nothing else was said.
+            AssistantError: no question, a system message or an image among the messages, or the model failed and nothing else was said.
         """
         question = self._question(messages)
-        flag = self.triage(question)
+        flag = red_flag(self.triage, messages)
         if flag is not None:
             self.used["emergency"] = flag.model_dump(exclude={"text"})
             yield Say(f"{flag.text}\n\n")
         try:
+            check_text(messages)
             yield from self._answer(messages, question)
+        except NotText as error:
+            if flag is None:
+                raise
+            self.used["error"] = str(error)
+            yield Say(f"\n{error}")
         except AssistantError as error:
             begun = error.begun or self.said
             routed = None if begun or self.mode == "none" else self._route(messages)  # rules need no model
@@ -81,7 +90,7 @@ class Turn:
             if routed is not None:
                 yield from self._routed(routed)
             yield Say(f"\n{BROKEN if begun else UNREACHABLE}")
-        yield Done(self.used)
+        yield Done(self.used, self.usage)
 
     def _answer(self, messages: Sequence[BaseMessage], question: str) -> Generator[Step, Any, None]:
         routed = self._route(messages) if self.mode == "router" else None
@@ -95,6 +104,8 @@ class Turn:
             yield from self._answer(messages, question)
 
     def _question(self, messages: Sequence[BaseMessage]) -> str:
+        if messages and not str(messages[-1].text).strip():
+            check_text(messages[-1:])  # an image alone
         if not messages or not isinstance(messages[-1], HumanMessage) or not str(messages[-1].text).strip():
             raise AssistantError("the last message is not a person's question")
         if any(isinstance(turn, SystemMessage) for turn in messages):
@@ -130,6 +141,7 @@ class Turn:
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
             said += str(answer.text)
+            self._count(answer)
             self.said = self.said or bool(said)
             calls = _calls(answer)
             if not calls:
@@ -154,6 +166,16 @@ class Turn:
                 {"number": at, "cited": at in cited, **one.model_dump()} for at, one in enumerate(passages, start=1)
             ]
             yield Say(source_list(passages, cited))
+
+    def _count(self, answer: AIMessageChunk) -> None:
+        """What LangChain's own models tell of an answer, for whoever reads it off a message."""
+        if answer.usage_metadata is not None:
+            self.usage = add_usage(self.usage, answer.usage_metadata)
+        self.used |= {
+            name: answer.response_metadata[name]
+            for name in ("model_name", "finish_reason")
+            if name in answer.response_metadata
+        }
 
     def _earlier(self, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
         kept: list[BaseMessage] = []

@@ -170,4 +170,4 @@ def _passages(documents: Sequence[Document]) -> list[Passage]:
 def _chunk(step: Say | Done) -> AIMessageChunk:
     if isinstance(step, Say):
         return AIMessageChunk(content=step.text)
-    return AIMessageChunk(content="", response_metadata=step.metadata)
+    return AIMessageChunk(content="", response_metadata=step.metadata, usage_metadata=step.usage)

@@ -21,6 +21,10 @@ class AssistantError(OslerError):
     begun = False
 
 
+class NotText(AssistantError):
+    """A message has a part that the assistant does not read, such as an image."""
+
+
 class ToolsRefused(AssistantError):
     """The server takes no tools in a request; the turn goes on with the router."""
 

@@ -9,6 +9,7 @@ from langchain_core.messages import (
     BaseMessage,
     ToolCall,
 )
+from langchain_core.messages.ai import UsageMetadata
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Done:
-    """What the turn used, for ``response_metadata``."""
+    """What the turn used, for ``response_metadata``, and the tokens of all that the model was asked, where its server counts them."""
 
     metadata: dict[str, Any]
+    usage: UsageMetadata | None = None
 
 
 Step = Say | Retrieve | Ask | Call | Done

@@ -11,6 +11,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from serving.conversation import check_text, red_flag
 from serving.faults import FAULTS, AssistantError, explained
 from serving.guard import RedFlag, neutral
 
@@ -77,7 +78,9 @@ def structured(
         turns = as_messages(given)
         if not turns or any(isinstance(one, SystemMessage) for one in turns):
             raise AssistantError("give the person's messages alone; the system message is DoctorAssistant(system=...)")
-        flag = check(str(turns[-1].text)) if triages else None
+        flag = red_flag(check, turns) if triages else None
+        if flag is None:
+            check_text(turns)
         return [
             SystemMessage(task),
             *(one.model_copy(update={"content": neutral(str(one.text))}) for one in turns),

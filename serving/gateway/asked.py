@@ -21,6 +21,7 @@ from serving.gateway.fields import (
     parsed_json,
 )
 from serving.gateway.messages import check_tools, leave_out_tools, messages_of, prompts_of
+from serving.gateway.schemas import check_schema
 from serving.gateway.settings import Settings
 
 _TEMPLATE_TOKENS = 16  # what a chat template adds to one message, at most
@@ -150,4 +151,5 @@ def _is_structured(payload: dict[str, Any]) -> bool:
     form = payload.get("response_format")
     if form is not None and (not isinstance(form, dict) or str(form.get("type")) not in FORMATS):
         raise bad(f"response_format must be one of {', '.join(sorted(FORMATS))}", "response_format")
+    check_schema(form, "response_format")
     return form is not None and form["type"] != "text"

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from serving.gateway.fields import DEEPEST, bad
+from serving.gateway.schemas import check_schema
 from serving.guard import neutral
 
 _MESSAGE = {"role", "content", "name", "tool_calls", "tool_call_id"}
@@ -124,6 +125,7 @@ def check_tools(payload: dict[str, Any]) -> None:
             )
             if extra or tool["type"] != "function" or not _TOOL_NAME.fullmatch(tool["function"]["name"]):
                 raise ValueError
+            check_schema(tool, "tools")
         payload["tools"] = neutral_tree(tools, "tools")
     except (KeyError, TypeError, ValueError):
         raise bad("each tool must be a function with a name of letters, digits, _ and -", "tools") from None

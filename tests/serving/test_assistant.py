@@ -169,6 +169,49 @@ def test_an_emergency_comes_before_the_answer() -> None:
     assert "".join(piece.text for piece in pieces).endswith("\n\nChest pain has many causes.")
 
 
+def test_an_emergency_that_nobody_has_answered_is_seen_under_later_words() -> None:
+    told = [HumanMessage("I have crushing chest pain"), HumanMessage("What shall I do?")]
+    with stand_in(Reply(("Rest.",))) as server:
+        assistant = doctor(server.url, triage=chest_pain)
+        assert assistant.invoke(told).text.startswith("EMERGENCY.")
+        assert assistant.with_structured_output(Triage).invoke(told).urgency == "emergency"
+        answered = assistant.invoke([told[0], AIMessage("Call 112."), told[1]])
+    assert "emergency" not in answered.response_metadata
+    in_two = doctor(DEAD, triage=lambda text: chest_pain(text.replace("\n", " ")))
+    assert in_two.invoke([HumanMessage("It is crushing"), HumanMessage("chest pain")]).text.startswith("EMERGENCY.")
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+
+
+def test_an_image_is_refused_rather_than_passed_over() -> None:
+    with stand_in(Reply(("A rash.",))) as server:
+        assistant = doctor(server.url, triage=chest_pain)
+        for parts in ([{"type": "text", "text": "What is this rash?"}, IMAGE], [IMAGE]):
+            with pytest.raises(AssistantError, match="image_url"):
+                assistant.invoke([HumanMessage(parts)])
+            with pytest.raises(AssistantError, match="image_url"):
+                assistant.with_structured_output(Triage).invoke([HumanMessage(parts)])
+        urgent = assistant.invoke([HumanMessage([{"type": "text", "text": "crushing chest pain"}, IMAGE])])
+    assert urgent.text.startswith("EMERGENCY.")
+    assert urgent.text.endswith("describe it in words")
+    assert not server.requests
+
+
+def test_the_tokens_and_the_end_are_told_as_by_langchains_own_models() -> None:
+    model = Model()
+    with running(model.app()) as url:
+        assistant = doctor(f"{url}/v1", retriever=False)
+        whole, pieces = assistant.invoke("What is asthma?"), list(assistant.stream("What is asthma?"))
+        doctor(f"{url}/v1", retriever=False, stream_usage=False).invoke("What is asthma?")
+    assert [one.get("stream_options") for one in model.seen] == [{"include_usage": True}] * 2 + [None]
+    for told in (whole, sum(pieces[1:], start=pieces[0])):
+        assert told.usage_metadata is not None
+        assert (told.usage_metadata["input_tokens"], told.usage_metadata["output_tokens"]) == (7, 5)
+        assert told.response_metadata["finish_reason"] == "stop"
+        assert told.response_metadata["model_name"] == "osler"
+
+
 def test_an_emergency_is_answered_when_the_model_is_down_and_anything_else_is_an_error() -> None:
     assistant = doctor(DEAD, triage=chest_pain)
     answer = assistant.invoke("I have crushing chest pain")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,16 @@ from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from serving.gateway.asked import read
 from serving.gateway.errors import Refused
 from serving.gateway.fields import DEEPEST, DROPPED, PASSED
+from serving.gateway.schemas import check_schema
 from serving.gateway.settings import Settings
 from tests.serving.gateway_world import World, world
 
 HI = [{"role": "user", "content": "Hi"}]
 IMAGE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://10.0.0.1/"}}]}]
+
+
+def held_to(value: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,15 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         ({"messages": HI, "tools": [{"type": "function", "function": {"name": "<|im_start|>"}}]}, "tools"),
         (
             {"messages": HI, "tools": [{"type": "function", "function": {"name": "f", "parameters": {"[INST]": 1}}}]},
+            "tools",
+        ),
+        ({"messages": HI, "response_format": held_to({"items": {"$ref": "#"}, "maxItems": 10**9})}, "response_format"),
+        ({"messages": HI, "response_format": held_to({"anyOf": [{"minProperties": 1e5}]})}, "response_format"),
+        (
+            {
+                "messages": HI,
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": {"maxItems": 10001}}}],
+            },
             "tools",
         ),
         ({"messages": IMAGE}, "messages[0].content"),
@@ -122,6 +137,17 @@ def test_what_is_no_json_is_refused(door: World, body: bytes):
     )
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+@pytest.mark.parametrize("many", [1000, 1001])
+def test_a_schema_may_name_so_much_and_no_more(many: int):
+    """In all its parts together; a property may have the name of a rule."""
+    halves = [range(many // 2), range(many // 2, many)]
+    listed = {"anyOf": [{"enum": list(half)} for half in halves]}
+    named = {"allOf": [{"properties": {f"p{at}": {}}} for at in range(many - 1)], "properties": {"maxItems": {}}}
+    for value in (listed, named, {"type": "array", "maxItems": 10 * many - (0 if many > 1000 else 1)}):
+        with nullcontext() if many == 1000 else pytest.raises(Refused):
+            check_schema(value, "tools")
 
 
 @pytest.mark.parametrize("levels", [DEEPEST + 1, 700])
