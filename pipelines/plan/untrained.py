@@ -29,7 +29,9 @@ def plan_exam(recipe: Recipe, name: str, where: Devices, workload: Workload) -> 
     found = StagePlan(
         name, stage.kind, shape.name, shape.parameters, 0, Memory("while it scores", parts), usable=where.usable
     )
-    if not found.fits and where.kind == "gpu":  # which one card has to hold: elsewhere the weights stay on the processor
+    if (
+        not found.fits and where.kind == "gpu"
+    ):  # which one card has to hold: elsewhere the weights stay on the processor
         larger = sorted((devices(kind) for kind in table()), key=lambda one: one.usable)
         found.remedies = [f"--gpus {one.label} for this stage" for one in larger if found.memory.peak <= one.usable][:1]
         found.remedies.append(
