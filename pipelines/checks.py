@@ -7,17 +7,19 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from corpora.catalog import load_catalog, locate
+from corpora.catalog import UNKNOWN, load_catalog, locate
 from corpora.errors import DataError, nearest
-from corpora.records import Preference
+from corpora.records import Dialogue, Document, ExamItem, Preference, Record
 from pipelines import loading, training
 from pipelines.artifact import refuse_others_folder
 from pipelines.config import (
+    Corpus,
     GrpoStage,
     KtoStage,
     Launch,
@@ -51,6 +53,28 @@ SPARE_BYTES = 200 * 2**20  # of disk, for reports, records and logs
 # Records of each corpus that are read for the lengths of rows: the whole would take longer than a check may.
 SAMPLE = 1000
 
+# The types of record by their names in the catalogue, what a stage of a kind reads its `corpora` for, and what other fields are read for.
+TYPES: dict[type[Any], str] = {
+    Document: "document",
+    Dialogue: "dialogue",
+    ExamItem: "exam_item",
+    Preference: "preference",
+}
+OF_CORPORA: dict[str, type[Record]] = {
+    "init": Document,
+    "extend": Document,
+    "cpt": Document,
+    "mlm": Document,
+    "sft": Dialogue,
+}
+OF_FIELD: dict[str, type[Record]] = {
+    "items": ExamItem,
+    "prompts": Dialogue,
+    "medical": Document,
+    "general": Document,
+    "emergencies": Dialogue,
+}
+
 
 def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
     """Everything that can be known about a run before it starts.
@@ -62,6 +86,7 @@ def check(recipe: Recipe, run_dir: Path, data_dir: Path | None) -> None:
     for name in recipe.stages:
         refuse_others_folder(run_dir / name)
     check_data(recipe, data_dir)
+    check_records(recipe, data_dir)
     check_preferences(recipe, data_dir)
     with allowing(recipe.allow):
         check_models(recipe)
@@ -85,6 +110,43 @@ def check_data(recipe: Recipe, data_dir: Path | None) -> None:
                 locate(corpus.name, data_dir)
             elif corpus.is_file and not Path(corpus.name).is_file():
                 raise DataError(f"stages.{name}: {corpus.name}: no such file (looked in {Path.cwd()})")
+
+
+def _wanted(stage: Any) -> Iterator[tuple[Corpus, type[Record]]]:
+    """The corpora of a stage, each with the type of record that the stage reads it for."""
+    of_fields: list[tuple[Any, str, type[Record]]] = [
+        (stage, field, kind) for field, kind in OF_FIELD.items() if hasattr(stage, field)
+    ]
+    if stage.kind in OF_CORPORA:
+        of_fields.append((stage, "corpora", OF_CORPORA[stage.kind]))
+    if getattr(stage, "anchor", None) is not None:
+        of_fields.append((stage.anchor, "corpora", Document))
+    for block, field, kind in of_fields:
+        found = getattr(block, field)
+        # A synthesise stage has other prompts, which are no corpora.
+        yield from (
+            (corpus, kind) for corpus in (found if isinstance(found, list) else [found]) if isinstance(corpus, Corpus)
+        )
+
+
+def check_records(recipe: Recipe, data_dir: Path | None) -> None:
+    """Raises DataError when a corpus holds another type of record than its stage reads, by the catalogue or by its first record.
+
+    Corpora that an earlier stage makes are not there yet; those of preference pairs have a check of their own.
+    """
+    for name, stage in recipe.stages.items():
+        for corpus, kind in _wanted(stage):
+            if corpus.name in recipe.stages:
+                continue
+            held = load_catalog()[corpus.name].record if corpus.name in load_catalog() else None
+            if held is None:
+                first = next(filtered(corpus, Sources(data_dir, recipe.seed, {})), None)
+                held = TYPES[type(first)] if first is not None else UNKNOWN
+            if held not in (UNKNOWN, TYPES[kind]):
+                raise DataError(
+                    f"stages.{name}: corpus '{corpus.name}' holds records of the type {held}; this stage reads it for {TYPES[kind]}s "
+                    "(`osler corpora list` names what each holds)"
+                )
 
 
 def check_trackers(recipe: Recipe) -> None:

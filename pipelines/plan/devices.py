@@ -69,7 +69,9 @@ def devices(text: str, mfu: float | None = None, price: float | None = None) -> 
         return processor(mfu, price)
     found = re.fullmatch(r"(?:(\d+)\s*[xX×*]\s*)?([\w-]+)", text.strip())
     names = {name.lower(): name for name in table()}
-    if found is None or found[2].lower() not in names or found[1] == "0":
+    if found is not None and found[2].lower() in names and found[1] is not None and not int(found[1]):
+        raise RecipeError(f"--gpus {text}: a plan needs one at least")
+    if found is None or found[2].lower() not in names:
         word = found[2] if found is not None else text
         raise RecipeError(f"--gpus {text}: a number and a GPU, as 8xH100, or cpu; {nearest(word, [*table(), 'cpu'])}")
     name = names[found[2].lower()]

@@ -26,12 +26,13 @@ def plan_exam(recipe: Recipe, name: str, where: Devices, workload: Workload) -> 
         "logits": 2 * 4 * stage.batch_tokens * shape.vocabulary,
         "framework": libraries() + FIRST_USE_BYTES if where.kind == "cpu" else GIB,
     }
-    found = StagePlan(
-        name, stage.kind, shape.name, shape.parameters, 0, Memory("while it scores", parts), usable=where.usable
-    )
-    if not found.fits and where.kind == "gpu":  # which one card has to hold: elsewhere the weights stay on the processor
+    needed = Memory("while it scores", parts)
+    found = StagePlan(name, stage.kind, shape.name, shape.parameters, 0, needed, usable=where.usable)
+    if (
+        not found.fits and where.kind == "gpu"
+    ):  # which one card has to hold: elsewhere the weights stay on the processor
         larger = sorted((devices(kind) for kind in table()), key=lambda one: one.usable)
-        found.remedies = [f"--gpus {one.label} for this stage" for one in larger if found.memory.peak <= one.usable][:1]
+        found.remedies = [f"--gpus {one.label} for this stage" for one in larger if needed.peak <= one.usable][:1]
         found.remedies.append(
             f"`{name}: null` in the recipe, `osler serve` with a tensor-parallel-size, and `osler eval --url` of that server"
         )

@@ -1,5 +1,6 @@
 """A folder with a manifest is a finished stage; nothing half-written is taken for one."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -44,6 +45,37 @@ def test_a_stage_that_a_link_names_is_used_and_stays_where_it_is(tmp_path: Path)
     finish(folder, {**GIVEN, "seed": 2}, text="new")
     assert not folder.is_symlink()
     assert [(place / "out.txt").read_text() for place in (folder, tmp_path / "disk")] == ["new", "old"]
+
+
+def interrupted(folder: Path, given: dict, left: str) -> set[str]:
+    """A try that leaves a file and is cut; what it found of earlier ones."""
+    found: set[str] = set()
+    with contextlib.suppress(KeyboardInterrupt), drafting(folder, "x", given) as draft:
+        found = {path.name for path in draft.checkpoints.iterdir()} - {"key"}
+        (draft.checkpoints / left).mkdir(exist_ok=True)
+        raise KeyboardInterrupt
+    return found
+
+
+def test_checkpoints_of_other_settings_are_put_aside_and_found_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder, other = tmp_path / "x", {**GIVEN, "seed": 2}
+    assert interrupted(folder, GIVEN, "checkpoint-100") == set()
+    assert interrupted(folder, GIVEN, "checkpoint-200") == {"checkpoint-100"}
+    assert interrupted(folder, other, "checkpoint-1") == set()
+    assert "x: begins anew" in capsys.readouterr().err
+    assert interrupted(folder, GIVEN, "checkpoint-300") == {"checkpoint-100", "checkpoint-200"}
+    assert "those of an earlier try again" in capsys.readouterr().err
+    assert interrupted(folder, other, "checkpoint-2") == {"checkpoint-1"}
+    finish(folder, other)
+    assert {path.name for path in tmp_path.iterdir()} == {"x"}
+
+
+def test_what_is_made_in_minutes_is_not_put_aside(tmp_path: Path):
+    interrupted(tmp_path / "x", GIVEN, "rows")
+    assert interrupted(tmp_path / "x", {**GIVEN, "seed": 2}, "rows") == set()
+    assert not (tmp_path / "x.partial.checkpoints.before").exists()
 
 
 def test_a_replacement_that_was_cut_off_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
