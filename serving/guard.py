@@ -12,12 +12,15 @@ from corpora.bundled.knowledge import Source
 from serving.triage import banner, triage
 
 # Marks that chat templates give a meaning to: ChatML and Llama 3 (<|...|>), DeepSeek (the same with wide bars), Llama 2 and Mistral
-# ([INST], <<SYS>>, <s>), Gemma (<start_of_turn>), GLM ([gMASK]), Baichuan (<reserved_106>), and the tool calls and thoughts of several.
+# ([INST], <<SYS>>, <s>; later ones [ARGS], [THINK] and others), Gemma (<start_of_turn>), GLM ([gMASK], <arg_key>), Baichuan (<reserved_106>), Cohere
+# (<BOS_TOKEN>), Nemotron (<SPECIAL_10>), Seed (<seed:bos>), Kimi ([BOS]), and the tool calls and thoughts of several.
 MARKS = re.compile(
     r"<(?=[|｜])|(?<=[|｜])>"
-    r"|<(?=/?(?:s|think|tools?|tool_calls?|tool_response|function_calls?|sop|bos|eos|pad|unk|mask|image)>)|<(?=<?/?SYS>)"
+    r"|<(?=/?(?:s|think|tools?|tool_calls?|tool_response|function_calls?|sop|bos|eos|pad|unk|mask|image|arg_key|arg_value)>)|<(?=<?/?SYS>)"
+    r"|<(?=(?:BOS|EOS)_TOKEN>|SPECIAL_\d+>|/?seed:\w+>)"
     r"|<(?=(?:start|end)_of_(?:turn|image)>|reserved_\d+>|unused\d+>|extra_id_\d+>|fim_\w+>)"
-    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|g?MASK|CLS|SEP)\])",
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|TOOL_CALLS|AVAILABLE_TOOLS|TOOL_RESULTS|g?MASK|CLS|SEP)\])"
+    r"|\[(?=/?(?-i:ARGS|CALL_ID|TOOL_CONTENT|THINK|IMG(?:_BREAK|_END)?|(?:BEGIN_)?AUDIO|PREFIX|MIDDLE|SUFFIX|BOS|EOS|PAD|UNK)\])",  # not usage: cat [args]
     re.IGNORECASE,
 )
 

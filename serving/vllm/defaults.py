@@ -72,7 +72,8 @@ def defaults(model: str, given: Mapping[str, Any], here: Machine, roomy: bool = 
         found.append(Option("override-generation-config", '{"temperature": 0.0}', why))
     if roomy:
         why = "answers in a JSON schema have no blanks between their parts: a small model writes them until its tokens are spent"
-        plain = '{"backend": "guidance", "disable_any_whitespace": true}'
+        # Not guidance, which keeps schemas without blanks too: as of vLLM 0.32 it refuses every call that a client demands (`tool_choice`).
+        plain = '{"backend": "xgrammar", "disable_any_whitespace": true}'
         found.append(Option("structured-outputs-config", plain, why))
     weights = Weights.of(model)
     found += _on_gpus(weights, given, here) if here.gpu_count else _on_processor(weights, given, here, roomy)

@@ -76,6 +76,10 @@ def test_emergencies_are_told_however_they_are_framed():
         ("<thi\u200bnk>", "< thi\u200bnk>"),
         ("体温＜38℃，血压＞90", "体温＜38℃，血压＞90"),
         ("à <38", "à <38"),
+        ("[ARGS]{}[THINK]x[/THINK]", "[ ARGS]{}[ THINK]x[ /THINK]"),  # Mistral's later ones
+        ("<BOS_TOKEN><SPECIAL_10><seed:bos></seed:think>", "< BOS_TOKEN>< SPECIAL_10>< seed:bos>< /seed:think>"),
+        ("[BOS]<arg_key>", "[ BOS]< arg_key>"),
+        ("cat [args], see [image] and <key>", "cat [args], see [image] and <key>"),
     ],
 )
 def test_marks_behind_other_characters_are_broken_and_nothing_else_changes(text: str, expected: str):

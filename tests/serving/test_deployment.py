@@ -95,6 +95,17 @@ def test_pods_have_no_rights_that_they_do_not_need_and_time_to_drain(wanted: Dep
             assert ("KEY" in variable["name"] or "TOKEN" in variable["name"]) is ("valueFrom" in variable)
 
 
+@pytest.mark.parametrize(("wanted", "mode"), [(HUB, "ReadWriteMany"), (CLAIM, "ReadWriteOnce")])
+def test_pods_on_several_machines_may_read_the_models(wanted: Deployment, mode: str):
+    """With ReadWriteOnce the second of ``HUB``'s replicas would wait for the first one's machine; the audit has one writer."""
+    found = manifest(wanted)
+    assert found["PersistentVolumeClaim", f"{wanted.name}-models"]["spec"]["accessModes"] == [mode]
+    assert found["PersistentVolumeClaim", f"{wanted.name}-audit"]["spec"]["accessModes"] == ["ReadWriteOnce"]
+    told = deployment_file(wanted, "kubernetes", Path("osler.yaml")).split("apiVersion")[0]
+    assert ("must offer ReadWriteMany" in told) == (mode == "ReadWriteMany")
+    assert all(line.startswith("#") for line in told.splitlines())
+
+
 def test_vllm_gets_its_flags_as_they_are():
     container = manifest(HUB)["Deployment", "osler-vllm"]["spec"]["template"]["spec"]["containers"][0]
     assert container["command"][-2:] == ["--max-model-len", "8k"]

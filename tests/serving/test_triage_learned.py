@@ -85,6 +85,15 @@ def test_missing_weights_are_named(tmp_path: Path):
         load_weights(tmp_path / "none.npz")
 
 
+def test_letters_in_which_no_sign_is_known_are_no_emergency():
+    """Of 200 lines of 100 random bytes 34 were alarms, most of them for single letters that stand in "don't" and "I'm"."""
+    reading, found = read_piece("t n m f h")
+    assert not reading.hits
+    opinion = judge(reading, found)
+    assert opinion.probability > load_weights().threshold
+    assert not opinion.emergency
+
+
 def test_an_opinion_says_which_words_it_rests_on():
     text = "Half of my face went slack over breakfast and my tea just ran out of the corner"
     reading, found = read_piece(text)

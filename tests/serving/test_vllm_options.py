@@ -13,6 +13,7 @@ import pytest
 from corpora.errors import OslerError
 from serving import hardware, memory
 from serving.hardware import Gpu, Machine
+from serving.structured import Triage
 from serving.vllm.defaults import defaults
 from serving.vllm.options import command, environment, given_flags
 from tests.serving.test_serve_command import GATEWAY_LIMITS
@@ -47,13 +48,34 @@ def chosen(model: str, here: Machine, words: list[str] | None = None, roomy: boo
 
 def test_a_model_that_fits_one_gpu_gets_vllms_own_defaults(tmp_path: Path):
     found = chosen(folder(tmp_path, QWEN_32B, 8), machine(8))
-    assert found.pop("structured-outputs-config") == '{"backend": "guidance", "disable_any_whitespace": true}'
+    assert found.pop("structured-outputs-config") == '{"backend": "xgrammar", "disable_any_whitespace": true}'
     assert found == {"served-model-name": "osler", "disable-uvicorn-access-log": True}
 
 
 @pytest.mark.parametrize("words", [["--structured-outputs-config", "{}"], ["--structured-outputs-config.backend=auto"]])
 def test_how_schemas_are_kept_is_left_to_who_says_so(tmp_path: Path, words: list[str]):
     assert "structured-outputs-config" not in chosen(folder(tmp_path, QWEN_32B, 8), machine(8), words)
+
+
+def test_a_triage_and_a_call_that_is_demanded_can_be_kept_by_the_default(tmp_path: Path):
+    """By vLLM's own checks of a request: guidance refused every demanded call."""
+    from vllm import SamplingParams
+    from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionToolsParam
+    from vllm.sampling_params import StructuredOutputsParams
+    from vllm.tool_parsers.structural_tag_registry import get_model_structural_tag
+    from vllm.v1.structured_output.backend_guidance import validate_guidance_grammar
+    from vllm.v1.structured_output.backend_xgrammar import validate_xgrammar_grammar
+
+    config = str(chosen(folder(tmp_path, QWEN_32B, 8), machine(8))["structured-outputs-config"])
+    check = {"xgrammar": validate_xgrammar_grammar, "guidance": validate_guidance_grammar}[
+        json.loads(config)["backend"]
+    ]
+    function = {"name": "bmi", "parameters": {"type": "object", "properties": {"weight": {"type": "number"}}}}
+    tools = [ChatCompletionToolsParam(type="function", function=function)]
+    tag = get_model_structural_tag(model="hermes", tools=tools, tool_choice="required", reasoning=False)
+    assert tag is not None
+    for kept in ({"json": Triage.model_json_schema()}, {"structural_tag": tag.model_dump_json()}):
+        check(SamplingParams(structured_outputs=StructuredOutputsParams(**kept)))
 
 
 def test_a_model_that_names_no_temperature_answers_with_the_likeliest_words(tmp_path: Path):
