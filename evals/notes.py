@@ -40,6 +40,15 @@ def other_widths(task: Task, widths: Counter[int]) -> list[str]:
     return [f"the published items have {task.options} options each, and those read: {seen}"]
 
 
+def asked_again(repeated: int, count: int) -> list[str]:
+    """Where ``repeated`` of ``count`` items have question and options of an earlier one."""
+    if not repeated:
+        return []
+    return [
+        f"{repeated:,} of the {count:,} items repeat an earlier one word for word, and the intervals count each of them as an answer of its own"
+    ]
+
+
 def unmatched(source: Source, known: int) -> list[str]:
     """Where a list of known errors of the user's own names none of the items; ``known`` items are named by any list."""
     return [f"none of the items is in {source.key_errors}"] if source.key_errors is not None and not known else []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -112,7 +113,7 @@ def _run_options(
     task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished
 ) -> None:
     """As ``run_task``, of a task whose items have options."""
-    widths = Counter(len(item.options) for item in items_of(task, source))
+    widths, repeated = _looked_through(task, source)
     read = sum(1 for _ in items_of(task.plain, source)) if task.variant != "none" else widths.total()
     examples = examples_of(task, source, task.num_fewshot)
     prompter = Prompter(task, engine.render if options.chat else None, examples, task.scoring == "generative")
@@ -129,6 +130,7 @@ def _run_options(
             *notes.not_varied(task, read - count, read),
             *answers_unlike_questions(task, source),
             *notes.other_widths(task, widths),
+            *notes.asked_again(repeated, count),
             *notes.unmatched(source, seen.known_errors),
             *notes.undecided(count, seen.ties, seen.empty),
             *notes.one_key(seen.keys),
@@ -148,6 +150,17 @@ def _run_options(
         write_rotations(task, asked, source, folder)
     if options.blank:
         write_blank(task, engine, prompter, source, folder, finished)
+
+
+def _looked_through(task: Task, source: Source) -> tuple[Counter[int], int]:
+    """How many items have how many options, and how many repeat an earlier one, word for word. Holds a number for each item, and no text."""
+    widths: Counter[int] = Counter()
+    known: set[int] = set()
+    for item in items_of(task, source):
+        widths[len(item.options)] += 1
+        text = json.dumps([item.context, item.question, *item.options])
+        known.add(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    return widths, widths.total() - len(known)
 
 
 @dataclass

@@ -79,6 +79,10 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
     if wanted.mapping and file is None:
         raise OslerError("--map says what the fields of --file are; name the file too")
+    if file is not None and file.is_dir():
+        raise OslerError(
+            f"{file}: a folder, and --file brings one file; --data names the folder of the catalogued data"
+        )
     if file is not None:
         check_file(file)
     if wanted.answers is not None:
