@@ -17,24 +17,25 @@ from tqdm import tqdm
 
 from corpora.disk import writing
 from corpora.errors import DataError
-from evals import notes, refusals
-from evals.asking import Asked
-from evals.baselines import chance
-from evals.described_run import described_run
+from evals.asking import refusals
+from evals.asking.asked import Asked
+from evals.asking.finished import Finished
 from evals.engines import Engine, Refusal, not_taken
-from evals.finished import Finished
-from evals.items import answers_unlike_questions, examples_of, items_of
-from evals.known_errors import known_errors
+from evals.exam.items import answers_unlike_questions, examples_of, items_of
+from evals.exam.known_errors import known_errors
+from evals.exam.prompts import Prompter
+from evals.exam.source import Source
+from evals.exam.tasks import Task
+from evals.figures import notes
+from evals.figures.baselines import chance
+from evals.figures.described_run import described_run
+from evals.figures.item_line import row_of
+from evals.figures.results import Row, write_json
+from evals.figures.robustness import write_blank, write_rotations
+from evals.figures.summary import summarise
 from evals.open.marking import Means
 from evals.open.run import run_open
-from evals.prompts import Prompter
 from evals.reading.extraction import LANGUAGES
-from evals.results import Row, write_json
-from evals.robustness import write_blank, write_rotations
-from evals.rows import row_of
-from evals.source import Source
-from evals.summary import summarise
-from evals.tasks import Task
 
 NO_MEANS = Means()
 # What an earlier run, which may have asked in another way, found of the same items in other forms.

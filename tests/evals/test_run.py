@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError, OslerError
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 from evals.run import Options, adjusted, run_task
-from evals.source import Source
 from evals.stats.intervals import wilson
-from evals.task_files import load_task
 from tests.evals.stub_engine import LETTERS, Stub, oracle, run
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from evals.source import Source
-from evals.tasks import Task
+from evals.exam.source import Source
+from evals.exam.tasks import Task
 
 FEW = 10  # items, of which nothing is said about their keys
 ONE_KEY = 0.9  # share of the items from which one key for them is worth a note
