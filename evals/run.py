@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,24 +17,25 @@ from tqdm import tqdm
 
 from corpora.disk import writing
 from corpora.errors import DataError
-from evals import notes, refusals
-from evals.asking import Asked
-from evals.baselines import chance
-from evals.described_run import described_run
+from evals.asking import refusals
+from evals.asking.asked import Asked
+from evals.asking.finished import Finished
 from evals.engines import Engine, Refusal, not_taken
-from evals.finished import Finished
-from evals.items import answers_unlike_questions, examples_of, items_of
-from evals.known_errors import known_errors
+from evals.exam.items import answers_unlike_questions, examples_of, items_of
+from evals.exam.known_errors import known_errors
+from evals.exam.prompts import Prompter
+from evals.exam.source import Source
+from evals.exam.tasks import Task
+from evals.figures import notes
+from evals.figures.baselines import chance
+from evals.figures.described_run import described_run
+from evals.figures.item_line import row_of
+from evals.figures.results import Row, write_json
+from evals.figures.robustness import write_blank, write_rotations
+from evals.figures.summary import summarise
 from evals.open.marking import Means
 from evals.open.run import run_open
-from evals.prompts import Prompter
 from evals.reading.extraction import LANGUAGES
-from evals.results import Row, write_json
-from evals.robustness import write_blank, write_rotations
-from evals.rows import row_of
-from evals.source import Source
-from evals.summary import summarise
-from evals.tasks import Task
 
 NO_MEANS = Means()
 # What an earlier run, which may have asked in another way, found of the same items in other forms.
@@ -112,7 +114,7 @@ def _run_options(
     task: Task, engine: Engine, source: Source, folder: Path, options: Options, finished: Finished
 ) -> None:
     """As ``run_task``, of a task whose items have options."""
-    widths = Counter(len(item.options) for item in items_of(task, source))
+    widths, repeated = _looked_through(task, source)
     read = sum(1 for _ in items_of(task.plain, source)) if task.variant != "none" else widths.total()
     examples = examples_of(task, source, task.num_fewshot)
     prompter = Prompter(task, engine.render if options.chat else None, examples, task.scoring == "generative")
@@ -129,6 +131,7 @@ def _run_options(
             *notes.not_varied(task, read - count, read),
             *answers_unlike_questions(task, source),
             *notes.other_widths(task, widths),
+            *notes.asked_again(repeated, count),
             *notes.unmatched(source, seen.known_errors),
             *notes.undecided(count, seen.ties, seen.empty),
             *notes.one_key(seen.keys),
@@ -148,6 +151,17 @@ def _run_options(
         write_rotations(task, asked, source, folder)
     if options.blank:
         write_blank(task, engine, prompter, source, folder, finished)
+
+
+def _looked_through(task: Task, source: Source) -> tuple[Counter[int], int]:
+    """How many items have how many options, and how many repeat an earlier one, word for word. Holds a number for each item, and no text."""
+    widths: Counter[int] = Counter()
+    known: set[int] = set()
+    for item in items_of(task, source):
+        widths[len(item.options)] += 1
+        text = json.dumps([item.context, item.question, *item.options])
+        known.add(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))
+    return widths, widths.total() - len(known)
 
 
 @dataclass

@@ -6,8 +6,16 @@ Two ways to ask, by the task's convention:
   calls it the cloze format; the right one for small models, and for PubMedQA's yes, no and maybe).
 - ``letters``: the options are listed as ``A. …`` and the letters scored, as MedQA and MedMCQA are usually asked.
 
-Tasks of ``evals/tasks`` are laid out by ``evals.prompts`` and asked by ``evals.asking``; this is the short way of a stage that examines its own
-model on items it holds.
+Tasks of ``evals/tasks`` are laid out by ``evals.exam.prompts`` and asked by ``evals.asking.asked``. This shorter way stays beside them for the exam stage of a recipe:
+
+- its items are records that any corpus of the recipe gives, with the recipe's own instruction, and no file says how they are asked;
+- its model is in memory already, which a task's engine, cache and results folder would only stand around: the stage goes on model by model, and its
+  answers are in the run's artifact;
+- all items are scored in one call, while a task goes on by chunks to be kept. Batches of other sizes give other last bits, so that runs of a recipe
+  would no longer be compared with those before.
+
+What makes the numbers is not there twice: log-probabilities are those of ``evals.engines.continuations``, normalisation that of
+``evals.asking.normalisation``; and that task ``bundled-exam`` has the very prompts of the stage is tested (``tests/evals/test_tasks.py``).
 """
 
 from __future__ import annotations
@@ -19,8 +27,8 @@ from typing import Any
 from torch import nn
 
 from corpora.records import LETTERS, ExamItem
+from evals.asking.normalisation import WAYS, normalised
 from evals.engines.continuations import continuation_log_probs
-from evals.normalisation import WAYS, normalised
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from corpora.bundled.exam import EXAM_SEED
 from corpora.disk import write_whole
 from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem
-from evals.baselines import chance, majority
 from evals.engines.generate import greedy_answers
+from evals.figures.baselines import chance, majority
 from evals.likelihood import bits_per_byte
 from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items

@@ -10,16 +10,16 @@ from typing import Any, Literal
 import torch
 
 from corpora.errors import DataError, OslerError
-from evals.contamination import TrainingText, write_contamination
+from evals.asking.finished import Finished
+from evals.asking.refusals import RefusedError
 from evals.engines import Engine, weights_fingerprint
-from evals.finished import Finished
+from evals.exam.source import Source
+from evals.exam.tasks import Task
+from evals.figures.contamination import TrainingText, write_contamination
+from evals.figures.results import write_results
+from evals.figures.summary import summarise
 from evals.open.marking import Means, why_not
-from evals.refusals import RefusedError
-from evals.results import write_results
 from evals.run import NO_MEANS, Options, adjusted, run_task
-from evals.source import Source
-from evals.summary import summarise
-from evals.tasks import Task
 from serving.hardware import has_gpu
 from serving.vllm.options import environment
 

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from corpora.errors import DataError, OslerError
-from evals.contamination import Reader, TrainingText
+from evals.figures.contamination import Reader, TrainingText
 from pipelines.artifact import MANIFEST, load_artifact
 from pipelines.config import MODELS, Corpus, Recipe, learnt_corpora, resolve_model
 from pipelines.data import Sources, identity, one_by_one

@@ -18,11 +18,11 @@ import openai
 from tqdm import tqdm
 
 from corpora.errors import OslerError
-from evals.cached_engine import keep_not_taken, recall_not_taken
+from evals.asking.cached_engine import keep_not_taken, recall_not_taken
+from evals.asking.finished import Finished, key_of
 from evals.engines.at_once import at_once
 from evals.engines.openai_errors import UnreadableError, refusal_of, said
 from evals.engines.openai_server import MAX_RETRIES, OpenAIServer
-from evals.finished import Finished, key_of
 from evals.judging.prompts import KINDS, REMINDER, Kind
 from evals.judging.verdicts import Request, Verdict
 

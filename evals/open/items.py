@@ -20,12 +20,12 @@ from corpora.files.reading import raw_rows
 from corpora.files.row import RawRow, Row
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import Dialogue
-from evals.exam_rows import refuse
-from evals.items import DistinctIds, evenly
+from evals.exam.items import DistinctIds, evenly
+from evals.exam.own_file import mapped_row, names_of
+from evals.exam.published_rows import refuse
+from evals.exam.source import BUNDLED_FACTS, Source, catalogued_rows
+from evals.exam.tasks import Task
 from evals.open.shapes import PUBLISHED, Criterion, OpenItem, liveqa
-from evals.own_file import mapped_row, names_of
-from evals.source import BUNDLED_FACTS, Source, catalogued_rows
-from evals.tasks import Task
 
 
 def open_items_of(task: Task, source: Source) -> Iterator[OpenItem]:

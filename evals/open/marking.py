@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.tasks import Task
 from evals.judging.prompts import KINDS, Kind, transcript
 from evals.judging.verdicts import Request, Verdict
 from evals.open.marks import (
@@ -21,7 +22,6 @@ from evals.open.marks import (
 )
 from evals.open.shapes import OpenItem
 from evals.safety import declines
-from evals.tasks import Task
 from evals.text_metrics.similarity import Similarity
 
 if TYPE_CHECKING:  # its client takes half a second to import, and most exams have no judge

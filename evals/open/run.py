@@ -14,22 +14,23 @@ from pathlib import Path
 
 from corpora.disk import writing
 from corpora.errors import OslerError
-from evals import notes, refusals
-from evals.cached_engine import CachedEngine
-from evals.described_run import described_run
+from evals.asking import refusals
+from evals.asking.cached_engine import CachedEngine
+from evals.asking.finished import Finished
 from evals.engines import Engine, OneByOne, Refusal, not_taken
-from evals.finished import Finished
+from evals.exam.prompts import Render
+from evals.exam.source import Source
+from evals.exam.tasks import Task
+from evals.figures import notes
+from evals.figures.described_run import described_run
+from evals.figures.item_line import passage, prompt_sha256
+from evals.figures.results import Row, write_json
 from evals.judging.judge import further
 from evals.open.items import open_items_of
 from evals.open.marking import ASKED, BY_RULE, Means, marks, unanswered, why_not
 from evals.open.marks import Mark
 from evals.open.shapes import OpenItem, fingerprint
-from evals.prompts import Render
 from evals.reading.replies import strip_thinking
-from evals.results import Row, write_json
-from evals.rows import passage, prompt_sha256
-from evals.source import Source
-from evals.tasks import Task
 
 CHUNK = 128  # answers at most that are written and judged before the next are begun
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
-from evals.refusals import counted
-from evals.results import Row, read_items
+from evals.asking.refusals import counted
+from evals.figures.results import Row, read_items
+from evals.figures.subjects import by_subject
 from evals.stats.intervals import mean_interval
-from evals.subjects import by_subject
 
 # What a figure of a part of the score is called, and the ends of its scale; parts that are not named here are shares.
 PARTS: dict[str, tuple[str, float, float]] = {

@@ -6,7 +6,7 @@ import html
 import re
 
 from corpora.page import percent
-from evals.results import Row
+from evals.figures.results import Row
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>])")
 

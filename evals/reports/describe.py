@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from corpora.records import ExamItem
-from evals.known_errors import known_errors
-from evals.prompts import Prompter
-from evals.source import how_to_get
-from evals.tasks import Scoring, Task
+from evals.exam.known_errors import known_errors
+from evals.exam.prompts import Prompter
+from evals.exam.source import how_to_get
+from evals.exam.tasks import Scoring, Task
 
 # Made up, so that no published item is shown.
 EXAMPLES = {

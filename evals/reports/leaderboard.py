@@ -11,8 +11,8 @@ from typing import Any
 
 from corpora.errors import DataError, OslerError
 from corpora.page import percent, table
+from evals.figures.results import Row, read_json, read_task
 from evals.reports.cells import plain
-from evals.results import Row, read_json, read_task
 
 
 def gather(folder: Path, told: Callable[[str], None] = lambda _: None) -> list[Row]:

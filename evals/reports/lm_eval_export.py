@@ -20,10 +20,10 @@ from typing import Any
 from corpora.disk import writing
 from corpora.errors import DataError
 from corpora.records import LETTERS
+from evals.exam.tasks import OPEN
+from evals.figures.results import Row, read_items, read_results, read_task, task_folders
 from evals.open.summary import cut
 from evals.reports.lm_eval_names import lm_eval_name, metric_of
-from evals.results import Row, read_items, read_results, read_task, task_folders
-from evals.tasks import OPEN
 
 NOTHING_READ = "[invalid]"  # as lm-eval's filters have it
 FILTER = "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evals.results import Row
+from evals.figures.results import Row
 
 _GROUPS = {  # our prefix and theirs, and the subjects, which both call alike
     (

@@ -8,8 +8,8 @@ from typing import Any
 
 from corpora.page import percent
 from corpora.records import LETTERS
+from evals.figures.results import Row, read_items
 from evals.reports.cells import plain
-from evals.results import Row, read_items
 from evals.stats.calibration import probabilities
 
 MISTAKES = 5  # shown of each task

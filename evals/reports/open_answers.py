@@ -6,8 +6,8 @@ import heapq
 from pathlib import Path
 
 from corpora.page import percent, table
+from evals.figures.results import Row, read_items
 from evals.reports.cells import interval, plain, unparsed
-from evals.results import Row, read_items
 
 HEAD = ["task", "n", "score, % (95%)", "ungraded, %", "unparsed, %", "empty, %"]
 WORST = 5  # answers shown of each task

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from corpora.page import percent, table, write_page
-from evals.compare import compare
-from evals.forgetting import beside_base
+from evals.figures.compare import compare
+from evals.figures.forgetting import beside_base
+from evals.figures.results import Row, check_writable, read_results, read_task, strangers, task_folders
+from evals.figures.summary import summarise
 from evals.reports import open_answers
 from evals.reports.cells import interval, plain, touched, unparsed
 from evals.reports.plots import Dot, dots, picture
 from evals.reports.task_section import task_section
-from evals.results import Row, check_writable, read_results, read_task, strangers, task_folders
-from evals.summary import summarise
 
 
 def write_report(out: Path, base: Path | None = None, to: Path | None = None, items: bool = True) -> Path:

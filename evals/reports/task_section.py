@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 from corpora.page import percent, table
-from evals.contamination import in_words
+from evals.figures.contamination import in_words
+from evals.figures.results import Row
 from evals.reports import open_answers
 from evals.reports.cells import plain
 from evals.reports.mistakes import mistakes
 from evals.reports.plots import Dot, dots, picture, reliability
-from evals.results import Row
 from evals.stats.intervals import wilson
 
 

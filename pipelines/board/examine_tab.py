@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from corpora.errors import OslerError
-from evals.task_files import suite_names, task_names
+from evals.exam.task_files import suite_names, task_names
 from pipelines.board import results, views
 from pipelines.board.friendly import OWN, QUIET, friendly
 from pipelines.board.jobs import answer_of, command_line

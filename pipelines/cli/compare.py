@@ -44,9 +44,9 @@ def compare(
         return
     for folder in results:
         _refuse_exam_stage(folder)
-    from evals.compare import beneath
-    from evals.compare import compare as paired
-    from evals.forgetting import forgetting
+    from evals.figures.compare import beneath
+    from evals.figures.compare import compare as paired
+    from evals.figures.forgetting import forgetting
 
     found = paired(results, own_prompts)
     if as_json:
@@ -85,7 +85,7 @@ WIDE = 110  # characters; below them the table's cells are cut, and a paragraph 
 
 def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
     """The comparisons as a table, or in a narrow terminal (and in a file) a paragraph for each."""
-    from evals.compare import told
+    from evals.figures.compare import told
 
     heads = (
         *("task", "model", "n", "base, %", "model, %", "difference, points (95%)"),

@@ -226,7 +226,8 @@ def evaluate(
     normalise: Annotated[
         str,
         typer.Option(
-            help="With --items: none, bytes, or unconditional (see evals/normalisation.py).", rich_help_panel=BUNDLED
+            help="With --items: none, bytes, or unconditional (see evals/asking/normalisation.py).",
+            rich_help_panel=BUNDLED,
         ),
     ] = "unconditional",
 ) -> None:

@@ -29,7 +29,7 @@ def examine_items(
         model: a folder, a hub's id or a bundled model.
         names: of sets of exam items, catalogued or bundled.
         letters: whether the options' letters are scored beneath a list of them, and not their texts.
-        normalise: what an option's log-probability is divided by, or freed of (``evals.normalisation``).
+        normalise: what an option's log-probability is divided by, or freed of (``evals.asking.normalisation``).
         chat: whether it is asked in its chat format; None: if it has one and is no base model.
         limit: items at most of each set.
         data: folder of the catalogued ones.

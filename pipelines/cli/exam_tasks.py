@@ -16,12 +16,12 @@ from corpora.errors import DataError, OslerError
 from pipelines.cli.options import err, out, table
 
 if TYPE_CHECKING:
-    from evals.contamination import TrainingText
     from evals.engines import Engine
+    from evals.exam.source import Source
+    from evals.exam.tasks import Task
+    from evals.figures.contamination import TrainingText
     from evals.open.marking import Means
     from evals.run import Options
-    from evals.source import Source
-    from evals.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Wanted:
     rotations: bool
     blank: bool
     contamination: bool
-    # Where their rows are read (``evals.source.Source``).
+    # Where their rows are read (``evals.exam.source.Source``).
     data: Path | None
     file: Path | None
     answers: Path | None  # the right ones, in a file apart
@@ -60,13 +60,13 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     Raises:
         OslerError: something was named that is not there, or that does not go together.
     """
-    from evals.items import items_of
-    from evals.known_errors import load_list
+    from evals.exam.items import items_of
+    from evals.exam.known_errors import load_list
+    from evals.exam.own_file import parse_mapping
+    from evals.exam.source import Source
+    from evals.exam.task_files import load_suite, load_task
+    from evals.figures.results import read_results
     from evals.open.items import open_items_of
-    from evals.own_file import parse_mapping
-    from evals.results import read_results
-    from evals.source import Source
-    from evals.task_files import load_suite, load_task
 
     if wanted.engine not in ("transformers", "vllm", "openai"):
         raise OslerError(f"--engine is transformers, vllm or openai, not '{wanted.engine}'")
@@ -79,6 +79,10 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
     if wanted.mapping and file is None:
         raise OslerError("--map says what the fields of --file are; name the file too")
+    if file is not None and file.is_dir():
+        raise OslerError(
+            f"{file}: a folder, and --file brings one file; --data names the folder of the catalogued data"
+        )
     if file is not None:
         check_file(file)
     if wanted.answers is not None:
@@ -118,10 +122,10 @@ def examine_by_tasks(
         means: makes what open answers are marked with; it may load a model, and is called when the results can be written.
         as_json: whether they are shown to a program.
     """
-    from evals.compare import compare
-    from evals.forgetting import forgetting
+    from evals.figures.compare import compare
+    from evals.figures.forgetting import forgetting
+    from evals.figures.results import check_writable, model_name
     from evals.reports.report import write_report
-    from evals.results import check_writable, model_name
     from pipelines.config.models import own_folder
     from pipelines.examiner import engine_of, examine_tasks
 
@@ -176,7 +180,7 @@ def _options(wanted: Wanted, engine: Engine) -> Options:
 
 def _trained_on(wanted: Wanted, engine: Engine) -> Callable[[], TrainingText]:
     """Finds out what the model was trained on."""
-    from evals.contamination import TrainingText
+    from evals.figures.contamination import TrainingText
     from pipelines.trained_on import training_text
 
     if engine.name == "openai":
@@ -237,7 +241,7 @@ def _hidden(result: dict[str, Any]) -> list[str]:
             f"without the question {100 * blank['share']:.1f}% right ({100 * blank['low']:.1f} to {100 * blank['high']:.1f})"
         )
     if "contamination" in result:
-        from evals.contamination import in_words
+        from evals.figures.contamination import in_words
 
         lines.append(in_words(result["contamination"]))
     return lines

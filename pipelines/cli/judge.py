@@ -164,7 +164,7 @@ def judge_agreement(
 
     Example: `osler judge-agreement 2025-05-07-06-14-12_oss_meta_eval.jsonl --judge http://127.0.0.1:8001/v1 --judge-model qwen3-32b`
     """
-    from evals.finished import Finished
+    from evals.asking.finished import Finished
     from evals.judging.agreement import measure, save
     from evals.judging.labels import labelled
     from evals.judging.prompts import KINDS

@@ -29,8 +29,8 @@ def tasks_show(
     """Show what a task asks and how: its convention, data, scoring, known errors, and a prompt with a made-up item."""
     import yaml
 
-    from evals.source import how_to_get
-    from evals.task_files import load_task
+    from evals.exam.source import how_to_get
+    from evals.exam.task_files import load_task
 
     task = load_task(name)
     if as_yaml:
@@ -48,8 +48,8 @@ def tasks_show(
 
 def show_tasks(as_json: bool) -> None:
     """Lists the tasks and suites, with sizes and scoring."""
-    from evals.task_files import load_suite, load_task, suite_names, task_names, variant_names
-    from evals.variants import KINDS
+    from evals.exam.task_files import load_suite, load_task, suite_names, task_names, variant_names
+    from evals.exam.variants import KINDS
 
     tasks = [load_task(name) for name in task_names()]
     suites = {name: load_suite(name) for name in suite_names()}

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
+from evals.exam.tasks import Task
+from evals.figures.results import read_items, write_results
 from evals.judging.judge import Judge
 from evals.open.marking import Means
-from evals.results import read_items, write_results
 from evals.run import Options, adjusted, run_task
-from evals.source import Source
-from evals.task_files import load_task
-from evals.tasks import Task
 from tests.evals.stub_engine import Stub
 
 

@@ -17,13 +17,13 @@ from typing import Any
 import yaml
 
 from corpora.records import ExamItem
+from evals.asking.finished import Finished
 from evals.engines.transformers import TransformersEngine
-from evals.finished import Finished
-from evals.items import examples_of, items_of
-from evals.prompts import Prompter
+from evals.exam.items import examples_of, items_of
+from evals.exam.prompts import Prompter
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 from evals.run import Options, adjusted, run_task
-from evals.source import Source
-from evals.task_files import load_task
 
 Row = dict[str, Any]
 DESCRIPTION = "The following are multiple choice questions (with answers) about anatomy.\n\n"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from evals.engines.openai import OpenAIEngine
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 from evals.run import Options
-from evals.source import Source
-from evals.task_files import load_task
 from pipelines.examiner import examine_tasks
 from tests.evals.one_model_server import OneModel
 

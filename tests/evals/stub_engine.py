@@ -4,11 +4,11 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
+from evals.exam.tasks import Task
 from evals.run import Options, adjusted, run_task
-from evals.source import Source
-from evals.task_files import load_task
-from evals.tasks import Task
 
 LETTERS = "ABCD"
 

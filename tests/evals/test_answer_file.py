@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from corpora.errors import DataError
-from evals.items import answers_unlike_questions, items_of
-from evals.own_file import parse_mapping
-from evals.source import Source, provenance
-from evals.task_files import load_task
+from evals.exam.items import answers_unlike_questions, items_of
+from evals.exam.own_file import parse_mapping
+from evals.exam.source import Source, provenance
+from evals.exam.task_files import load_task
 
 # FreedomIntelligence/CMB at 6c8ece46: data/CMB-test-choice-answer.json is a list of such objects, ids whole numbers from 1; the questions
 # (CMB-Exam/CMB-test/CMB-test-choice-question-merge.json of data/CMB.zip) have the same fields without the answer, and question and option.

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import OslerError
-from evals.compare import beneath, compare, told
-from evals.forgetting import beside_base
-from evals.results import model_name
+from evals.figures.compare import beneath, compare, told
+from evals.figures.forgetting import beside_base
+from evals.figures.results import model_name
 from tests.evals.results_folders import write_task
 
 

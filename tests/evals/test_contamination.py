@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from evals.contamination import TrainingText, in_words, write_contamination
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
+from evals.figures.contamination import TrainingText, in_words, write_contamination
+from evals.figures.summary import summarise
 from evals.reports.report import write_report
 from evals.run import Options, run_task
-from evals.source import Source
-from evals.summary import summarise
-from evals.task_files import load_task
 from pipelines.artifact import drafting
 from pipelines.cli import app
 from pipelines.config import Corpus, CptStage, InitStage, Recipe

@@ -7,10 +7,10 @@ import pytest
 from corpora.adapters import ADAPTERS
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.prompts import Prompter
+from evals.exam.prompts import Prompter
+from evals.exam.task_files import load_task, task_names
+from evals.exam.tasks import Task
 from evals.reports.describe import described
-from evals.task_files import load_task, task_names
-from evals.tasks import Task
 
 OPTIONS = {"A": "维生素A", "B": "维生素B", "C": "维生素C", "D": "维生素D"}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evals.exam.task_files import load_task, task_names
 from evals.reading.extraction import extract_choices
 from evals.reading.replies import strip_thinking
-from evals.task_files import load_task, task_names
 
 DRUGS = ["Ibuprofen", "Paracetamol", "Aspirin", "Low-dose aspirin"]
 

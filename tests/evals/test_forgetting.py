@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import OslerError
-from evals.compare import compare
-from evals.forgetting import forgetting
+from evals.exam.task_files import load_task, task_names
+from evals.figures.compare import compare
+from evals.figures.forgetting import forgetting
 from evals.reports.report import write_report
-from evals.task_files import load_task, task_names
 from tests.evals.results_folders import write_task
 
 

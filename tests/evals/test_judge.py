@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import OslerError
-from evals.finished import Finished
+from evals.asking.finished import Finished
 from evals.judging.judge import STOP_AFTER, Judge
 from evals.judging.prompts import KINDS, REMINDER
 from evals.judging.verdicts import Request

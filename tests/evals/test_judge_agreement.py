@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import DataError
-from evals.finished import Finished
+from evals.asking.finished import Finished
 from evals.judging.agreement import kappa, known, macro_f1, measure, save
 from evals.judging.judge import Judge
 from evals.judging.labels import labelled

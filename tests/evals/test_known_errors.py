@@ -7,12 +7,12 @@ import pytest
 
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.finished import Finished
-from evals.known_errors import LISTS, content_hash, known_errors, load_list
+from evals.asking.finished import Finished
+from evals.exam.known_errors import LISTS, content_hash, known_errors, load_list
+from evals.exam.source import Source
+from evals.exam.task_files import load_task, task_names
 from evals.reports.report import write_report
 from evals.run import Options, run_task
-from evals.source import Source
-from evals.task_files import load_task, task_names
 from tests.evals.stub_engine import Stub, exam_file, oracle
 
 ITEM = ExamItem(id="1", question="Which vitamin prevents scurvy?", options=["A1", "C"], answers=[1])

@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.errors import DataError
+from evals.exam.task_files import task_names
+from evals.figures.results import write_results
+from evals.figures.summary import summarise
 from evals.reports.lm_eval_export import export
 from evals.reports.lm_eval_names import LM_EVAL_TASKS, lm_eval_name
-from evals.results import write_results
-from evals.summary import summarise
-from evals.task_files import task_names
 from pipelines import loading
 from pipelines.cli import app
 from tests.evals.parity import Outcome, bundled_items, by_lm_eval, by_osler, rows_of

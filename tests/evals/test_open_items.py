@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 from evals.open.items import open_items_of
-from evals.source import Source
-from evals.task_files import load_task
 from tests.evals.judged import HEALTHBENCH, KQA, LIVEQA, write
 
 

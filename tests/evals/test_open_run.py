@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError, OslerError
-from evals.compare import compare
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
+from evals.figures.compare import compare
 from evals.open.items import open_items_of
 from evals.reports.leaderboard import gather, lines
 from evals.reports.lm_eval_export import export
 from evals.reports.report import write_report
 from evals.run import Options, run_task
-from evals.source import Source
-from evals.task_files import load_task
 from tests.evals.judged import HARM, HEALTHBENCH, KQA, LIVEQA, MEDCALC, said, verdict, write
 from tests.evals.open_exam import run
 from tests.evals.stub_engine import Stub

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 from evals.run import Options, run_task
-from evals.source import Source
 from evals.stats.intervals import wilson
-from evals.task_files import load_task
 from tests.evals.stub_engine import LETTERS, Stub, oracle, run
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.items import items_of
-from evals.own_file import parse_mapping
-from evals.source import Source
-from evals.task_files import load_task
+from evals.exam.items import items_of
+from evals.exam.own_file import parse_mapping
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 
 Q = "Which of these?"
 ORGANS, BLOOD = ["Liver", "Lung", "Skin", "Eye"], ["O", "A", "B", "AB"]

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from corpora.errors import OslerError
+from evals.asking.refusals import Refusals, RefusedError
 from evals.engines import Refusal
 from evals.engines.openai import OpenAIEngine
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
+from evals.figures.results import read_items, read_task
 from evals.open.marking import unanswered
-from evals.refusals import Refusals, RefusedError
 from evals.reports.lm_eval_export import export
 from evals.reports.report import write_report
-from evals.results import read_items, read_task
 from evals.run import Options
-from evals.source import Source
-from evals.task_files import load_task
 from pipelines.examiner import examine_tasks
 from tests.evals.judged import HARM, MEDCALC, write
 from tests.evals.served_exam import Say, case_of, chat, echoed, exam, file_of, served

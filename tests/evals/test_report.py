@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError, OslerError
+from evals.figures.summary import summarise
 from evals.reports import leaderboard
 from evals.reports.cells import plain
 from evals.reports.plots import Dot, dots, reliability
 from evals.reports.report import write_report
-from evals.summary import summarise
 from tests.evals.results_folders import write_results, write_task
 
 

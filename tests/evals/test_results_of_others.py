@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from corpora.errors import DataError, OslerError
-from evals.compare import compare
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.figures.compare import compare
+from evals.figures.results import check_writable, task_folders
+from evals.figures.summary import summarise
 from evals.reports import leaderboard
 from evals.reports.report import write_report
-from evals.results import check_writable, task_folders
-from evals.summary import summarise
 from tests.evals.results_folders import write_results, write_task
 
 GOOD = {"n": 200, "accuracy": 0.5, "low": 0.4, "high": 0.6}

@@ -16,12 +16,12 @@ import torch
 
 import evals.run
 from corpora.errors import DataError
+from evals.asking.finished import Finished
 from evals.engines.transformers import TransformersEngine
-from evals.finished import Finished
-from evals.results import write_results
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
+from evals.figures.results import write_results
 from evals.run import Options, run_task
-from evals.source import Source
-from evals.task_files import load_task
 from pipelines import loading
 from tests.evals.stub_engine import Stub, exam_file, oracle, run
 
@@ -83,10 +83,10 @@ import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from evals.finished import Finished
-from evals.source import Source
+from evals.asking.finished import Finished
+from evals.exam.source import Source
 from evals.run import Options, run_task
-from evals.task_files import load_task
+from evals.exam.task_files import load_task
 from evals.engines.transformers import TransformersEngine
 from pipelines import loading, loading, training
 base, file, out, pause = sys.argv[1:]
@@ -141,10 +141,10 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from evals.engines import transformers as engines
-from evals.finished import Finished
-from evals.source import Source
+from evals.asking.finished import Finished
+from evals.exam.source import Source
 from evals.run import Options, adjusted, run_task
-from evals.task_files import load_task
+from evals.exam.task_files import load_task
 from pipelines import loading
 base, file, out, pause = sys.argv[1:]
 engines.MOST_AT_ONCE = 4

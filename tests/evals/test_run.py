@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError, OslerError
-from evals.finished import Finished
+from evals.asking.finished import Finished
+from evals.exam.source import Source
+from evals.exam.task_files import load_task
 from evals.run import Options, adjusted, run_task
-from evals.source import Source
 from evals.stats.intervals import wilson
-from evals.task_files import load_task
 from tests.evals.stub_engine import LETTERS, Stub, oracle, run
 
 
@@ -88,6 +88,19 @@ def test_several_right_options_are_right_as_a_set_only(tmp_path: Path):
     assert summary["accuracy"] == pytest.approx(1 / 3)
     with pytest.raises(OslerError, match="several options may be right"):
         adjusted(task, Options(scoring="likelihood"))
+
+
+def test_items_that_are_there_twice_are_told(tmp_path: Path):
+    rows = [{"question": f"Case {n % 4}?", "options": ["w", "x", "y", "z"], "answer": "ABCD"[n % 4]} for n in range(6)]
+    file = tmp_path / "test.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with Finished(tmp_path / "f.sqlite") as finished:
+        found = run_task(
+            load_task("medqa"), Stub(lambda prompt: "A"), Source(file=file), tmp_path / "out", Options(), finished
+        )
+    assert [note for note in found["notes"] if "repeat" in note] == [
+        "2 of the 6 items repeat an earlier one word for word, and the intervals count each of them as an answer of its own"
+    ]
 
 
 def test_words_are_not_asked_for_in_a_language_in_which_none_can_be_read():

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from corpora.records import LETTERS
+from evals.figures.summary import summarise
 from evals.reading.extraction import extract_choices
 from evals.stats.intervals import wilson
-from evals.summary import summarise
 from tests.evals.results_folders import write_task
 
 N = 1000

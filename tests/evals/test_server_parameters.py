@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from corpora.errors import OslerError
 from evals.engines import openai_server
-from evals.results import read_task
+from evals.figures.results import read_task
 from pipelines.cli import app
 from tests.evals.served_exam import case_of, chat, exam, file_of, served
 

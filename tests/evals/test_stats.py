@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evals.baselines import majority
+from evals.figures.baselines import majority
 from evals.stats.clusters import mean_error
 from evals.stats.intervals import mean_interval, wilson
 from evals.stats.mcnemar import discordant, holm, mcnemar, minimal_difference

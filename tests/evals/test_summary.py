@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from corpora.errors import DataError
+from evals.figures.summary import summarise
 from evals.stats.intervals import wilson
-from evals.summary import summarise
 from tests.evals.results_folders import write_task
 
 

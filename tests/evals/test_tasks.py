@@ -12,15 +12,15 @@ from corpora.bundled.render import render
 from corpora.errors import DataError
 from corpora.records import ExamItem
 from evals.engines import in_own_template
-from evals.items import items_of
+from evals.exam.items import items_of
+from evals.exam.own_file import parse_mapping
+from evals.exam.prompts import Prompter
+from evals.exam.source import Source
+from evals.exam.task_files import load_suite, load_task, suite_names, task_names, variant_names
+from evals.exam.variants import blanked, original_place, rotated, varied
 from evals.open.run import prompt_of
 from evals.open.shapes import OpenItem
-from evals.own_file import parse_mapping
-from evals.prompts import Prompter
 from evals.score import chat_asker, plain_asker
-from evals.source import Source
-from evals.task_files import load_suite, load_task, suite_names, task_names, variant_names
-from evals.variants import blanked, original_place, rotated, varied
 from pipelines.bundled import RECIPES
 from pipelines.loading import load_tokenizer
 

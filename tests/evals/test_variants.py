@@ -7,13 +7,13 @@ import pytest
 
 from corpora.errors import DataError
 from corpora.records import ExamItem
-from evals.finished import Finished
-from evals.items import items_of
-from evals.known_errors import known_errors
+from evals.asking.finished import Finished
+from evals.exam.items import items_of
+from evals.exam.known_errors import known_errors
+from evals.exam.source import Source
+from evals.exam.task_files import load_suite, load_task, suite_names, task_names, variant_names
+from evals.exam.variants import can_be_varied, speaks_of_others
 from evals.run import Options, run_task
-from evals.source import Source
-from evals.task_files import load_suite, load_task, suite_names, task_names, variant_names
-from evals.variants import can_be_varied, speaks_of_others
 from tests.evals.stub_engine import Stub
 
 

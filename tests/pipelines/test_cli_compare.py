@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from corpora.errors import OslerError
-from evals.summary import summarise
+from evals.figures.summary import summarise
 from pipelines.cli import app
 from pipelines.cli.options import out
 from tests.evals.results_folders import write_results, write_task

@@ -93,6 +93,7 @@ def test_what_cannot_be_run_is_left_out_of_a_suite_and_an_error_alone(tmp_path: 
         (["--task", "medqa", "--engine", "jax"], "--engine is transformers, vllm or openai"),
         (["--task", "bundled-exam", "--engine", "openai"], "name its address with --url"),
         (["--task", "medqa", "--file", "none.jsonl"], "no such file"),
+        (["--task", "medqa", "--file", "."], "a folder, and --file brings one file"),
         (["--task", "medqa", "--file", "FILE", "--answers", "none.json"], "none.json: no such file"),
         (
             ["--task", "medqa", "--task", "medmcqa", "--answers", "FILE"],

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from corpora.disk import writing
-from evals.asking import Asked, choice_of, is_right
+from evals.asking.asked import Asked, choice_of, is_right
+from evals.asking.finished import Finished
 from evals.engines import Engine
-from evals.finished import Finished
-from evals.items import items_of
-from evals.prompts import Prompter
-from evals.results import write_json
-from evals.rows import cluster_of
-from evals.source import Source
+from evals.exam.items import items_of
+from evals.exam.prompts import Prompter
+from evals.exam.source import Source
+from evals.exam.tasks import Task
+from evals.exam.variants import blanked, original_place, rotated
+from evals.figures.item_line import cluster_of
+from evals.figures.results import write_json
 from evals.stats.intervals import mean_interval
-from evals.tasks import Task
-from evals.variants import blanked, original_place, rotated
 
 
 def write_rotations(task: Task, asked: Asked, source: Source, folder: Path) -> None:

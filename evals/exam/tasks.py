@@ -39,7 +39,9 @@ class Data(_Block):
     split: str = ""  # the published name of the part that is asked
     read: list[str] = []  # patterns of its files, or of an archive's members; empty: the catalogue's
     where: dict[str, list[str]] = {}  # rows whose field has one of these values
-    answers: list[str] = []  # patterns of the file of right answers, where it is one apart (see ``evals.answer_file``)
+    answers: list[
+        str
+    ] = []  # patterns of the file of right answers, where it is one apart (see ``evals.exam.answer_file``)
     answers_at: str = ""  # where that file can be had
     fewshot: list[str] = []  # patterns of the files whose first rows are the examples
     fewshot_where: dict[str, list[str]] = {}
@@ -87,7 +89,9 @@ class Task(_Block):
     max_tokens: int = Field(default=1024, gt=0)  # tokens of a freely written answer
     stop: list[str] = ["\n\n", "Question:"]  # ends what a model without a chat format writes
     general: bool = False  # of no medical set: what a model has forgotten beside its base
-    variant: Variant = "none"  # see ``evals.variants``; those of a bundled task are ``NAME-nota`` and ``NAME-unsure``
+    variant: Variant = (
+        "none"  # see ``evals.exam.variants``; those of a bundled task are ``NAME-nota`` and ``NAME-unsure``
+    )
     key_errors: list[str] = []  # ids of items whose published answer is known to be wrong
 
     @property

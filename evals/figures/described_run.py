@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from evals.engines import Engine, not_taken
-from evals.source import Source, provenance
-from evals.tasks import Task
+from evals.exam.source import Source, provenance
+from evals.exam.tasks import Task
 
 
 def described_run(task: Task, engine: Engine, source: Source, chat: bool, prompt: str, count: int) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from corpora.adapters.keys import ANSWERS, answer_name
 from corpora.errors import DataError
 from corpora.files.reading import raw_rows
 from corpora.files.row import RawRow, Row
-from evals.exam_rows import SHOWN, PlacedRow
-from evals.own_file import names_of
-from evals.source import Source, answer_paths, catalogued_rows, how_to_get
-from evals.tasks import Task
+from evals.exam.own_file import names_of
+from evals.exam.published_rows import SHOWN, PlacedRow
+from evals.exam.source import Source, answer_paths, catalogued_rows, how_to_get
+from evals.exam.tasks import Task
 
 RIGHT = "answer"  # the field in which a question gets its right answer
 

@@ -1,6 +1,6 @@
 """A model beside its own base: what it has gained on medical sets, and what it has forgotten on general ones.
 
-"Better", "worse" and "forgotten" are said only of differences that are significant after Holm's adjustment (``evals.compare``); of the others,
+"Better", "worse" and "forgotten" are said only of differences that are significant after Holm's adjustment (``evals.figures.compare``); of the others,
 how large one would have had to be to show.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from corpora.page import p_value, percent, table
-from evals.compare import beneath, told
-from evals.results import Row
+from evals.figures.compare import beneath, told
+from evals.figures.results import Row
 
 
 def _points(share: float) -> str:
@@ -37,7 +37,7 @@ def _said(one: Row, base: str) -> str:
 
 
 def forgetting(found: dict[str, Any]) -> list[str]:
-    """What a comparison (``evals.compare.compare``) says of the general sets, a sentence each; none without a general set."""
+    """What a comparison (``evals.figures.compare.compare``) says of the general sets, a sentence each; none without a general set."""
     return [_said(one, found["base"]) for one in found["comparisons"] if one["general"]]
 
 

@@ -15,13 +15,13 @@ from corpora.errors import DataError
 from corpora.files.reading import raw_rows
 from corpora.importing import LOOKED_AT
 from corpora.records import ExamItem
-from evals.answer_file import Questions, disagreements, of_questions, with_answers
-from evals.exam_rows import PlacedRow, checked, items_of_rows, own_shape
-from evals.known_errors import known_errors
-from evals.own_file import FIRST, mapped_row
-from evals.source import BUNDLED, Source, catalogued_rows, how_to_get
-from evals.tasks import Task
-from evals.variants import can_be_varied, varied
+from evals.exam.answer_file import Questions, disagreements, of_questions, with_answers
+from evals.exam.known_errors import known_errors
+from evals.exam.own_file import FIRST, mapped_row
+from evals.exam.published_rows import PlacedRow, checked, items_of_rows, own_shape
+from evals.exam.source import BUNDLED, Source, catalogued_rows, how_to_get
+from evals.exam.tasks import Task
+from evals.exam.variants import can_be_varied, varied
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     """The items of ``task`` in their order, each with an id of its own; ``meta["key_error"]`` says what is known to be wrong with one.
 
-    Those that the task's variant cannot ask are left out (``evals.variants``).
+    Those that the task's variant cannot ask are left out (``evals.exam.variants``).
 
     Raises:
         DataError: the data are not there, or a row of them cannot be used.

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from corpora.errors import OslerError
+from evals.asking.finished import Finished, key_of
+from evals.asking.refusals import Refusals
 from evals.engines import Engine, InBatches, OneByOne, Refusal, Unanswered
-from evals.finished import Finished, key_of
-from evals.refusals import Refusals
-from evals.tasks import Task
+from evals.exam.tasks import Task
 
 T = TypeVar("T")
 R = TypeVar("R", str, float)

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 
 from corpora.records import LETTERS, ExamItem
-from evals.tasks import Variant
+from evals.exam.tasks import Variant
 
 
 @dataclass(frozen=True)

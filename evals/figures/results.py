@@ -170,7 +170,8 @@ def task_folders(out: Path) -> dict[str, Path]:
     """
     found = _by_name(out)
     if not found:
-        raise DataError(f"{out}: no task was found here; write one with `osler eval MODEL --task NAME --output {out}`")
+        what = "no task was found here" if out.is_dir() else "no such folder"
+        raise DataError(f"{out}: {what}; write one with `osler eval MODEL --task NAME --output {out}`")
     strange = strangers(out)
     return {name: folder for name, folder in found.items() if name not in strange} or found
 

@@ -17,10 +17,10 @@ from corpora.curate.decontaminate import Benchmarks
 from corpora.errors import DataError
 from corpora.page import percent
 from corpora.records import Record, text_of
-from evals.items import items_of
-from evals.results import Row, read_json, write_json
-from evals.source import Source
-from evals.tasks import Task
+from evals.exam.items import items_of
+from evals.exam.source import Source
+from evals.exam.tasks import Task
+from evals.figures.results import Row, read_json, write_json
 
 FILE = "contamination.json"
 Reader = Callable[[], Iterable[Record]]

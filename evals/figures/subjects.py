@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from evals.results import Row
+from evals.figures.results import Row
 
 SUBJECT_ITEMS = 5  # a subject of fewer items has an interval too wide to look at
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from corpora.records import LETTERS, ExamItem
-from evals.tasks import Task
+from evals.exam.tasks import Task
 
 Render = Callable[[list[dict[str, str]]], str]
 EXAMPLES_APART = "\n\n"  # between examples, as lm-eval and the MMLU authors have it

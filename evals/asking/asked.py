@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from corpora.errors import OslerError
 from corpora.records import ExamItem
-from evals.cached_engine import CachedEngine
+from evals.asking.cached_engine import CachedEngine
+from evals.asking.finished import Finished
+from evals.asking.normalisation import normalised
 from evals.engines import Engine, Refusal
-from evals.finished import Finished
-from evals.normalisation import normalised
-from evals.prompts import Prompter
+from evals.exam.prompts import Prompter
+from evals.exam.tasks import Task
 from evals.reading.extraction import extract_choices
-from evals.tasks import Task
 
 Pair = tuple[str, str]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from evals.source import Source
-from evals.tasks import Task
+from evals.exam.source import Source
+from evals.exam.tasks import Task
 
 FEW = 10  # items, of which nothing is said about their keys
 ONE_KEY = 0.9  # share of the items from which one key for them is worth a note
@@ -38,6 +38,15 @@ def other_widths(task: Task, widths: Counter[int]) -> list[str]:
         return []
     seen = ", ".join(f"{number:,} with {width}" for width, number in sorted(widths.items()))
     return [f"the published items have {task.options} options each, and those read: {seen}"]
+
+
+def asked_again(repeated: int, count: int) -> list[str]:
+    """Where ``repeated`` of ``count`` items have question and options of an earlier one."""
+    if not repeated:
+        return []
+    return [
+        f"{repeated:,} of the {count:,} items repeat an earlier one word for word, and the intervals count each of them as an answer of its own"
+    ]
 
 
 def unmatched(source: Source, known: int) -> list[str]:

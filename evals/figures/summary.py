@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from corpora.errors import DataError
-from evals import contamination
-from evals.baselines import majority
+from evals.asking.refusals import counted
+from evals.exam.tasks import OPEN
+from evals.figures import contamination
+from evals.figures.baselines import majority
+from evals.figures.results import Row, read_items, read_json, read_task
+from evals.figures.subjects import by_subject
 from evals.open.summary import summarise_open
-from evals.refusals import counted
-from evals.results import Row, read_items, read_json, read_task
 from evals.stats.calibration import calibration
 from evals.stats.intervals import mean_interval
-from evals.subjects import by_subject
-from evals.tasks import OPEN
 
 
 def summarise(folder: Path) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def summarise(folder: Path) -> dict[str, Any]:
         share in which no answer was found; ``refused``, how many of these a server refused, by the reason; ``key_errors``, how many items are known to have a wrong key, and ``accuracy_without_key_errors``;
         ``subjects`` by name with n, accuracy, low and high (those of at least ``subjects.SUBJECT_ITEMS`` items). Where options were scored, ``ece``,
         ``brier`` and ``aurc`` (value, low, high) and ``reliability``, the plot's points. Where they are there, ``rotations`` and ``blank``, what
-        the same items gave in another form, and ``contamination`` (see ``evals.contamination.summarised``).
+        the same items gave in another form, and ``contamination`` (see ``evals.figures.contamination.summarised``).
 
     Raises:
         DataError: a file is missing or broken, or there are no items.

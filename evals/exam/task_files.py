@@ -1,9 +1,9 @@
 """Benchmarks as readable YAML files, one a task, and suites as named lists of them.
 
 ``extends: NAME`` takes over all that another file says; what is given again replaces it. A file whose name begins with ``_`` is only there to be
-extended. The fields are those of ``evals.tasks.Task``.
+extended. The fields are those of ``evals.exam.tasks.Task``.
 
-A task whose prompt lists the options of its items has no file for its variants: ``NAME-nota`` and ``NAME-unsure`` are made of its own (``evals.variants``).
+A task whose prompt lists the options of its items has no file for its variants: ``NAME-nota`` and ``NAME-unsure`` are made of its own (``evals.exam.variants``).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pydantic import ValidationError
 
 from corpora.errors import DataError, nearest
 from corpora.files.yaml_file import read_yaml
-from evals.tasks import Task
-from evals.variants import KINDS
+from evals.exam.tasks import Task
+from evals.exam.variants import KINDS
 
-TASKS = Path(__file__).parent / "tasks"
-SUITES = Path(__file__).parent / "suites"
+TASKS = Path(__file__).parents[1] / "tasks"
+SUITES = Path(__file__).parents[1] / "suites"
 
 
 def task_names() -> list[str]:

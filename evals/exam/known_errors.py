@@ -29,7 +29,7 @@ from corpora.errors import DataError
 from corpora.files.yaml_file import read_yaml
 from corpora.records import ExamItem
 
-LISTS = Path(__file__).parent / "key_errors"
+LISTS = Path(__file__).parents[1] / "key_errors"
 
 
 class _Block(BaseModel):
@@ -102,7 +102,7 @@ def load_list(path: Path) -> ErrorList:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise DataError(
-            f"{path}: {place}: {first['msg']}; a list has title, source and errors, each with item and wrong (see evals/known_errors.py)"
+            f"{path}: {place}: {first['msg']}; a list has title, source and errors, each with item and wrong (see evals/exam/known_errors.py)"
         ) from error
 
 

@@ -16,8 +16,8 @@ from corpora.errors import DataError
 from corpora.files.row import RawRow
 from corpora.importing import LOOKED_AT, adapted
 from corpora.records import ExamItem
-from evals.own_file import unfit
-from evals.tasks import Task
+from evals.exam.own_file import unfit
+from evals.exam.tasks import Task
 
 NUMBERED = ("multiple-choice", "medmcqa", "medmcqa-1-based", "options-1-based")  # shapes whose keys may be numbers
 SHOWN = 10  # bad rows that an error names

@@ -12,12 +12,12 @@ from typing import Any
 
 from corpora.errors import OslerError
 from corpora.page import percent
-from evals.baselines import majority
-from evals.results import Row, model_name, read_items, read_results, read_task, strangers, task_folders
+from evals.figures.baselines import majority
+from evals.figures.results import Row, model_name, read_items, read_results, read_task, strangers, task_folders
+from evals.figures.summary import clusters_of
 from evals.stats.clusters import cluster_places
 from evals.stats.mcnemar import holm, mcnemar, minimal_difference
 from evals.stats.paired import paired_difference
-from evals.summary import clusters_of
 
 SIGNIFICANT = 0.05
 
@@ -53,7 +53,7 @@ def compare(folders: Sequence[Path], own_prompts: bool = False) -> dict[str, Any
         ``{"base", "models", "comparisons", "left_out"}``. A comparison has task, model, n, ungraded (left out, without a score in one of them), clusters, base_accuracy, accuracy, difference with
         low and high (95%, paired cluster bootstrap), gained, lost, mcnemar (exact p), bootstrap (p), test (which of the two decides: McNemar's,
         unless answers are graded or share passages), p, holm, smallest (the smallest difference that so many items with so much disagreement
-        show in 4 of 5 tries; None where none could), general (whether the task is a general set, see ``evals.forgetting``), asked_differently (in
+        show in 4 of 5 tries; None where none could), general (whether the task is a general set, see ``evals.figures.forgetting``), asked_differently (in
         what, with ``own_prompts``), majority (what naming the commonest key scores on these items; None for graded answers), below_majority (whether
         both models score less), and verdict: "better", "worse" or "no difference shown".
 

@@ -11,7 +11,7 @@ from corpora.adapters.items import QUESTIONS
 from corpora.adapters.keys import ANSWERS
 from corpora.errors import DataError
 from corpora.files.row import RawRow
-from evals.tasks import Task
+from evals.exam.tasks import Task
 
 FIRST = "first"  # from what the numbers of right options are counted, 0 or 1
 MAPPED = ("question", "options", "answer", "context", "id", "subject", FIRST)

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import asdict
 
 from corpora.records import ExamItem
-from evals.asking import Given, choice_of, is_right
-from evals.results import Row
-from evals.tasks import Task
+from evals.asking.asked import Given, choice_of, is_right
+from evals.exam.tasks import Task
+from evals.figures.results import Row
 
 
 def row_of(item: ExamItem, given: Given, task: Task) -> Row:

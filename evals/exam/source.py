@@ -13,7 +13,7 @@ from corpora.disk import file_sha256
 from corpora.errors import DataError
 from corpora.files.reading import raw_rows
 from corpora.files.row import RawRow
-from evals.tasks import Task
+from evals.exam.tasks import Task
 
 BUNDLED = "bundled-exam"
 BUNDLED_FACTS = "bundled-prompts"
@@ -28,7 +28,7 @@ class Source:
     answers: Path | None = None  # the right answers of its rows, where they are a file apart
     mapping: Mapping[str, str] = field(default_factory=dict)  # our field -> the file's
     limit: int | None = None  # the first so many items
-    key_errors: Path | None = None  # a list of known errors of the user's own (``evals.known_errors``)
+    key_errors: Path | None = None  # a list of known errors of the user's own (``evals.exam.known_errors``)
 
 
 @dataclass(frozen=True)
