@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from openai import OpenAI
+from starlette.types import ASGIApp
 
 from serving.addresses import free_port
 from serving.gateway.app import build
@@ -154,7 +155,7 @@ def _dribble() -> Response:
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(app: ASGIApp) -> Iterator[str]:
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)

@@ -196,7 +196,7 @@ def test_the_first_answer_of_a_vllm_that_was_started_anew_has_its_own_weights_in
     with world(tmp_path, roots=("/of/yesterday", "/a")) as door:
         door.ask("Hi")
         door.model.roots = ("/of/today", "/a")
-        door.gateway.upstream._listed_at = -1000.0
+        door.gateway.upstream.listing._listed_at = -1000.0
         door.ask("Hi")
         assert [one["weights"] for one in door.records()] == ["/of/yesterday", "/of/today"]
 
@@ -222,7 +222,7 @@ def test_the_audit_tells_which_weights_answered(tmp_path: Path):
         assert versions(door, "osler") == (first, None)
         assert versions(door, "cardio") == (first, first)
         (folders[0] / "model.safetensors").write_bytes(b"other")  # of the same size, under the same name
-        door.gateway.upstream._listed_at = -1000.0
+        door.gateway.upstream.listing._listed_at = -1000.0
         assert versions(door, "cardio", first) == (hashed(folders[0]), first)
         (folders[0] / "model.safetensors").unlink()
         verify(door.audit)
