@@ -137,14 +137,17 @@ def run(
     audit: Path,
     settings: Settings,
     upstream_key: str | None = None,
+    started: Callable[[], float] | None = None,
 ) -> None:
     """Keeps the door open until SIGTERM or Ctrl-C; then lets those inside finish, for ``drain_seconds`` at most.
+
+    ``started`` tells when vLLM was last started, in seconds since 1970, where this process starts it.
 
     Raises:
         OslerError: no key works, the port is taken, or the audit does not verify.
     """
     check_before_start(host, port, keys)
-    gateway = Gateway(Upstream(upstream, settings, upstream_key), KeyFile(keys), Audit(audit), settings)
+    gateway = Gateway(Upstream(upstream, settings, upstream_key, started), KeyFile(keys), Audit(audit), settings)
     log_to_stderr()
     config = uvicorn.Config(
         build(gateway),

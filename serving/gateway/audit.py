@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from corpora.errors import DataError
 
 START = "0" * 64  # what the first line is bound to
@@ -117,7 +119,7 @@ class Audit:
         """Adds one line and returns the new head."""
         body = {"seq": self.head.count + 1, **record}
         mac = _mac(self._secret, self.head.mac, body)
-        line = _canonical({**body, "mac": mac}) + b"\n"
+        line = orjson.dumps({**body, "mac": mac}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
         written = os.write(self._file, line)
         if written != len(line):
             os.ftruncate(

@@ -237,6 +237,7 @@ class Exchange:
             "weights": served.root if served else None,
             "model_version": (served.parent_version if base is not None else served.version) if served else None,
             "adapter_version": served.version if served and base is not None else None,
+            "weights_changed": served.changed if served else False,
             "engine": self._fingerprint,
             "guard": guard_version(),
             "triage": self.flag.category if self.flag else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ class Served:
         parent: The model that it adapts, where it is a LoRA adapter.
         version: Of its weights, where they lie on this machine (``serving.gateway.weights``).
         parent_version: Of the weights that it adapts.
+        changed: Whether files of either have changed since they were loaded, or first seen.
     """
 
     name: str
@@ -38,17 +40,21 @@ class Served:
     parent: str | None
     version: str | None = None
     parent_version: str | None = None
+    changed: bool = False
 
 
 class Listing:
     """The models of one vLLM, asked for again when the list is old."""
 
-    def __init__(self, client: httpx.AsyncClient, settings: Settings) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, settings: Settings, started: Callable[[], float] | None = None
+    ) -> None:
+        """``started`` as in ``WeightVersions``."""
         self._client = client
         self._settings = settings
         self._listing: list[dict[str, Any]] = []
         self._listed_at = -LISTING_SECONDS
-        self._versions = WeightVersions()
+        self._versions = WeightVersions(started)
         self._refresh: asyncio.Future[None] | None = None
 
     def close(self) -> None:
@@ -109,7 +115,8 @@ class Listing:
         if name in known:
             entry = known[name]
             parent = known.get(entry.get("parent"), {})
-            versions = self._versions.of(entry.get("root")), self._versions.of(parent.get("root"))
+            roots = entry.get("root"), parent.get("root")
+            versions, changed = map(self._versions.of, roots), any(map(self._versions.changed, roots))
             context = entry.get("max_model_len") or parent.get("max_model_len")
-            return Served(name, context, entry.get("root"), entry.get("parent"), *versions)
+            return Served(name, context, entry.get("root"), entry.get("parent"), *versions, changed)
         raise Refused(404, "no model of this name is served; /v1/models lists the names", "model_not_found", "model")

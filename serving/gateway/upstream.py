@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
@@ -30,7 +30,14 @@ _NO_TOOLS = (
 class Upstream:
     """VLLM at ``url``, with ``/v1`` or without. Raises DataError where its key cannot be sent."""
 
-    def __init__(self, url: str, settings: Settings, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        settings: Settings,
+        api_key: str | None = None,
+        started: Callable[[], float] | None = None,
+    ) -> None:
+        """``started`` tells when vLLM was last started, where this process starts it."""
         self._settings = settings
         base = url.rstrip("/").removesuffix("/v1")
         self._wires = Wires(base, api_key, settings.connect_seconds)
@@ -42,7 +49,7 @@ class Upstream:
             trust_env=False,  # no proxy of the environment's may read what patients write
             follow_redirects=False,
         )
-        self.listing = Listing(self._client, settings)
+        self.listing = Listing(self._client, settings, started)
 
     async def close(self) -> None:
         """Ends every connection."""

@@ -42,7 +42,7 @@ class Wire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._pieces: list[bytes] = []
         self._bytes = 0
-        self._asked = self._whole = self._left = self._lost = self._paused = self._framed = False
+        self._asked = self._whole = self._left = self._lost = self._paused = self._framed = self._again = False
         self._fault: ModelDown | None = None
         self._read_at = 0.0
         self._idle_seconds: float | None = None
@@ -83,11 +83,12 @@ class Wire(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
-        self.status = self._parser.get_status_code()
+        if not self._whole:
+            self.status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
         """A piece of the answer came."""
-        if self._left:
+        if self._left or self._whole:  # of an answer that nobody reads, or that nobody asked for
             return
         self._pieces.append(body)
         self._bytes += len(body)
@@ -100,7 +101,7 @@ class Wire(asyncio.Protocol):
         if self.status < 200:  # a word before it
             self.status, self._framed = 0, False
             return
-        self._whole = True
+        self._whole, self._again = True, self._parser.should_keep_alive()  # which it has forgotten a moment later
         if self._left:
             self._keep()
 
@@ -169,7 +170,7 @@ class Wire(asyncio.Protocol):
     def _keep(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._parser.should_keep_alive() and self.usable:
+        if self._again and self.usable:
             self._wires.keep(self)
         else:
             self.close()
