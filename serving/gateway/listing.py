@@ -116,7 +116,8 @@ class Listing:
             entry = known[name]
             parent = known.get(entry.get("parent"), {})
             roots = entry.get("root"), parent.get("root")
-            versions, changed = map(self._versions.of, roots), any(map(self._versions.changed, roots))
+            version, of_parent = map(self._versions.of, roots)
+            changed = any(map(self._versions.changed, roots))
             context = entry.get("max_model_len") or parent.get("max_model_len")
-            return Served(name, context, entry.get("root"), entry.get("parent"), *versions, changed)
+            return Served(name, context, entry.get("root"), entry.get("parent"), version, of_parent, changed)
         raise Refused(404, "no model of this name is served; /v1/models lists the names", "model_not_found", "model")

@@ -30,10 +30,12 @@ class Wire(asyncio.Protocol):
 
     Attributes:
         status: Of the answer, once its head has come; 0 before.
+        ended: Whoever reads an answer sets this at the end of what it says, which comes before HTTP's own.
     """
 
     def __init__(self, wires: Wires) -> None:
         self.status = 0
+        self.ended = False
         self._wires = wires
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
@@ -115,7 +117,7 @@ class Wire(asyncio.Protocol):
     def ask(self, request: bytes, idle_seconds: float | None, seconds: float) -> None:
         """Sends a request; its answer must come within ``seconds``, and each part of it ``idle_seconds`` after the one before."""
         assert self._transport is not None
-        self.status, self._bytes, self._fault = 0, 0, None
+        self.status, self.ended, self._bytes, self._fault = 0, False, 0, None
         self._pieces.clear()
         self._asked, self._whole, self._left, self._framed = True, False, False, False
         self._read_at = self._loop.time()
@@ -126,14 +128,20 @@ class Wire(asyncio.Protocol):
     async def head(self) -> None:
         """Waits for the status. Raises ModelDown."""
         while not self.status:
-            await self._more()
+            if self._fault is not None:
+                raise self._fault
+            self._waiter = self._loop.create_future()
+            await self._waiter
 
     async def read(self) -> bytes:
         """What has come since; empty at the end. Raises ModelDown where it breaks off or does not come in time."""
         while not self._pieces:
             if self._whole:
                 return b""
-            await self._more()
+            if self._fault is not None:
+                raise self._fault
+            self._waiter = self._loop.create_future()
+            await self._waiter
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._bytes = 0
@@ -143,12 +151,20 @@ class Wire(asyncio.Protocol):
             self._transport.resume_reading()
         return body
 
-    def leave(self, ended: bool) -> None:
-        """Reads no more of this answer. ``ended``: all of it was read, but maybe HTTP's own end; else the connection is closed, and vLLM stops."""
+    async def whole(self) -> bytes:
+        """All of the answer. Raises ModelDown."""
+        body = b""
+        while piece := await self.read():
+            body += piece
+        self.ended = True
+        return body
+
+    def leave(self) -> None:
+        """Reads no more of this answer: where it has not ended, the connection is closed, and vLLM stops."""
         self._asked = False
         if self._timer is not None:
             self._timer.cancel()
-        if not ended or self._fault is not None or not self.usable:
+        if not self.ended or self._fault is not None or not self.usable:
             self.close()
             return
         self._left = True
@@ -174,15 +190,6 @@ class Wire(asyncio.Protocol):
             self._wires.keep(self)
         else:
             self.close()
-
-    async def _more(self) -> None:
-        if self._fault is not None:
-            raise self._fault
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -236,7 +243,7 @@ class Wires:
     @asynccontextmanager
     async def post(
         self, path: str, body: bytes, request_id: str, idle_seconds: float | None, seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Wire]:
         """An answer whose head has come. What follows is read within the block; at its end the connection is kept or closed.
 
         Raises:
@@ -245,13 +252,12 @@ class Wires:
         target = self._path + path.encode()
         head = b"POST %b HTTP/1.1\r\n%b\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n"
         wire = self._free() or await self._connect()
-        answer = Answer(wire)
         try:
             wire.ask(head % (target, self._headers, request_id.encode(), len(body)) + body, idle_seconds, seconds)
             await wire.head()
-            yield answer
+            yield wire
         finally:
-            wire.leave(answer.ended)
+            wire.leave()
 
     def _free(self) -> Wire | None:
         now = asyncio.get_running_loop().time()
@@ -287,34 +293,3 @@ class Wires:
         """Ends every connection."""
         for wire in list(self._open):
             wire.close()
-
-
-class Answer:
-    """An answer of vLLM's, read once.
-
-    Attributes:
-        status: Its HTTP status.
-        ended: Whoever reads it sets this at the end of what it says, which comes before HTTP's own.
-    """
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.ended = False
-
-    @property
-    def status(self) -> int:
-        """Its HTTP status."""
-        return self._wire.status
-
-    async def read(self) -> bytes:
-        """What has come since; empty at the end. Raises ModelDown."""
-        body = await self._wire.read()
-        self.ended = self.ended or not body
-        return body
-
-    async def whole(self) -> bytes:
-        """All of it. Raises ModelDown."""
-        body = b""
-        while piece := await self.read():
-            body += piece
-        return body
