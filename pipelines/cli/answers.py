@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from corpora.errors import OslerError
-from pipelines.cli.options import err, out
+from pipelines.cli.options import check_key, err, out
 from pipelines.cli.rendering import markdown, render
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ def client_of(
     from serving.clients import chat_model, completion_model
     from serving.served import check_no_second_triage, served
 
-    if not (api_key.isascii() and api_key.isprintable()):  # the client cannot send it
-        raise OslerError(f"{address}: the key has signs that no key has; set OSLER_API_KEY to one of `osler keys add`")
+    check_key(address, api_key)
     bounds: dict[str, Any] = {"timeout": timeout, "max_retries": 0}  # each try would take as long again
     if complete:
         return completion_model(address, api_key=api_key, **bounds)

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from corpora.errors import OslerError
 from pipelines.bundled import recipe_names
 
 if TYPE_CHECKING:
@@ -84,6 +85,12 @@ def address(url: str | None) -> str | None:
     if not known:
         raise typer.BadParameter(f"'{url}' is no address of a server, as http://127.0.0.1:8000/v1")
     return url
+
+
+def check_key(url: str, key: str) -> None:
+    """Raises OslerError where a client cannot send ``key`` to ``url``: a header holds printable ASCII alone."""
+    if not (key.isascii() and key.isprintable()):
+        raise OslerError(f"{url}: the key has signs that no key has; set OSLER_API_KEY to one of `osler keys add`")
 
 
 def whole_address(url: str | None) -> str | None:

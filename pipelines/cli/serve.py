@@ -118,7 +118,16 @@ def serve(
             err.print(
                 f"the door opens at {at(host, port)}/v1; vLLM's log is {server.log}", markup=False, soft_wrap=True
             )
-            run(server.url, host, port, keys, audit, Settings(**limits_given(context)), server.api_key)
+            run(
+                server.url,
+                host,
+                port,
+                keys,
+                audit,
+                Settings(**limits_given(context)),
+                server.api_key,
+                lambda: server.started_at,
+            )
         return
     server = prepared(name, host=host, port=port, words=words, roomy=True, python=vllm_python)
     _tell(server.options)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from corpora.errors import OslerError
-from pipelines.cli.options import UrlOption, app, err, out
+from pipelines.cli.options import UrlOption, app, check_key, err, out
 from pipelines.cli.serve import served_model
 from pipelines.cli.talk import ModelOption
 
@@ -72,6 +72,8 @@ def ui(
 
     if documents and plain:
         raise OslerError("--documents are read with --assistant; leave --plain out")
+    if api_key:
+        check_key(url or "osler ui", api_key)
     check_before_start(host, port, keys)
     interrupt_on_sigterm()
     folder = None if url is not None else served_model(model_of_run(model))

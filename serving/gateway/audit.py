@@ -9,7 +9,6 @@ history: keep a head elsewhere (every log line of the gateway carries one) and g
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import hmac
 import json
 import os
@@ -19,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from corpora.errors import DataError
 
 START = "0" * 64  # what the first line is bound to
@@ -26,8 +27,11 @@ _SECRET_BYTES = 32
 _NO_SECRET = "not an audit's secret (64 hexadecimal digits); restore it, or remove it where nothing was recorded yet"
 
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+
+
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _encode(value).encode()
 
 
 def _secret_path(path: Path) -> Path:
@@ -109,16 +113,18 @@ class Audit:
 
     def fingerprint(self, value: Any) -> str:
         """The keyed hash of a prompt or an answer, over its JSON with sorted keys."""
-        return hmac.new(self._secret, b"text:" + _canonical(value), hashlib.sha256).hexdigest()
+        return hmac.digest(self._secret, b"text:" + _canonical(value), "sha256").hex()
 
     def append(self, record: dict[str, Any]) -> Head:
         """Adds one line and returns the new head."""
         body = {"seq": self.head.count + 1, **record}
         mac = _mac(self._secret, self.head.mac, body)
-        line = _canonical({**body, "mac": mac}) + b"\n"
-        size = os.fstat(self._file).st_size
-        if os.write(self._file, line) != len(line):
-            os.ftruncate(self._file, size)  # half a line would break the chain for good
+        line = orjson.dumps({**body, "mac": mac}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+        written = os.write(self._file, line)
+        if written != len(line):
+            os.ftruncate(
+                self._file, os.fstat(self._file).st_size - written
+            )  # half a line would break the chain for good
             raise DataError(f"{self.path}: the audit could not be written in full; is the disk full?")
         self.head = Head(body["seq"], mac)
         self._write_head()
@@ -147,7 +153,7 @@ class Audit:
 
 
 def _mac(secret: bytes, before: str, body: dict[str, Any]) -> str:
-    return hmac.new(secret, before.encode() + _canonical(body), hashlib.sha256).hexdigest()
+    return hmac.digest(secret, before.encode() + _canonical(body), "sha256").hex()
 
 
 def _read_head(place: Path) -> list[str] | None:

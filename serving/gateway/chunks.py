@@ -10,6 +10,8 @@ from serving.gateway.errors import ModelDown
 
 _LINE_BYTES = 16 * 2**20
 Chunk = dict[str, Any]
+Together = tuple[list[Chunk], bool]  # what came at once, and whether the answer is whole with it
+_TEXT, _COUNT = (str, type(None)), (int, type(None))
 
 
 class ChunkReader:
@@ -44,7 +46,9 @@ class ChunkReader:
             except ModelDown as fault:
                 self.fault = fault
                 return chunks
-            self._ended |= {choice["index"] for choice in chunk["choices"] if choice.get("finish_reason")}
+            for choice in chunk["choices"]:
+                if choice.get("finish_reason"):
+                    self._ended.add(choice["index"])
             chunks.append(chunk)
         if len(self._rest) > _LINE_BYTES:
             self.fault = unreadable()
@@ -64,18 +68,17 @@ def check_shape(body: Chunk, answers: int, said: str) -> None:
     """
     for choice in body["choices"]:
         holder = choice.get(said, choice)  # a completion's text is in the choice itself
-        texts = [holder.get("content"), holder.get("text")]
+        if not isinstance(holder.get("content"), _TEXT) or not isinstance(holder.get("text"), _TEXT):
+            raise ValueError
         for call in holder.get("tool_calls") or ():
             function = call.get("function") or {}
-            texts += [function.get("name"), function.get("arguments")]
-        if not all(text is None or isinstance(text, str) for text in texts):
-            raise ValueError
+            if not isinstance(function.get("name"), _TEXT) or not isinstance(function.get("arguments"), _TEXT):
+                raise ValueError
         if not isinstance(choice["index"], int) or not 0 <= choice["index"] < answers:
             raise ValueError
     usage = body.get("usage") or {}
-    for name in ("prompt_tokens", "completion_tokens"):
-        if not isinstance(usage.get(name), int | None):
-            raise ValueError
+    if not isinstance(usage.get("prompt_tokens"), _COUNT) or not isinstance(usage.get("completion_tokens"), _COUNT):
+        raise ValueError
 
 
 def _chunk(data: bytes, answers: int) -> Chunk:

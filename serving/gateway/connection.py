@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from serving.gateway.errors import Refused
 from serving.gateway.settings import Settings
 
 T = TypeVar("T")
+Event = tuple[bytes, bool]  # what the caller is sent, and whether more follows
 
 
 class ClientLeft(Exception):
@@ -48,28 +49,41 @@ async def read_body(request: Request, settings: Settings) -> bytes:
         raise Refused(408, "the body did not come in time", "timeout") from None
 
 
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
+async def unless_left(receive: Receive, work: Awaitable[T], seconds: float | None = None) -> T:
     """What ``work`` returns; it is cancelled as soon as the caller leaves, or after ``seconds``.
 
     Raises:
         ClientLeft: it was.
     """
+    task = asyncio.current_task()
+    assert task is not None
+    before, gone = task.cancelling(), False
 
-    async def left() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+    def leave(_: object = None) -> None:
+        nonlocal gone
+        gone = True
+        task.cancel()
 
-    task = asyncio.ensure_future(work)
-    watch = asyncio.ensure_future(left())
+    # As asyncio.timeout does it: the work stays in this task, and what cancels it is told from others who do.
+    watch = asyncio.ensure_future(_left(receive))
+    watch.add_done_callback(leave)
+    timer = asyncio.get_running_loop().call_later(seconds, leave) if seconds is not None else None
     try:
-        done, _ = await asyncio.wait({task, watch}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        if task in done:
-            return task.result()
-        raise ClientLeft
+        return await work
+    except BaseException:
+        if gone and task.uncancel() <= before:
+            raise ClientLeft from None
+        raise
     finally:
-        for one in (task, watch):
-            one.cancel()
-        await asyncio.gather(task, watch, return_exceptions=True)
+        watch.remove_done_callback(leave)
+        watch.cancel()
+        if timer is not None:
+            timer.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Streamed(Response):
@@ -80,7 +94,7 @@ class Streamed(Response):
 
     def __init__(
         self,
-        events: AsyncGenerator[bytes, None],
+        events: AsyncGenerator[Event, None],
         after: Callable[[BaseException | None], Awaitable[None]],
         headers: dict[str, str],
         seconds: float,
@@ -98,9 +112,8 @@ class Streamed(Response):
         async def run() -> None:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async with aclosing(self._events) as events:
-                async for event in events:
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                async for event, more in events:
+                    await send({"type": "http.response.body", "body": event, "more_body": more})
 
         early: BaseException | None = None
         try:

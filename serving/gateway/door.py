@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from serving.gateway.asked import Asked, read
 from serving.gateway.audit import Audit
-from serving.gateway.connection import ClientLeft, Streamed, read_body, unless_left
-from serving.gateway.errors import ModelDown, Refused
+from serving.gateway.chunks import Together
+from serving.gateway.connection import ClientLeft, Event, Streamed, read_body, unless_left
+from serving.gateway.errors import Refused
 from serving.gateway.exchange import Exchange
 from serving.gateway.fields import Kind
 from serving.gateway.journal import Metrics
 from serving.gateway.keys import Key, KeyFile
 from serving.gateway.limits import Limits
+from serving.gateway.listing import Served
 from serving.gateway.settings import Settings
-from serving.gateway.upstream import Served, Upstream
+from serving.gateway.upstream import Upstream
 from serving.guard import RedFlag, red_flags
 
 _DONE = b"data: [DONE]\n\n"
@@ -29,6 +31,10 @@ _SHORT = 300  # characters of a message that is read through at once
 
 def _event(value: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(value) + b"\n\n"
+
+
+def _json(body: dict[str, Any], exchange: Exchange) -> Response:
+    return Response(orjson.dumps(body), headers=exchange.headers, media_type="application/json")
 
 
 class Gateway:
@@ -61,7 +67,7 @@ class Gateway:
             Refused: over a limit, no such model, or too long for its context.
         """
         asked = exchange.asked
-        exchange.served = await self.upstream.served(asked.model)
+        exchange.served = await self.upstream.listing.served(asked.model)
         given = asked.payload.get("max_completion_tokens") or asked.payload.get("max_tokens")
         length = await self._length(asked, exchange.served, given)
         if length is not None:
@@ -137,12 +143,12 @@ class Gateway:
             body = await unless_left(request.receive, work)
             body = exchange.whole(body)
             exchange.end("answered")
-            return JSONResponse(body, headers=exchange.headers)
+            return _json(body, exchange)
         chunks = self.upstream.stream(asked, exchange.id)
-        first: list[dict[str, Any]] = []
+        first: Together | None = None
         if not exchange.banner:
             # A model that is down is told with a status, as long as nothing has been said.
-            first = await unless_left(request.receive, _next(chunks))
+            first = await unless_left(request.receive, anext(chunks))
         return self._streamed(exchange, self._events(exchange, chunks, first), chunks)
 
     def _alone(self, exchange: Exchange, code: str) -> Response:
@@ -151,13 +157,13 @@ class Gateway:
             return self._streamed(exchange, self._alone_events(exchange, code), None)
         body = exchange.alone()
         exchange.end("emergency_alone", code)
-        return JSONResponse(body, headers=exchange.headers)
+        return _json(body, exchange)
 
     def _streamed(
         self,
         exchange: Exchange,
-        events: AsyncGenerator[bytes, None],
-        chunks: AsyncGenerator[list[dict[str, Any]], None] | None,
+        events: AsyncGenerator[Event, None],
+        chunks: AsyncGenerator[Together, None] | None,
     ) -> Streamed:
         async def after(early: BaseException | None) -> None:
             if chunks is not None:
@@ -169,38 +175,37 @@ class Gateway:
         return Streamed(events, after, exchange.headers, seconds)
 
     async def _events(
-        self, exchange: Exchange, chunks: AsyncGenerator[list[dict[str, Any]], None], first: list[dict[str, Any]]
-    ) -> AsyncGenerator[bytes, None]:
-        def told(together: list[dict[str, Any]]) -> bytes:
-            # Chunks that came together leave together: a door that is behind catches up with fewer writes.
-            return b"".join(_event(piece) for chunk in together if (piece := exchange.piece(chunk)) is not None)
-
+        self, exchange: Exchange, chunks: AsyncGenerator[Together, None], first: Together | None
+    ) -> AsyncGenerator[Event, None]:
         if exchange.banner:
-            yield _event(exchange.opening(exchange.banner))
+            yield _event(exchange.opening(exchange.banner)), True
         try:
-            if events := told(first):
-                yield events
-            async for together in chunks:
-                if events := told(together):
-                    yield events
+            together, whole = await anext(chunks) if first is None else first
+            while True:
+                # Chunks that came together leave together: a door that is behind catches up with fewer writes.
+                told = [_event(piece) for chunk in together if (piece := exchange.piece(chunk)) is not None]
+                if whole:
+                    break
+                if told:
+                    yield b"".join(told), True
+                together, whole = await anext(chunks)
         except Refused as error:
             if exchange.banner and not exchange.model_spoke:
-                yield _event(exchange.closing())
+                closing = _event(exchange.closing())
                 exchange.end("emergency_alone", error.code)
-                yield _DONE
+                yield closing + _DONE, False
             else:
                 exchange.end("cut", error.code)
-                yield _event(error.body())  # and no [DONE]: what came before is not a whole answer
+                yield _event(error.body()), False  # and no [DONE]: what came before is not a whole answer
             return
         exchange.end("answered")
-        yield _DONE
+        yield b"".join([*told, _DONE]), False
 
-    async def _alone_events(self, exchange: Exchange, code: str) -> AsyncGenerator[bytes, None]:
+    async def _alone_events(self, exchange: Exchange, code: str) -> AsyncGenerator[Event, None]:
         assert exchange.flag is not None
-        yield _event(exchange.opening(exchange.flag.text))
-        yield _event(exchange.closing())
+        told = _event(exchange.opening(exchange.flag.text)) + _event(exchange.closing())
         exchange.end("emergency_alone", code)
-        yield _DONE
+        yield told + _DONE, False
 
 
 def _ending(early: BaseException | None) -> tuple[str, str | None]:
@@ -213,10 +218,3 @@ def _ending(early: BaseException | None) -> tuple[str, str | None]:
 async def _red_flags(text: str) -> RedFlag | None:
     # A few milliseconds are dearer in a thread: it holds the interpreter for as long, and every stream waits for it to be handed over.
     return red_flags(text) if len(text) <= _SHORT else await asyncio.to_thread(red_flags, text)
-
-
-async def _next(chunks: AsyncIterator[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    try:
-        return await anext(chunks)
-    except StopAsyncIteration:
-        raise ModelDown("the model's answer is empty", "bad_answer") from None

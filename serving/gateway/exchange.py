@@ -6,6 +6,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from serving.doses import notice
@@ -14,7 +15,7 @@ from serving.gateway.audit import Audit
 from serving.gateway.journal import Metrics, guard_version, log
 from serving.gateway.keys import Key
 from serving.gateway.limits import Hold
-from serving.gateway.upstream import Served
+from serving.gateway.listing import Served
 from serving.guard import RedFlag
 
 _PREFIX = {"chat": "chatcmpl-", "completion": "cmpl-"}
@@ -46,18 +47,18 @@ class Exchange:
     ended: bool = False
     _first: float | None = None
     _pieces: int = 0
-    _said: dict[int, dict[str, str]] = field(default_factory=dict)
+    _said: dict[int, dict[str, list[str]]] = field(default_factory=dict)
     _usage: dict[str, Any] = field(default_factory=dict)
     _fingerprint: str | None = None
 
-    @property
+    @cached_property
     def answer_id(self) -> str:
         """The answer's id, as OpenAI's look."""
         return _PREFIX[self.asked.kind] + self.id
 
-    @property
+    @cached_property
     def banner(self) -> str:
-        """What stands above the model's answer."""
+        """What stands above the model's answer; ``flag`` is known before."""
         return f"{self.flag.text}\n\n" if self.flag and not self.asked.structured else ""
 
     @property
@@ -146,7 +147,7 @@ class Exchange:
         """Says below a finished answer that an amount of a medicine in it has no source; a client that guards itself does so."""
         if self.asked.kind != "chat" or self.asked.structured or not self.key.triage:
             return
-        said = self._said.get(index, {}).get("content", "").removeprefix(self.banner)
+        said = "".join(self._said.get(index, {}).get("content", ())).removeprefix(self.banner)
         if told := notice(said, self.asked.given):
             holder["content"] = f"{holder.get('content') or ''}\n\n{told}"
             self._say(index, "content", f"\n\n{told}")
@@ -158,14 +159,22 @@ class Exchange:
             self.metrics.first.observe(self._first)
 
     def _say(self, index: int, name: str, text: str) -> None:
-        said = self._said.setdefault(index, {})
-        said[name] = said.get(name, "") + text
+        said = self._said.get(index)
+        if said is None:
+            said = self._said[index] = {}
+        if name in said:
+            said[name].append(text)
+        else:
+            said[name] = [text]
+
+    def _whole_text(self, index: int) -> dict[str, str]:
+        return {name: "".join(texts) for name, texts in self._said.get(index, {}).items()}
 
     def _note(self, index: int, holder: dict[str, Any]) -> None:
         for name in ("content", "text", "reasoning", "reasoning_content"):
-            if holder.get(name):
+            if said := holder.get(name):
                 self._pieces += 1
-                self._say(index, "content" if name == "text" else name, str(holder[name]))
+                self._say(index, "content" if name == "text" else name, str(said))
         for call in holder.get("tool_calls") or []:
             self._pieces += 1
             function = call.get("function") or {}
@@ -228,6 +237,7 @@ class Exchange:
             "weights": served.root if served else None,
             "model_version": (served.parent_version if base is not None else served.version) if served else None,
             "adapter_version": served.version if served and base is not None else None,
+            "weights_changed": served.changed if served else False,
             "engine": self._fingerprint,
             "guard": guard_version(),
             "triage": self.flag.category if self.flag else None,
@@ -235,7 +245,7 @@ class Exchange:
             "outcome": outcome,
             "code": code,
             "prompt": self.audit.fingerprint(asked.payload.get("messages") or asked.payload.get("prompt")),
-            "answer": self.audit.fingerprint([self._said.get(at, {}) for at in range(asked.answers)]),
+            "answer": self.audit.fingerprint([self._whole_text(at) for at in range(asked.answers)]),
             "prompt_tokens": prompt,
             "completion_tokens": generated,
         }

@@ -14,6 +14,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 logger = logging.getLogger("osler.gateway")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
@@ -34,7 +35,7 @@ class _Json(logging.Formatter):
                 trace = trace.tb_next
             if trace is not None:
                 line["at"] = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        return json.dumps(line, ensure_ascii=False)
+        return _encode(line)
 
 
 def log_to_stderr() -> None:
@@ -50,7 +51,10 @@ def log_to_stderr() -> None:
 
 def log(message: str, **fields: Any) -> None:
     """One line."""
-    logger.info(message, extra={"fields": fields})
+    if logger.isEnabledFor(logging.INFO):  # and no look for the caller's file and line, which nobody is told
+        record = logging.LogRecord(logger.name, logging.INFO, "", 0, message, None, None)
+        record.fields = fields
+        logger.handle(record)
 
 
 class Metrics:

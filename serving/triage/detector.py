@@ -11,7 +11,7 @@ import yaml
 from corpora.errors import DataError
 from serving.triage.features import Place
 from serving.triage.learned import judge
-from serving.triage.lexicon import Choice, load_lexicon
+from serving.triage.lexicon import Choice, Choices, load_lexicon
 from serving.triage.numbers import MEASURED
 from serving.triage.reading import Reading
 from serving.triage.scope import Span
@@ -23,7 +23,7 @@ PIECE, OVERLAP = 4000, 600  # characters that are read at a time, of a longer te
 
 
 @functools.cache
-def load_rules(path: Path = RULES) -> dict[str, Choice]:
+def load_rules(path: Path = RULES) -> Choices:
     """The combinations by which each emergency is known, in order of precedence.
 
     Raises:
@@ -31,7 +31,7 @@ def load_rules(path: Path = RULES) -> dict[str, Choice]:
     """
     lexicon = load_lexicon(measured=MEASURED)
     raw: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    found = {emergency: Choice.of(lines) for emergency, lines in raw.items()}
+    found = Choices((emergency, Choice.of(lines)) for emergency, lines in raw.items())
     for emergency, choice in found.items():
         if missing := choice.used - lexicon.names:
             raise DataError(f"{path}: '{emergency}' uses the concept '{min(missing)}', which no lexicon defines")

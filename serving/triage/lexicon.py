@@ -60,10 +60,7 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Combinations of which one is enough; a text without any concept of ``first`` holds none of them.
-
-    Nearly every choice is absent from nearly every text, and is passed over by one look at ``first``.
-    """
+    """Combinations of which one is enough; a text without any concept of ``first`` holds none of them."""
 
     expressions: tuple[Expression, ...]
     first: frozenset[str]
@@ -78,6 +75,27 @@ class Choice:
     def used(self) -> set[str]:
         """The concepts that the combinations name."""
         return {name for one in self.expressions for term in one.terms for part in term.parts for name in part}
+
+
+class Choices(dict[str, Choice]):
+    """Choices by name, in the order in which they are tried.
+
+    Nearly every choice is absent from nearly every text: those that a text may hold are found by its concepts, and no other is looked at.
+    """
+
+    @functools.cached_property
+    def places(self) -> dict[str, list[int]]:
+        """A concept, to the places of the choices that begin with it."""
+        found: dict[str, list[int]] = {}
+        for place, choice in enumerate(self.values()):
+            for concept in choice.first:
+                found.setdefault(concept, []).append(place)
+        return found
+
+    @functools.cached_property
+    def listed(self) -> list[tuple[str, Choice]]:
+        """Names and choices, by place."""
+        return list(self.items())
 
 
 def parse(expression: str) -> Expression:
@@ -104,7 +122,7 @@ class Lexicon:
     """Wordings in a trie over tokens, and the combinations, each after those that it uses."""
 
     root: _Node
-    combined: dict[str, Choice]
+    combined: Choices
     context: frozenset[str]
     vocabulary: frozenset[str]
     names: frozenset[str]
@@ -161,14 +179,14 @@ def _add(root: _Node, tokens: tuple[str, ...], concept: str) -> None:
         node.concepts.append(concept)
 
 
-def _in_order(combined: dict[str, Choice], known: set[str], folder: Path) -> dict[str, Choice]:
+def _in_order(combined: dict[str, Choice], known: set[str], folder: Path) -> Choices:
     graph = {}
     for name, choice in combined.items():
         if missing := choice.used - known:
             raise DataError(f"{folder}: '{name}' uses the concept '{min(missing)}', which no file defines")
         graph[name] = choice.used & combined.keys()
     try:
-        return {name: combined[name] for name in graphlib.TopologicalSorter(graph).static_order()}
+        return Choices((name, combined[name]) for name in graphlib.TopologicalSorter(graph).static_order())
     except graphlib.CycleError as error:
         raise DataError(f"{folder}: concepts use one another in a circle: {' -> '.join(error.args[1])}") from error
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import bisect
+import heapq
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from serving.triage.lexicon import Choice, Expression, Lexicon, Term
+from serving.triage.lexicon import Choice, Choices, Expression, Lexicon, Term
 from serving.triage.numbers import measure
 from serving.triage.scope import Scopes, Span, scopes
 from serving.triage.text import Text, is_chinese
@@ -147,11 +148,21 @@ class Reading:
         found = found or []
         return [hit for hit in found if self.stated(hit)] if stated else found
 
-    def possible(self, choices: Mapping[str, Choice]) -> Iterator[tuple[str, Choice]]:
-        """Those of which the text may hold one; what is found on the way counts for those that come later."""
-        for name, choice in choices.items():
-            if not self.hits.keys().isdisjoint(choice.first):
-                yield name, choice
+    def possible(self, choices: Choices) -> Iterator[tuple[str, Choice]]:
+        """Those of which the text may hold one, in order; what is found on the way counts for those that come later."""
+        place, known, waiting = -1, set[str](), list[int]()
+        while True:
+            if len(self.hits) > len(known):
+                for concept in self.hits.keys() - known:
+                    known.add(concept)
+                    for later in choices.places.get(concept, ()):
+                        heapq.heappush(waiting, later)
+            while waiting and waiting[0] <= place:  # tried already, or passed over before the concept was found
+                heapq.heappop(waiting)
+            if not waiting:
+                return
+            place = heapq.heappop(waiting)
+            yield choices.listed[place]
 
     def matches(self, choice: Choice, concept: str, stated: bool = True) -> Iterator[Hit]:
         """The places where one of the combinations holds, in their order."""

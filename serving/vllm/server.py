@@ -7,6 +7,7 @@ again when it dies.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import threading
@@ -32,6 +33,8 @@ STOP_STARTING_SECONDS = (
 
 TELL_SECONDS = 10.0  # between two lines on a start where no terminal shows it moving
 
+_TAIL_BYTES = 4096  # of its log, in which its last line stands: it is looked at four times a second
+
 # Before each line of vLLM's log: the process, the level, the time and the file.
 _PREFIX = re.compile(r"^(?:\([^)]*\) )*(?:[A-Z]+ [\d-]+ [\d:]+ \[[^\]]*\] )?")
 
@@ -53,6 +56,7 @@ class Server:
         api_key: what it wants to be shown, if anything.
         options: the defaults that were chosen for it.
         start_seconds: from its last start to health.
+        started_at: its last start, in seconds since 1970.
     """
 
     host: str
@@ -65,6 +69,7 @@ class Server:
     api_key: str | None = None
     options: list[Option] = field(default_factory=list)
     start_seconds: float = 0.0
+    started_at: float = 0.0
     _process: subprocess.Popen[bytes] | None = None
     _guard: subprocess.Popen[bytes] | None = None
     _log_start: int = 0
@@ -87,6 +92,7 @@ class Server:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._kills = memory_kills()
         self._answered = False
+        self.started_at = time.time()
         with self.log.open("ab") as stream:
             self._log_start = stream.tell()
             self._process = subprocess.Popen(
@@ -140,17 +146,18 @@ class Server:
         if reason := self.ended():
             raise ServerError(reason)
 
-    def _said(self) -> str:
-        """What this start has printed."""
+    def _said(self, most: int | None = None) -> str:
+        """What this start has printed; of ``most`` bytes at its end where that is given."""
         if not self.log.is_file():
             return ""
         with self.log.open("rb") as stream:
-            stream.seek(self._log_start)
+            end = stream.seek(0, os.SEEK_END)
+            stream.seek(self._log_start if most is None else max(self._log_start, end - most))
             return stream.read().decode("utf-8", errors="replace")
 
     def _doing(self) -> str:
         """What its log said last, in few words."""
-        lines = [line.strip() for line in re.split(r"[\r\n]", self._said()) if line.strip()]
+        lines = [line.strip() for line in re.split(r"[\r\n]", self._said(_TAIL_BYTES)) if line.strip()]
         return f"({_PREFIX.sub('', lines[-1])[:60]})" if lines else ""
 
     def last_words(self, lines: int = 12) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from openai import OpenAI
+from starlette.types import ASGIApp
 
 from serving.addresses import free_port
 from serving.gateway.app import build
@@ -154,7 +155,7 @@ def _dribble() -> Response:
 
 
 @contextmanager
-def running(app: FastAPI) -> Iterator[str]:
+def running(app: ASGIApp) -> Iterator[str]:
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
@@ -192,7 +193,13 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, settings: Settings | None = None, up: bool = True, **model: Any) -> Iterator[World]:
+def world(
+    folder: Path,
+    settings: Settings | None = None,
+    up: bool = True,
+    started: Callable[[], float] | None = None,
+    **model: Any,
+) -> Iterator[World]:
     """``up=False`` puts nothing where the model should be."""
     keys = KeyFile(folder / "keys.json")
     key = keys.add("ward")
@@ -202,7 +209,7 @@ def world(folder: Path, settings: Settings | None = None, up: bool = True, **mod
     @contextmanager
     def door(address: str) -> Iterator[World]:
         chosen = settings or Settings(requests_per_minute=10_000, tokens_per_minute=10_000_000)
-        gateway = Gateway(Upstream(address, chosen), keys, Audit(audit), chosen)
+        gateway = Gateway(Upstream(address, chosen, started=started), keys, Audit(audit), chosen)
         with running(build(gateway)) as url:
             yield World(url, key, keys, audit, stand_in, gateway)
 

@@ -196,36 +196,59 @@ def test_the_first_answer_of_a_vllm_that_was_started_anew_has_its_own_weights_in
     with world(tmp_path, roots=("/of/yesterday", "/a")) as door:
         door.ask("Hi")
         door.model.roots = ("/of/today", "/a")
-        door.gateway.upstream._listed_at = -1000.0
+        door.gateway.upstream.listing._listed_at = -1000.0
         door.ask("Hi")
         assert [one["weights"] for one in door.records()] == ["/of/yesterday", "/of/today"]
 
 
-def test_the_audit_tells_which_weights_answered(tmp_path: Path):
+def folders_of(tmp_path: Path) -> tuple[Path, Path]:
     folders = tmp_path / "model", tmp_path / "adapter"
     for folder in folders:
         folder.mkdir()
         (folder / "model.safetensors").write_bytes(b"first")
-    roots = (str(folders[0]), str(folders[1]))
+    return folders
 
-    def versions(door: World, model: str, before: str | None = None) -> tuple[str | None, str | None]:
-        record: dict[str, Any] = {}
-        until = time.monotonic() + 10
-        while record.get("model_version") in (None, before):  # they are read beside the answering
-            assert time.monotonic() < until
-            door.post(model=model, messages=[{"role": "user", "content": "Hi"}])
-            record = door.records()[-1]
-        return record["model_version"], record["adapter_version"]
 
-    with world(tmp_path, roots=roots) as door:
-        first = hashed(folders[0])
-        assert versions(door, "osler") == (first, None)
-        assert versions(door, "cardio") == (first, first)
+def record_where(door: World, model: str, **wanted: Any) -> dict[str, Any]:
+    """The first record that says ``wanted``: folders are read beside the answering."""
+    until = time.monotonic() + 10
+    while True:
+        door.gateway.upstream.listing._listed_at = -1000.0
+        door.post(model=model, messages=[{"role": "user", "content": "Hi"}])
+        record = door.records()[-1]
+        if all(record[name] == value for name, value in wanted.items()):
+            return record
+        assert time.monotonic() < until, record
+
+
+def test_the_audit_tells_which_weights_answered(tmp_path: Path):
+    folders = folders_of(tmp_path)
+    first = hashed(folders[0])
+    with world(tmp_path, roots=(str(folders[0]), str(folders[1]))) as door:
+        record_where(door, "osler", model_version=first, adapter_version=None, weights_changed=False)
+        record_where(door, "cardio", model_version=first, adapter_version=first, weights_changed=False)
         (folders[0] / "model.safetensors").write_bytes(b"other")  # of the same size, under the same name
-        door.gateway.upstream._listed_at = -1000.0
-        assert versions(door, "cardio", first) == (hashed(folders[0]), first)
+        record_where(door, "cardio", model_version=None, adapter_version=first, weights_changed=True)
+        time.sleep(0.3)  # in which the new files are read
+        record_where(door, "cardio", model_version=None, adapter_version=first, weights_changed=True)
+        (folders[0] / "model.safetensors").write_bytes(b"first")
+        record_where(door, "cardio", model_version=first, adapter_version=first, weights_changed=False)
         (folders[0] / "model.safetensors").unlink()
         verify(door.audit)
     with world(tmp_path / "far") as door:
         door.ask("Hi")
         assert door.records()[-1]["model_version"] is None  # this machine has no such folder
+        assert not door.records()[-1]["weights_changed"]
+
+
+def test_behind_osler_serve_the_version_is_of_what_vllm_loaded_when_it_was_last_started(tmp_path: Path):
+    folders = folders_of(tmp_path)
+    first, started = hashed(folders[0]), time.time() + 1
+    with world(tmp_path, roots=(str(folders[0]), str(folders[1])), started=lambda: started) as door:
+        record_where(door, "osler", model_version=first, weights_changed=False)
+        (folders[0] / "model.safetensors").write_bytes(b"other")
+        record_where(door, "osler", model_version=first, weights_changed=True)
+        started = time.time() + 1  # it died, and was started again
+        record_where(door, "osler", model_version=hashed(folders[0]), weights_changed=False)
+        started = time.time() - 60  # and once more, but the files came after that
+        record_where(door, "osler", model_version=None, weights_changed=True)

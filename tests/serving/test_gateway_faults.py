@@ -84,7 +84,7 @@ def test_a_model_that_dribbles_is_given_up_in_time(tmp_path: Path, place: str):
 
         ask("Hi")  # the models are listed
         door.model.dribbles = place
-        door.gateway.upstream._listed_at = -1000.0
+        door.gateway.upstream.listing._listed_at = -1000.0
         for text in ("What is asthma? " * 5, EMERGENCY):
             began = time.monotonic()
             answer = ask(text)
@@ -98,7 +98,7 @@ def test_what_to_do_first_waits_for_a_hanging_model_no_longer_than_for_a_piece(t
     """A whole answer may take minutes; that of an emergency waited for as long where the model hung."""
     settings = Settings(idle_seconds=0.3, total_seconds=20, connect_seconds=20)
     with world(tmp_path, settings, fault="stall") as door:
-        door.gateway.upstream._listing = [{"id": "osler"}]
+        door.gateway.upstream.listing._listing = [{"id": "osler"}]
         door.model.dribbles = "models"  # nobody waits for the list either
         began = time.monotonic()
         answer = door.ask(EMERGENCY)
