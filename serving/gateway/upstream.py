@@ -1,24 +1,26 @@
 """The one place that asks vLLM: for answers, whole and streamed, for counts of tokens, and for its health; and every way in which that can fail.
 
-Answers come over connections of our own (``serving.gateway.wire``), and all else by httpx.
+Answers are read by aiohttp, which parses HTTP in C, and all else by httpx.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import httpx
 import orjson
 
+from corpora.errors import DataError
 from serving.gateway.asked import Asked
 from serving.gateway.chunks import ChunkReader, Together, broken_off, check_shape, unreadable
 from serving.gateway.errors import ModelDown, Refused
 from serving.gateway.listing import Listing
 from serving.gateway.settings import Settings
-from serving.gateway.wire import Wires
 
 PATHS = {"chat": "/v1/chat/completions", "completion": "/v1/completions"}
 _NO_TOOLS = (
@@ -39,11 +41,16 @@ class Upstream:
     ) -> None:
         """``started`` tells when vLLM was last started, where this process starts it."""
         self._settings = settings
-        base = url.rstrip("/").removesuffix("/v1")
-        self._wires = Wires(base, api_key, settings.connect_seconds)
+        if api_key and not (api_key.isascii() and api_key.isprintable()):
+            raise DataError(
+                "the key of vLLM has signs that no key has; set OSLER_UPSTREAM_KEY to the one of its --api-key"
+            )
+        self._url = url.rstrip("/").removesuffix("/v1")
+        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        self._answers: aiohttp.ClientSession | None = None
         self._client = httpx.AsyncClient(
-            base_url=base,
-            headers={"authorization": f"Bearer {api_key}"} if api_key else {},
+            base_url=self._url,
+            headers=self._headers,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=settings.at_once),
             timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
             trust_env=False,  # no proxy of the environment's may read what patients write
@@ -54,8 +61,9 @@ class Upstream:
     async def close(self) -> None:
         """Ends every connection."""
         self.listing.close()
-        self._wires.close()
         await self._client.aclose()
+        if self._answers is not None:
+            await self._answers.close()
 
     async def healthy(self) -> bool:
         """Whether vLLM says that it is ready."""
@@ -89,9 +97,8 @@ class Upstream:
             Refused: vLLM refused the request, in its words.
             ModelDown: no answer, or one that is not whole.
         """
-        bounds = None, seconds or self._settings.total_seconds
-        async with self._wires.post(PATHS[asked.kind], orjson.dumps(asked.payload), request_id, *bounds) as answer:
-            told = await answer.whole()
+        async with self._post(asked, request_id, None, seconds or self._settings.total_seconds) as answer:
+            told = await answer.read()
         if answer.status != 200:
             raise _refusal(answer.status, told)
         try:
@@ -113,13 +120,11 @@ class Upstream:
             ModelDown: the answer does not begin, stalls, breaks off or cannot be read.
         """
         reader = ChunkReader(asked.answers)
-        bounds = self._settings.idle_seconds, self._settings.total_seconds
-        async with self._wires.post(PATHS[asked.kind], orjson.dumps(asked.payload), request_id, *bounds) as answer:
+        async with self._post(asked, request_id, self._settings.idle_seconds, self._settings.total_seconds) as answer:
             if answer.status != 200:
-                raise _refusal(answer.status, await answer.whole())
-            while piece := await answer.read():
+                raise _refusal(answer.status, await answer.read())
+            async for piece in answer.content.iter_any():
                 chunks = reader.feed(piece)
-                answer.ended = reader.done
                 if chunks or reader.done:
                     yield chunks, reader.done
                 if reader.fault is not None:
@@ -127,6 +132,37 @@ class Upstream:
                 if reader.done:
                     return
         raise broken_off()
+
+    @asynccontextmanager
+    async def _post(
+        self, asked: Asked, request_id: str, idle_seconds: float | None, seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer whose head has come within ``seconds``, each part of it ``idle_seconds`` after the one before. Raises ModelDown, also while it is read."""
+        headers = {**self._headers, "x-request-id": request_id, "content-type": "application/json"}
+        bounds = aiohttp.ClientTimeout(
+            total=seconds, sock_connect=self._settings.connect_seconds, sock_read=idle_seconds
+        )
+        url, body = f"{self._url}{PATHS[asked.kind]}", orjson.dumps(asked.payload)
+        try:
+            async with self._session().post(
+                url, data=body, headers=headers, timeout=bounds, allow_redirects=False
+            ) as answer:
+                yield answer
+        except TimeoutError as error:  # aiohttp's are of this kind too
+            raise ModelDown("the model did not answer in time", "timeout") from error
+        except (aiohttp.ClientError, OSError) as error:
+            away = isinstance(error, aiohttp.ClientConnectorError)
+            raise ModelDown("the model does not answer" if away else "the model broke off") from error
+
+    def _session(self) -> aiohttp.ClientSession:
+        """The client of answers, made within the loop that it runs in."""
+        if self._answers is None:
+            self._answers = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),  # vLLM closes an idle one after 5
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._answers
 
 
 def _refusal(status: int, body: bytes) -> Refused:
