@@ -147,6 +147,8 @@ def test_a_key_that_cannot_be_sent_is_told_as_that(key: str):
     """It was a traceback, or an answer that had broken off."""
     failed = run("ask", "--url", DEAD, "What is asthma?", OSLER_API_KEY=key)
     assert "the key has signs that no key has" in str(failed.exception)
+    page = run("ui", "--url", DEAD, OSLER_API_KEY=key)
+    assert "the key has signs that no key has" in str(page.exception)
 
 
 def test_a_key_with_which_the_gateway_triages_too_is_refused_with_the_remedy(tmp_path: Path):

@@ -11,7 +11,7 @@ from serving.addresses import ServerError, at, free_port, port_in_use
 from serving.clients import chat_model, completion_model, messages, remember, stream_answer
 from serving.vllm.options import command, on_every_gpu
 from serving.vllm.sampling import sample
-from serving.vllm.server import Server
+from serving.vllm.server import _TAIL_BYTES, Server
 from serving.vllm.start import serving
 
 
@@ -93,6 +93,22 @@ def test_a_port_in_use_is_named(base_model: Path):
 def test_a_folder_without_a_model_is_named(tmp_path: Path):
     with pytest.raises(ServerError, match="no model here"), serving(tmp_path):
         pass
+
+
+def test_a_start_shows_the_last_line_of_its_log_and_reads_no_more_than_the_end(tmp_path: Path):
+    log = tmp_path / "vllm.log"
+    before = b"of a start before\n"
+    log.write_bytes(
+        before
+        + b"(APIServer pid=7) INFO 11-27 14:00:00 [a.py:1] a line\n" * 50_000
+        + b"Loading: 1/3\rLoading: 2/3\r \n"
+    )
+    server = Server("127.0.0.1", 1, "osler", [], {}, log)
+    server._log_start = len(before)
+    assert server._doing() == "(Loading: 2/3)"
+    assert len(server._said(_TAIL_BYTES)) == _TAIL_BYTES
+    server._log_start = log.stat().st_size
+    assert server._doing() == ""  # nothing of the start before
 
 
 def test_too_little_memory_is_said_before_the_start(base_model: Path, monkeypatch: pytest.MonkeyPatch):
