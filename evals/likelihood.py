@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+BATCH_TOKENS = 4096  # of running text that are computed at once
+
 
 @torch.inference_mode()
 def token_log_probs(model: nn.Module, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -36,7 +38,7 @@ def bits_per_byte(
     tokenizer: Any,
     texts: Sequence[str],
     window: int = 512,
-    batch_tokens: int = 4096,
+    batch_tokens: int = BATCH_TOKENS,
     label: str = "bits per byte",
 ) -> float:
     """Total negative log2-likelihood of ``texts`` over their length in UTF-8 bytes.

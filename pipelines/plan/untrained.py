@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from evals.likelihood import BATCH_TOKENS
 from pipelines.config import Recipe
 from pipelines.plan.compute import forward_flops, hours
 from pipelines.plan.devices import Devices, devices, libraries, table
@@ -21,9 +22,12 @@ def plan_exam(recipe: Recipe, name: str, where: Devices, workload: Workload) -> 
     work = workload.of([*stage.items, *stage.medical, *stage.general])
     shape = max((shape_named(recipe, model) for model in stage.models), key=lambda one: one.parameters)
     width = 2 if where.kind == "gpu" or fast_bfloat16() else 4
+    # Options: logits and their logarithms. Running text: logits, the float32 copy that cross_entropy is given, and its log-softmax.
+    of_options = 2 * 4 * stage.batch_tokens if stage.items else 0
+    of_text = (width + 4 + 4) * BATCH_TOKENS if stage.medical or stage.general else 0
     parts = {
         "weights": width * shape.parameters,
-        "logits": 2 * 4 * stage.batch_tokens * shape.vocabulary,
+        "logits": max(of_options, of_text) * shape.vocabulary,
         "framework": libraries() + FIRST_USE_BYTES if where.kind == "cpu" else GIB,
     }
     needed = Memory("while it scores", parts)

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from corpora.records import Document
+from evals.likelihood import BATCH_TOKENS
 from pipelines import loading
 from pipelines.bundled import RECIPES
 from pipelines.cli import app
@@ -147,6 +148,18 @@ def test_an_exam_that_no_card_of_the_run_holds_is_offered_one_that_does_and_a_se
     assert "`one: null`" in served
     assert "`osler eval --url`" in served
     assert planned("8xB200").remedies == []
+
+
+def test_an_exam_on_running_text_keeps_its_logits_three_times():
+    stage = {"kind": "exam", "models": ["base"], "items": [{"name": "bundled-exam", "limit": 20}], "batch_tokens": 512}
+
+    def logits(**more) -> int:
+        recipe = recipe_of("Qwen/Qwen3-0.6B", {**stage, **more})
+        found = plan_exam(recipe, "one", devices("H100"), Workload(recipe, Sources(None, 0, {}), None, 100))
+        return found.memory.parts["logits"]
+
+    assert logits() == 2 * 4 * 512 * 151936
+    assert logits(general=[{"name": "bundled-general"}]) == (2 + 4 + 4) * BATCH_TOKENS * 151936
 
 
 def test_a_remedy_that_is_followed_makes_the_stage_fit():
