@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ from serving.guard import RedFlag, red_flags
 
 _DONE = b"data: [DONE]\n\n"
 _SHORT = 300  # characters of a message that is read through at once
+_LONG = 20_000  # characters from which messages are read one after the other: short ones then share the interpreter with one of them at most
 
 
 def _event(value: dict[str, Any]) -> bytes:
@@ -47,6 +49,7 @@ class Gateway:
         self.settings = settings
         self.limits = Limits(settings)
         self.metrics = Metrics()
+        self._one_long = asyncio.Semaphore(1)
 
     def authenticate(self, request: Request) -> Key:
         """The key that the request shows.
@@ -112,7 +115,7 @@ class Gateway:
         asked = read(await read_body(request, self.settings), kind, self.settings, key.tools)
         exchange = Exchange(key, asked, self.audit, self.metrics)
         if key.triage and asked.question:
-            exchange.flag = await _red_flags(asked.question)
+            exchange.flag = await self._red_flags(asked.question)
         if exchange.flag is not None:
             self.metrics.emergencies.inc()
         try:
@@ -150,6 +153,14 @@ class Gateway:
             # A model that is down is told with a status, as long as nothing has been said.
             first = await unless_left(request.receive, anext(chunks))
         return self._streamed(exchange, self._events(exchange, chunks, first), chunks)
+
+    async def _red_flags(self, text: str) -> RedFlag | None:
+        if (
+            len(text) <= _SHORT
+        ):  # a few milliseconds are dearer in a thread: it holds the interpreter for as long, and every stream waits for it
+            return red_flags(text)
+        async with self._one_long if len(text) > _LONG else nullcontext():
+            return await asyncio.to_thread(red_flags, text)
 
     def _alone(self, exchange: Exchange, code: str) -> Response:
         """The emergency's words without the model's."""
@@ -213,8 +224,3 @@ def _ending(early: BaseException | None) -> tuple[str, str | None]:
     if isinstance(early, ClientLeft):
         return "client_left", None
     return "cut", "door_closed" if isinstance(early, asyncio.CancelledError) else "internal_error"
-
-
-async def _red_flags(text: str) -> RedFlag | None:
-    # A few milliseconds are dearer in a thread: it holds the interpreter for as long, and every stream waits for it to be handed over.
-    return red_flags(text) if len(text) <= _SHORT else await asyncio.to_thread(red_flags, text)

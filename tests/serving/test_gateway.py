@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -179,3 +182,25 @@ def test_metrics_count(door: World, tmp_path: Path):
     text = httpx.get(f"{door.url}/metrics", headers={"authorization": f"Bearer {door.key}"}).text
     assert 'osler_answers_total{outcome="answered"}' in text
     assert "osler_under_way 0.0" in text
+
+
+@pytest.mark.parametrize(("length", "at_once"), [(30_000, 1), (1_000, 3)])
+def test_long_texts_are_read_for_emergencies_one_after_the_other(
+    door: World, monkeypatch: pytest.MonkeyPatch, length: int, at_once: int
+):
+    reading, most = 0, 0
+    lock = threading.Lock()
+
+    def slow(_: str) -> None:
+        nonlocal reading, most
+        with lock:
+            reading += 1
+            most = max(most, reading)
+        time.sleep(0.5)
+        with lock:
+            reading -= 1
+
+    monkeypatch.setattr("serving.gateway.door.red_flags", slow)
+    with ThreadPoolExecutor(3) as callers:
+        list(callers.map(lambda _: door.ask("x" * length), range(3)))
+    assert most == at_once

@@ -15,12 +15,12 @@ from serving.gateway.upstream import Upstream
 
 
 @pytest.mark.parametrize("key", ["schlüssel", "a\r\nx: b"])
-def test_a_key_that_cannot_be_sent_is_refused_before_the_first_request(key: str):
+def test_a_key_that_cannot_be_sent_is_refused_before_the_first_request(key: str) -> None:
     with pytest.raises(DataError, match="signs that no key has"):
         Upstream("http://127.0.0.1:1", Settings(), key)
 
 
-def test_work_ends_when_the_caller_leaves_and_only_then():
+def test_work_ends_when_the_caller_leaves_and_only_then() -> None:
     def leaving(after: float) -> Callable[[], Awaitable[Message]]:
         async def receive() -> Message:
             await asyncio.sleep(after)
