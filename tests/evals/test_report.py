@@ -96,7 +96,7 @@ def test_the_page_needs_no_network_and_runs_nothing(exam: Path):
 def test_the_report_of_an_interrupted_run_has_what_was_finished(exam: Path):
     (exam / "results.json").unlink()
     assert "| medqa | 300 |" in write_report(exam).read_text(encoding="utf-8")
-    with pytest.raises(DataError, match="no task was found"):
+    with pytest.raises(DataError, match="no such folder"):
         write_report(exam.parent / "nothing")
 
 
