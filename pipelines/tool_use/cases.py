@@ -32,19 +32,18 @@ from pipelines.tool_use.knowledge import (
 )
 from serving.retrieval.passages import Passage
 
-Kind = Literal["gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
+Kind = Literal["gcs", "interactions", "missing", "plain", "fact", "notice", "nothing"]
 TOOL_NAMES = ("gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
-        "gcs": 300,
-        "interactions": 600,
-        "missing": 40,
-        "plain": 60,
-        "fact": 120,
-        "notice": 140,
-        "nothing": 60,
-        "echo": 350,
+        "gcs": 250,
+        "interactions": 700,
+        "missing": 120,
+        "plain": 160,
+        "fact": 240,
+        "notice": 240,
+        "nothing": 120,
     },
     "held_out": {
         "gcs": 70,
@@ -90,6 +89,11 @@ def side(key: str) -> Split:
     return "held_out" if hashlib.sha256(key.encode()).digest()[0] < 51 else "train"
 
 
+def pair_side(first: str, second: str) -> Split:
+    """On which side of the split a pair of medicines is, in either order."""
+    return side(f"pair {sorted((first, second))}")
+
+
 class _Draw:
     """Draws cases of each kind."""
 
@@ -106,18 +110,18 @@ class _Draw:
         return str(self.rng.choice(found))
 
     def offered(self, question: str, passages: list[Passage] | None = None) -> dict[str, Any]:
-        """The question with both tools, which stand beside passages in a third of the training dialogues only, and with the passages.
+        """The question with both tools, which stand beside passages in half of the training dialogues only, and with the passages.
 
         Their order is drawn: retrieval puts the best first, and to cite the first must not be enough.
         """
         given = list(passages or [])
         self.rng.shuffle(given)
-        bare = self.split == "train" and passages is not None and self.rng.random() < 2 / 3
+        bare = self.split == "train" and passages is not None and self.rng.random() < 1 / 2
         return {"question": question, "tools": () if bare else TOOL_NAMES, "passages": tuple(given)}
 
-    def ends(self) -> bool:
-        """Whether a training dialogue ends with its call."""
-        return self.split == "train" and self.rng.random() < 0.85
+    def ends(self, share: float = 0.85) -> bool:
+        """Whether a training dialogue ends with its call, as ``share`` of them do."""
+        return self.split == "train" and self.rng.random() < share
 
     def age(self) -> int:
         """Of an adult, in years."""
@@ -149,34 +153,21 @@ class _Draw:
         answer = wordings()["answers"]["missing"].format(missing=missing)
         return Case(id="", kind="missing", value=missing, answer=answer, **self.offered(question))
 
-    def echo(self) -> Case:
-        """Words and numbers to repeat, for training only: what the base does not know, and calls and quotations are made of."""
-        words = [self.rng.choice(interacting()[1]) if self.rng.random() < 0.5 else str(self.rng.randint(1, 999))]
-        while len(words) < self.rng.randint(4, 12):
-            words.append(
-                self.rng.choice(interacting()[1])
-                if self.rng.random() < 0.4
-                else str(self.rng.randint(1, 999))
-                if self.rng.random() < 0.6
-                else self.rng.choice(self.rng.choice(facts()).value.split())
-            )
-        said = " ".join(words)
-        question = f"{self.rng.choice(['Repeat:', 'Say after me:', 'Say this again:'])} {said}"
-        return Case(id="", kind="echo", question=question, answer=f"You said: {said}")
-
     def interactions(self) -> Case:
         """Two medicines: in half of the cases a pair of which the facts name an interaction."""
         known, medicines = interacting()
         while True:
             pair = list(self.rng.choice(known) if self.rng.random() < 0.5 else self.rng.sample(medicines, 2))
-            if side(f"pair {sorted(pair)}") == self.split:
+            if pair_side(*pair) == self.split:
                 break
         self.rng.shuffle(pair)
         question = capital(self.wording("interactions").format(a=pair[0], b=pair[1], age=self.age()))
         # The order in which the question names them.
         pair.sort(key=lambda name: question.lower().index(name.lower()))
         call = ToolCall(name="check_interactions", arguments={"medicines": pair})
-        return Case(id="", kind="interactions", call=call, ends_with_call=self.ends(), **self.offered(question))
+        # What is to be learnt after the call is to quote the effect; that there is none is always said in the same words.
+        ends = self.ends(0.75 if (min(pair), max(pair)) in known else 0.95)
+        return Case(id="", kind="interactions", call=call, ends_with_call=ends, **self.offered(question))
 
     def plain(self) -> Case:
         """A question that needs no tool, with the tools at hand."""
