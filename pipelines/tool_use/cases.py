@@ -37,13 +37,13 @@ TOOL_NAMES = ("gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
-        "gcs": 250,
-        "interactions": 700,
-        "missing": 120,
+        "gcs": 220,
+        "interactions": 650,
+        "missing": 110,
         "plain": 160,
-        "fact": 240,
-        "notice": 240,
-        "nothing": 120,
+        "fact": 200,
+        "notice": 200,
+        "nothing": 100,
     },
     "held_out": {
         "gcs": 70,
@@ -119,7 +119,7 @@ class _Draw:
         bare = self.split == "train" and passages is not None and self.rng.random() < 1 / 2
         return {"question": question, "tools": () if bare else TOOL_NAMES, "passages": tuple(given)}
 
-    def ends(self, share: float = 0.85) -> bool:
+    def ends(self, share: float) -> bool:
         """Whether a training dialogue ends with its call, as ``share`` of them do."""
         return self.split == "train" and self.rng.random() < share
 
@@ -140,7 +140,7 @@ class _Draw:
         values = self.values("gcs")
         question = self.wording("calculations", "gcs").format(**values, age=self.age())
         call = ToolCall(name="gcs", arguments=values)
-        return Case(id="", kind="gcs", call=call, ends_with_call=self.ends(), **self.offered(question))
+        return Case(id="", kind="gcs", call=call, ends_with_call=self.ends(0.92), **self.offered(question))
 
     def missing(self) -> Case:
         """A score of which one value is not said."""

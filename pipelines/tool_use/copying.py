@@ -26,7 +26,7 @@ from pipelines.tool_use.knowledge import interacting, wordings
 from pipelines.tool_use.turns import schemas
 
 # Rows of each form in one rendering.
-COUNTS = {"repeated": 600, "listed": 500, "spelt": 500, "looked_up": 500}
+COUNTS = {"repeated": 600, "listed": 400, "spelt": 500, "looked_up": 500}
 SYLLABLES = [
     first + vowel + last for first in "bcdfghklmnprstvz" for vowel in "aeiou" for last in ("", "l", "n", "r", "x")
 ]
@@ -69,7 +69,7 @@ class _Draw:
 
     def repeated(self) -> tuple[str, str]:
         """Words to say again."""
-        said = " ".join(self.words(6, 30))
+        said = " ".join(self.words(6, 20))
         return self.wording("repeated").format(words=said), said
 
     def medicines(self, count: int) -> list[str]:
@@ -98,8 +98,8 @@ class _Draw:
     def looked_up(self) -> tuple[str, str]:
         """One of several notes, by its name."""
         notes = {
-            self.word(): " ".join(self.word() for _ in range(self.rng.randint(2, 8)))
-            for _ in range(self.rng.randint(2, 8))
+            self.word(): " ".join(self.word() for _ in range(self.rng.randint(2, 7)))
+            for _ in range(self.rng.randint(2, 6))
         }
         key = self.rng.choice(list(notes))
         text = ". ".join(f"{name}: {value}" for name, value in notes.items())
