@@ -37,13 +37,13 @@ TOOL_NAMES = ("gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
-        "gcs": 220,
-        "interactions": 650,
-        "missing": 110,
-        "plain": 160,
-        "fact": 200,
-        "notice": 200,
-        "nothing": 100,
+        "gcs": 170,
+        "interactions": 480,
+        "missing": 80,
+        "plain": 120,
+        "fact": 150,
+        "notice": 150,
+        "nothing": 80,
     },
     "held_out": {
         "gcs": 70,

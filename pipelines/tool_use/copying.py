@@ -26,7 +26,7 @@ from pipelines.tool_use.knowledge import interacting, wordings
 from pipelines.tool_use.turns import schemas
 
 # Rows of each form in one rendering.
-COUNTS = {"repeated": 600, "listed": 400, "spelt": 500, "looked_up": 500}
+COUNTS = {"repeated": 350, "listed": 250, "spelt": 450, "looked_up": 350}
 SYLLABLES = [
     first + vowel + last for first in "bcdfghklmnprstvz" for vowel in "aeiou" for last in ("", "l", "n", "r", "x")
 ]
@@ -69,7 +69,7 @@ class _Draw:
 
     def repeated(self) -> tuple[str, str]:
         """Words to say again."""
-        said = " ".join(self.words(6, 20))
+        said = " ".join(self.words(6, 16))
         return self.wording("repeated").format(words=said), said
 
     def medicines(self, count: int) -> list[str]:

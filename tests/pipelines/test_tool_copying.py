@@ -120,7 +120,7 @@ def test_each_medicine_is_set_down_as_json_many_times(rows):
     written = collections.Counter(
         name for _, answer in [*of(rows, "listed"), *of(rows, "spelt")] for name in json.loads(answer)["names"]
     )
-    assert min(written[name] for name in interacting()[1]) >= 5
+    assert min(written[name] for name in interacting()[1]) >= 4
 
 
 def test_most_tokens_of_the_right_calls_have_been_copied(rows, base_model: Path):
