@@ -32,18 +32,19 @@ from pipelines.tool_use.knowledge import (
 )
 from serving.retrieval.passages import Passage
 
-Kind = Literal["gcs", "interactions", "missing", "plain", "fact", "notice", "nothing"]
+Kind = Literal["gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
 TOOL_NAMES = ("gcs", "check_interactions")
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
-        "gcs": 170,
-        "interactions": 480,
-        "missing": 80,
-        "plain": 120,
-        "fact": 150,
-        "notice": 150,
-        "nothing": 80,
+        "gcs": 300,
+        "interactions": 600,
+        "missing": 40,
+        "plain": 60,
+        "fact": 120,
+        "notice": 140,
+        "nothing": 60,
+        "echo": 350,
     },
     "held_out": {
         "gcs": 70,
@@ -110,18 +111,18 @@ class _Draw:
         return str(self.rng.choice(found))
 
     def offered(self, question: str, passages: list[Passage] | None = None) -> dict[str, Any]:
-        """The question with both tools, which stand beside passages in half of the training dialogues only, and with the passages.
+        """The question with both tools, which stand beside passages in a third of the training dialogues only, and with the passages.
 
         Their order is drawn: retrieval puts the best first, and to cite the first must not be enough.
         """
         given = list(passages or [])
         self.rng.shuffle(given)
-        bare = self.split == "train" and passages is not None and self.rng.random() < 1 / 2
+        bare = self.split == "train" and passages is not None and self.rng.random() < 2 / 3
         return {"question": question, "tools": () if bare else TOOL_NAMES, "passages": tuple(given)}
 
-    def ends(self, share: float) -> bool:
-        """Whether a training dialogue ends with its call, as ``share`` of them do."""
-        return self.split == "train" and self.rng.random() < share
+    def ends(self) -> bool:
+        """Whether a training dialogue ends with its call."""
+        return self.split == "train" and self.rng.random() < 0.85
 
     def age(self) -> int:
         """Of an adult, in years."""
@@ -140,7 +141,7 @@ class _Draw:
         values = self.values("gcs")
         question = self.wording("calculations", "gcs").format(**values, age=self.age())
         call = ToolCall(name="gcs", arguments=values)
-        return Case(id="", kind="gcs", call=call, ends_with_call=self.ends(0.92), **self.offered(question))
+        return Case(id="", kind="gcs", call=call, ends_with_call=self.ends(), **self.offered(question))
 
     def missing(self) -> Case:
         """A score of which one value is not said."""
@@ -152,6 +153,21 @@ class _Draw:
         question = capital(wording.format(first=said[0], second=said[1], age=self.age()))
         answer = wordings()["answers"]["missing"].format(missing=missing)
         return Case(id="", kind="missing", value=missing, answer=answer, **self.offered(question))
+
+    def echo(self) -> Case:
+        """Words and numbers to repeat, for training only: what the base does not know, and calls and quotations are made of."""
+        words = [self.rng.choice(interacting()[1]) if self.rng.random() < 0.5 else str(self.rng.randint(1, 999))]
+        while len(words) < self.rng.randint(4, 12):
+            words.append(
+                self.rng.choice(interacting()[1])
+                if self.rng.random() < 0.4
+                else str(self.rng.randint(1, 999))
+                if self.rng.random() < 0.6
+                else self.rng.choice(self.rng.choice(facts()).value.split())
+            )
+        said = " ".join(words)
+        question = f"{self.rng.choice(['Repeat:', 'Say after me:', 'Say this again:'])} {said}"
+        return Case(id="", kind="echo", question=question, answer=f"You said: {said}")
 
     def interactions(self) -> Case:
         """Two medicines: in half of the cases a pair of which the facts name an interaction."""
@@ -165,9 +181,7 @@ class _Draw:
         # The order in which the question names them.
         pair.sort(key=lambda name: question.lower().index(name.lower()))
         call = ToolCall(name="check_interactions", arguments={"medicines": pair})
-        # What is to be learnt after the call is to quote the effect; that there is none is always said in the same words.
-        ends = self.ends(0.75 if (min(pair), max(pair)) in known else 0.95)
-        return Case(id="", kind="interactions", call=call, ends_with_call=ends, **self.offered(question))
+        return Case(id="", kind="interactions", call=call, ends_with_call=self.ends(), **self.offered(question))
 
     def plain(self) -> Case:
         """A question that needs no tool, with the tools at hand."""

@@ -6,7 +6,7 @@ it did there ("induction heads", Olsson et al. 2022, https://arxiv.org/abs/2209.
 
 The words are drawn from the bundled facts, numbers and made-up names, so that every token that a call or a quotation may need has
 been copied. To copy tokens is not enough for the name of a medicine in a call: after a space it is one token, and after the quotation mark of
-JSON it is cut into two to four others. So names are also listed as JSON, each some twenty times. Two medicines that stand in one row are a
+JSON it is cut into others. So names are also listed as JSON, each some 14 times. Two medicines that stand in one row are a
 pair of the training side: the pairs of the exam are in no row.
 """
 
