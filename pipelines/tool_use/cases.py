@@ -90,6 +90,11 @@ def side(key: str) -> Split:
     return "held_out" if hashlib.sha256(key.encode()).digest()[0] < 51 else "train"
 
 
+def pair_side(first: str, second: str) -> Split:
+    """On which side of the split a pair of medicines is, in either order."""
+    return side(f"pair {sorted((first, second))}")
+
+
 class _Draw:
     """Draws cases of each kind."""
 
@@ -169,7 +174,7 @@ class _Draw:
         known, medicines = interacting()
         while True:
             pair = list(self.rng.choice(known) if self.rng.random() < 0.5 else self.rng.sample(medicines, 2))
-            if side(f"pair {sorted(pair)}") == self.split:
+            if pair_side(*pair) == self.split:
                 break
         self.rng.shuffle(pair)
         question = capital(self.wording("interactions").format(a=pair[0], b=pair[1], age=self.age()))

@@ -5,7 +5,9 @@ quotations are made of what stands in the context. Where nothing else helps, att
 it did there ("induction heads", Olsson et al. 2022, https://arxiv.org/abs/2209.11895), and within some 100,000 tokens.
 
 The words are drawn from the bundled facts, numbers and made-up names, so that every token that a call or a quotation may need has
-been copied. At most one is the name of a medicine: the pairs of the exam are in no row.
+been copied. To copy tokens is not enough for the name of a medicine in a call: after a space it is one token, and after the quotation mark of
+JSON it is cut into others. So names are also listed as JSON, each some 14 times. Two medicines that stand in one row are a
+pair of the training side: the pairs of the exam are in no row.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from collections.abc import Callable, Iterator
 from corpora.bundled.facts import SOURCE, facts
 from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Dialogue, Message
-from pipelines.tool_use.cases import TOOL_NAMES
+from pipelines.tool_use.cases import TOOL_NAMES, pair_side
 from pipelines.tool_use.knowledge import interacting, wordings
 from pipelines.tool_use.turns import schemas
 
 # Rows of each form in one rendering.
-COUNTS = {"repeated": 1000, "listed": 500, "looked_up": 500}
+COUNTS = {"repeated": 350, "listed": 250, "spelt": 450, "looked_up": 350}
 SYLLABLES = [
     first + vowel + last for first in "bcdfghklmnprstvz" for vowel in "aeiou" for last in ("", "l", "n", "r", "x")
 ]
@@ -67,29 +69,45 @@ class _Draw:
 
     def repeated(self) -> tuple[str, str]:
         """Words to say again."""
-        said = " ".join(self.words(6, 30))
+        said = " ".join(self.words(6, 16))
         return self.wording("repeated").format(words=said), said
 
+    def medicines(self, count: int) -> list[str]:
+        """Names of medicines, each two of which are a pair of the training side."""
+        found: list[str] = []
+        while len(found) < count:
+            name = self.rng.choice(interacting()[1])
+            if name not in found and all(pair_side(name, other) == "train" for other in found):
+                found.append(name)
+        return found
+
     def listed(self) -> tuple[str, str]:
-        """Names in a sentence, to be set down as JSON."""
-        names = [" ".join(self.word() for _ in range(self.rng.choice([1, 1, 2]))) for _ in range(2)]
-        if self.rng.random() < 0.5:
-            names[self.rng.randrange(2)] = self.rng.choice(interacting()[1])
-        before, after = (
-            self.wording("listed").format(a=names[0], b=names[1]),
-            json.dumps({"names": names}, ensure_ascii=False),
-        )
-        return before, after
+        """Two names in a sentence, to be set down as JSON: in a third of the cases two medicines, in a third one."""
+        names = self.medicines(self.rng.randrange(3))
+        while len(names) < 2:
+            names.append(" ".join(self.word() for _ in range(self.rng.choice([1, 1, 2]))))
+        self.rng.shuffle(names)
+        return self.wording("listed").format(a=names[0], b=names[1]), _as_json(names)
+
+    def spelt(self) -> tuple[str, str]:
+        """Several medicines, to be set down as JSON."""
+        names = self.medicines(self.rng.randint(3, 6))
+        said = f"{', '.join(names[:-1])} and {names[-1]}"
+        return self.wording("spelt").format(names=said), _as_json(names)
 
     def looked_up(self) -> tuple[str, str]:
         """One of several notes, by its name."""
         notes = {
-            self.word(): " ".join(self.word() for _ in range(self.rng.randint(2, 8)))
-            for _ in range(self.rng.randint(2, 8))
+            self.word(): " ".join(self.word() for _ in range(self.rng.randint(2, 7)))
+            for _ in range(self.rng.randint(2, 6))
         }
         key = self.rng.choice(list(notes))
         text = ". ".join(f"{name}: {value}" for name, value in notes.items())
         return self.wording("looked_up").format(notes=text, key=key), f"{key}: {notes[key]}."
+
+
+def _as_json(names: list[str]) -> str:
+    return json.dumps({"names": names}, ensure_ascii=False)
 
 
 def copying(renderings: int, seed: int) -> Iterator[Dialogue]:

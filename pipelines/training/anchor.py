@@ -93,11 +93,16 @@ def anchored(trainer_class: type[Any], loss: AnchorLoss | None) -> type[Any]:
             found = super().compute_loss(model, inputs, return_outputs=return_outputs, **kwargs)
             if not model.training:
                 return found
-            # The trainer divides a loss that it knows to be a mean by the micro-batches of a step, and sums any other.
-            parts = self.current_gradient_accumulation_steps if kwargs.get("num_items_in_batch") is not None else 1
             step = self.state.global_step
-            extra = anchor(model, step) / parts
-            self.anchor_losses[step] = self.anchor_losses.get(step, 0.0) + float(extra.detach())
+            if (
+                step in self.anchor_losses
+            ):  # the rows of a step are the same for all of its micro-batches: one of them reads them
+                return found
+            # The trainer divides a loss that it knows to be a mean by the micro-batches of a step, and sums any other.
+            parts = self.current_gradient_accumulation_steps if kwargs.get("num_items_in_batch") is None else 1
+            extra = anchor(model, step)
+            self.anchor_losses[step] = float(extra.detach())
+            extra = extra * parts
             return (found[0] + extra, found[1]) if return_outputs else found + extra
 
         def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:

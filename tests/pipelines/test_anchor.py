@@ -96,3 +96,16 @@ def test_a_held_model_moves_less_on_the_anchor_s_text(tiny_model: Path, sources,
         moved.append(_distance(tiny_model, draft.folder / "model"))
         assert [("anchor_loss" in entry) for entry in draft.metrics["losses"]] == [anchor is not None]
     assert moved[1] < 0.7 * moved[0]
+
+
+def test_the_rows_of_a_step_are_read_once_however_it_is_cut(tiny_model: Path, sources, tmp_path: Path, monkeypatch):
+    read: list[int] = []
+    batch = AnchorLoss.batch
+    monkeypatch.setattr(AnchorLoss, "batch", lambda self, step: read.append(step) or batch(self, step))
+    settings = {"max_steps": 3, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 2, "bf16": False}
+    corpora = [Corpus(name="bundled-dialogues", limit=30)]
+    stage = SftStage(
+        kind="sft", model="base", corpora=corpora, anchor=ANCHOR, training={**settings, "logging_steps": 1}
+    )
+    sft(stage, 1, tiny_model, sources, _draft(tmp_path / "held"), str(tiny_model))
+    assert read == [0, 1, 2]

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from corpora.bundled.facts import facts
 from corpora.records import Dialogue
 from pipelines import loading, tool_use
 from pipelines.config import Corpus
 from pipelines.data import records
+from pipelines.tool_use.cases import pair_side
 from pipelines.tool_use.copying import COUNTS
+from pipelines.tool_use.knowledge import interacting
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,8 @@ def test_a_seed_gives_the_same_rows_and_a_recipe_reads_them(rows, sources):
     read = records([Corpus(name="bundled-tool-copying")], sources, Dialogue)
     assert sources.seed != 7
     assert len(read) == len(rows)
-    assert not {said(row) for row in read} & {said(row) for row in rows}
+    # Two short names can be drawn twice.
+    assert len({said(row) for row in read} & {said(row) for row in rows}) < 5
 
 
 def test_each_rendering_has_rows_of_its_own_as_many_as_the_table_says(rows):
@@ -48,16 +50,17 @@ def test_each_rendering_has_rows_of_its_own_as_many_as_the_table_says(rows):
     two = list(tool_use.render("bundled-tool-copying", 2, 7))
     assert len({row.id for row in two}) == len(two) == 2 * len(rows)
     assert two[: len(rows)] == rows
-    assert not {said(row) for row in two[len(rows) :]} & {said(row) for row in rows}
+    assert len({said(row) for row in two[len(rows) :]} & {said(row) for row in rows}) < 5
 
 
 def test_an_answer_is_what_the_question_holds(rows):
     for question, answer in of(rows, "repeated"):
         assert answer in question
         assert len(answer.split()) >= 6
-    for question, answer in of(rows, "listed"):
-        first, second = json.loads(answer)["names"]
-        assert question.index(first) < question.rindex(second)
+    for question, answer in [*of(rows, "listed"), *of(rows, "spelt")]:
+        names = json.loads(answer)["names"]
+        places = [question.index(name) for name in names]
+        assert len(names) == 2 or places == sorted(places)
     for question, answer in of(rows, "looked_up"):
         key, _, value = answer.removesuffix(".").partition(": ")
         assert f"{key}: {value}" in question
@@ -81,34 +84,43 @@ def test_the_tools_stand_before_a_third_of_the_questions_as_where_a_call_is_due(
     assert {before_the_question(row) for row in offered[:20]} == {before_the_question(due)}
 
 
-def test_what_follows_cannot_be_guessed_from_the_word_before(rows):
+def test_what_follows_cannot_be_guessed_from_the_word_before():
     followers: dict[str, list[str]] = collections.defaultdict(list)
-    for _, answer in of(rows, "repeated"):
+    for _, answer in of(list(tool_use.render("bundled-tool-copying", 4, 7)), "repeated"):
         words = answer.split()
         for word, after in pairwise(words):
             followers[word].append(after)
     often = [after for after in followers.values() if len(after) >= 5]
-    assert len(often) > 500
+    assert len(often) > 200
     # Of five words that came after it, the commonest is hardly ever two of them.
     assert sum(len(set(after)) for after in often) > 0.9 * sum(map(len, often))
 
 
-def test_no_row_names_two_medicines_so_no_pair_of_the_exam(rows):
-    names = sorted({fact.name for fact in facts() if fact.kind == "medicines"}, key=len, reverse=True)
+def test_two_medicines_of_a_row_are_of_the_training_side_so_no_pair_of_the_exam(rows):
+    names = sorted(interacting()[1], key=len, reverse=True)
     pattern = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in names), re.IGNORECASE)
     held_out = [
         set(one.meta["case"]["call"]["arguments"]["medicines"])
         for one in tool_use.render("bundled-tool-exam", seed=7)
         if one.meta["case"]["kind"] == "interactions"
     ]
-    seen: set[str] = set()
+    by_name = {name.lower(): name for name in names}
+    together = 0
     for row in rows:
-        found = {name.lower() for name in pattern.findall(said(row)[0])}
-        assert not any(set(pair) in held_out for pair in combinations(found, 2))
-        assert len(found) <= 1, row
-        seen |= found
-    # But most of the names have been copied.
-    assert len(seen) > 0.9 * len(names)
+        found = {by_name[name.lower()] for name in pattern.findall(said(row)[0])}
+        for pair in combinations(found, 2):
+            assert pair_side(*pair) == "train", row
+            assert set(pair) not in held_out
+            together += 1
+    assert together > 1000
+
+
+def test_each_medicine_is_set_down_as_json_many_times(rows):
+    # After the quotation mark it is cut into other tokens than after a space: none of them stand in the question.
+    written = collections.Counter(
+        name for _, answer in [*of(rows, "listed"), *of(rows, "spelt")] for name in json.loads(answer)["names"]
+    )
+    assert min(written[name] for name in interacting()[1]) >= 4
 
 
 def test_most_tokens_of_the_right_calls_have_been_copied(rows, base_model: Path):
