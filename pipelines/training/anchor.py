@@ -94,9 +94,8 @@ def anchored(trainer_class: type[Any], loss: AnchorLoss | None) -> type[Any]:
             if not model.training:
                 return found
             step = self.state.global_step
-            if (
-                step in self.anchor_losses
-            ):  # the rows of a step are the same for all of its micro-batches: one of them reads them
+            # The rows of a step are the same for all of its micro-batches: the first of them reads them.
+            if step in self.anchor_losses:
                 return found
             # The trainer divides a loss that it knows to be a mean by the micro-batches of a step, and sums any other.
             parts = self.current_gradient_accumulation_steps if kwargs.get("num_items_in_batch") is None else 1

@@ -103,9 +103,8 @@ def build(gateway: Gateway) -> ASGIApp:
             logger.error("failed", exc_info=True, extra={"fields": {"route": route}})
             return Refused(500, "the server failed; its log says where", "internal_error").response()
 
-    others = Router(
-        lifespan=lambda _: _life(gateway)
-    )  # the start and the end; it closes a WebSocket, for it has no routes
+    # For the start and the end; it closes a WebSocket, as it has no routes.
+    others = Router(lifespan=lambda _: _life(gateway))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -122,9 +122,8 @@ class Audit:
         line = orjson.dumps({**body, "mac": mac}, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
         written = os.write(self._file, line)
         if written != len(line):
-            os.ftruncate(
-                self._file, os.fstat(self._file).st_size - written
-            )  # half a line would break the chain for good
+            # Half a line would break the chain for good.
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
             raise DataError(f"{self.path}: the audit could not be written in full; is the disk full?")
         self.head = Head(body["seq"], mac)
         self._write_head()
