@@ -211,7 +211,7 @@ def test_output_below_a_file_and_a_task_in_other_letters_are_one_message(
             "file: file exists; name another place",
         ),
         (["eval", "m", "--task", "MedQA"], "did you mean 'medqa'?"),
-        (["eval", "m", "--task", "bundled-exam", "--file", str(tmp_path)], "not a file"),
+        (["eval", "m", "--task", "bundled-exam", "--file", str(tmp_path)], "a folder, and --file brings one file"),
     ):
         monkeypatch.setattr(sys, "argv", ["osler", *words])
         with pytest.raises(SystemExit) as ended:

@@ -45,10 +45,10 @@ class Recorder(Upstream):
     async def stream(self, asked: Asked, request_id: str):
         self.sent.append(asked.payload["messages"])
         self.said.append("")
-        async for together in super().stream(asked, request_id):
+        async for together, whole in super().stream(asked, request_id):
             for choice in (choice for chunk in together for choice in chunk["choices"]):
                 self.said[-1] += choice["delta"].get("content") or ""
-            yield together
+            yield together, whole
 
 
 class Planted(BaseRetriever):
