@@ -109,7 +109,9 @@ def test_a_model_that_guesses_learns_the_key(guesser: tuple[Path, str], draft, s
     steps = draft.metrics["rewards"]
     first, last = steps[:5], steps[-5:]
     assert statistics.mean(step["right_option"] for step in first) < 0.4
-    assert statistics.mean(step["right_option"] for step in last) > 0.6  # how far it comes in so few steps differs by processor
+    assert (
+        statistics.mean(step["right_option"] for step in last) > 0.6
+    )  # how far it comes in so few steps differs by processor
     for step in steps:
         assert step["reward"] == pytest.approx(step["right_option"] + 0.2 * step["format"], abs=1e-5)
         assert 1 <= step["mean_length"] <= 6
