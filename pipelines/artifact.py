@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from corpora.disk import file_sha256, remove_marked, write_whole
 from corpora.errors import OslerError
@@ -239,7 +240,8 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
     draft = Draft(partial)
     marker = draft.checkpoints / "key"
     aside = draft.checkpoints.with_name(draft.checkpoints.name + ASIDE)
-    if draft.checkpoints.exists() and (not marker.is_file() or marker.read_text() != key):
+    _end_cut_swap(draft.checkpoints, aside)
+    if not marker.is_file() or marker.read_text() != key:
         _put_aside(draft.checkpoints, aside, key, folder.name)
     draft.checkpoints.mkdir(parents=True, exist_ok=True)
     marker.write_text(key)
@@ -267,27 +269,46 @@ def drafting(folder: Path, stage: str, given: dict[str, Any]) -> Iterator[Draft]
     shutil.rmtree(aside, ignore_errors=True)
 
 
+def _swapped(aside: Path) -> Path:
+    """Where checkpoints are while they and those that are ``aside`` change places."""
+    return aside.with_name(aside.name + ".new")
+
+
+def _end_cut_swap(checkpoints: Path, aside: Path) -> None:
+    """Brings two folders back into their places, of which a run that was killed had renamed one alone."""
+    other = _swapped(aside)
+    if not other.exists():
+        return
+    if not checkpoints.exists():
+        other.rename(checkpoints)
+    elif not aside.exists():
+        other.rename(aside)
+    else:
+        shutil.rmtree(other)
+
+
 def _put_aside(checkpoints: Path, aside: Path, key: str, name: str) -> None:
     """Takes what an interrupted try with other settings left out of the way, and puts back what one with these left, if it is ``aside``.
 
     Hours of training and answers that were paid for are not thrown away for a changed line of the recipe; what is made in minutes is.
     """
     marker = aside / "key"
-    costly = any(found for pattern in COSTLY for found in checkpoints.glob(pattern))
     if marker.is_file() and marker.read_text() == key:
-        other = aside.with_name(aside.name + ".new")
-        shutil.rmtree(other, ignore_errors=True)
-        checkpoints.rename(other)
+        other = _swapped(aside)
+        if checkpoints.exists():
+            checkpoints.rename(other)
         aside.rename(checkpoints)
-        other.rename(aside)
+        if other.exists():
+            other.rename(aside)
         console.print(f"{name}: the settings are those of an earlier try again, which goes on", markup=False)
-    elif costly:
+    elif any(found for pattern in COSTLY for found in checkpoints.glob(pattern)):
+        gone = "; what a try before that one had left there is removed" if aside.exists() else ""
         shutil.rmtree(aside, ignore_errors=True)
         checkpoints.rename(aside)
         console.print(
-            f"[bold yellow]{name}: begins anew, as its settings or inputs are not those of the try that was interrupted.[/bold yellow] What that "
-            f"left is in {aside} until this one is done: to go on from it, undo the change",
+            f"[bold yellow]{escape(name)}: begins anew, as its settings or inputs are not those of the try that was interrupted.[/bold yellow] What "
+            f"that left is in {escape(str(aside))} until this one is done: to go on from it, undo the change{gone}",
             soft_wrap=True,
         )
-    else:
+    elif checkpoints.exists():
         shutil.rmtree(checkpoints)

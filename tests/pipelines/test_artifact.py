@@ -72,6 +72,42 @@ def test_checkpoints_of_other_settings_are_put_aside_and_found_again(
     assert {path.name for path in tmp_path.iterdir()} == {"x"}
 
 
+@pytest.mark.parametrize("renamed", [1, 2])
+def test_a_swap_that_was_cut_loses_neither_try(tmp_path: Path, renamed: int):
+    """Killed after the first or the second of the three renames by which checkpoints and those aside change places."""
+    folder, other = tmp_path / "x", {**GIVEN, "seed": 2}
+    interrupted(folder, GIVEN, "checkpoint-100")
+    interrupted(folder, other, "checkpoint-1")
+    now, before = tmp_path / "x.partial.checkpoints", tmp_path / "x.partial.checkpoints.before"
+    now.rename(tmp_path / "x.partial.checkpoints.before.new")
+    if renamed == 2:
+        before.rename(now)
+    assert interrupted(folder, GIVEN, "checkpoint-200") == {"checkpoint-100"}
+    assert interrupted(folder, other, "checkpoint-2") == {"checkpoint-1"}
+    finish(folder, other)
+    assert {path.name for path in tmp_path.iterdir()} == {"x"}
+
+
+def test_a_try_that_is_aside_is_gone_on_from_when_none_stands_in_its_place(tmp_path: Path):
+    folder = tmp_path / "x"
+    interrupted(folder, GIVEN, "checkpoint-100")
+    (tmp_path / "x.partial.checkpoints").rename(tmp_path / "x.partial.checkpoints.before")
+    assert interrupted(folder, GIVEN, "checkpoint-200") == {"checkpoint-100"}
+
+
+def test_where_a_try_is_put_aside_is_told_in_full_and_what_that_removes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "[v2]" / "x"
+    interrupted(folder, GIVEN, "checkpoint-100")
+    interrupted(folder, {**GIVEN, "seed": 2}, "checkpoint-1")
+    told = capsys.readouterr().err
+    assert f"{folder}.partial.checkpoints.before" in told
+    assert "is removed" not in told
+    interrupted(folder, {**GIVEN, "seed": 3}, "checkpoint-1")
+    assert "what a try before that one had left there is removed" in capsys.readouterr().err
+
+
 def test_what_is_made_in_minutes_is_not_put_aside(tmp_path: Path):
     interrupted(tmp_path / "x", GIVEN, "rows")
     assert interrupted(tmp_path / "x", {**GIVEN, "seed": 2}, "rows") == set()
