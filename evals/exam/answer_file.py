@@ -42,11 +42,12 @@ def with_answers(questions: Questions, task: Task, source: Source) -> Iterator[P
         yield from questions()
         return
     answers = _by_id(task, source, paths[0])
-    asked = _asked(questions(), paths[0])
+    asked, unread = _asked(questions(), paths[0])
     faults = [
         _told("questions have an id that another has", [one for one, times in asked.items() if times > 1]),
         _told("questions have no answer there", [one for one in asked if one not in answers]),
-        _told("answers there have no question", [one for one in answers if one not in asked]),
+        # Where rows cannot be read, these may be theirs.
+        "" if unread else _told("answers there have no question", [one for one in answers if one not in asked]),
     ]
     if any(faults):
         raise DataError(
@@ -111,11 +112,13 @@ def _by_id(task: Task, source: Source, path: Path) -> dict[str, Row]:
     return found
 
 
-def _asked(questions: Iterable[PlacedRow], path: Path) -> Counter[str]:
-    """How often each id is asked; a row that cannot be read is told later, with the other bad ones."""
+def _asked(questions: Iterable[PlacedRow], path: Path) -> tuple[Counter[str], int]:
+    """How often each id is asked, and how many rows cannot be read, which are told later, with the other bad ones."""
     asked: Counter[str] = Counter()
+    unread = 0
     for place, row in questions:
         if row.fault:
+            unread += 1
             continue
         own, name = own_id(row.value), answer_name(row.value)
         if not own:
@@ -128,7 +131,7 @@ def _asked(questions: Iterable[PlacedRow], path: Path) -> Counter[str]:
                 f"{place}: this question has an answer of its own, in '{name}', and {path} holds another: leave out --answers, or that field"
             )
         asked[own] += 1
-    return asked
+    return asked, unread
 
 
 def _told(what: str, ids: Sequence[str]) -> str:

@@ -106,12 +106,16 @@ def _catalogued(
     task: Task, source: Source, patterns: list[str], where: Mapping[str, list[str]] | None = None
 ) -> Iterator[ExamItem]:
     name = task.data.dataset
+    entry = load_catalog().get(name)
+    if source.answers is not None and (name == BUNDLED or (entry is not None and entry.files)):
+        raise DataError(
+            f"{source.answers}: the rows of task '{task.name}' hold their right answers; leave out --answers"
+        )
     if name == BUNDLED:
         from corpora.bundled.render import render
 
         yield from (item for item in render(name) if isinstance(item, ExamItem))
         return
-    entry = load_catalog().get(name)
     if entry is not None and entry.files:
         if source.data_dir is None:
             raise DataError(f"the data of task '{task.name}' are not here: {how_to_get(task)}")

@@ -77,8 +77,11 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
     file = wanted.file
     if file is not None and len(tasks) != 1:
         raise OslerError(f"--file brings the rows of one task, and {len(tasks)} are asked")
-    if wanted.mapping and file is None:
+    mapping = parse_mapping(wanted.mapping)
+    if mapping and file is None and wanted.answers is None:
         raise OslerError("--map says what the fields of --file are; name the file too")
+    if file is None and not mapping.keys() <= {"id", "answer"}:
+        raise OslerError("without --file, --map says what id and answer of --answers are, and nothing else")
     if file is not None and file.is_dir():
         raise OslerError(
             f"{file}: a folder, and --file brings one file; --data names the folder of the catalogued data"
@@ -96,7 +99,7 @@ def checked(wanted: Wanted) -> tuple[list[Task], Source]:
         read_results(wanted.base)
     if wanted.key_errors is not None:
         load_list(wanted.key_errors)
-    source = Source(wanted.data, file, wanted.answers, parse_mapping(wanted.mapping), wanted.limit, wanted.key_errors)
+    source = Source(wanted.data, file, wanted.answers, mapping, wanted.limit, wanted.key_errors)
     faults: list[str] = []
     for task in tasks:  # until there is one that can be asked
         if task.open_ended and file is None:

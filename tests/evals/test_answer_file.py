@@ -99,6 +99,22 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path, change: A
         next(items_of(load_task("cmb-exam"), source(tmp_path, questions, answers)))
 
 
+def test_a_question_that_cannot_be_read_is_told_and_not_the_answer_that_it_leaves_alone(tmp_path: Path):
+    questions, answers = cmb()
+    file, apart = tmp_path / "questions.jsonl", written(tmp_path / "answers.json", answers)
+    lines = [json.dumps(row, ensure_ascii=False) for row in questions]
+    file.write_text("\n".join([*lines[:2], "{broken", *lines[3:]]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"row 3: not valid JSON"):
+        list(items_of(load_task("cmb-exam"), Source(file=file, answers=apart)))
+
+
+@pytest.mark.parametrize("task", ["bundled-exam", "pubmedqa"])
+def test_answers_to_rows_that_hold_theirs_are_refused(tmp_path: Path, task: str):
+    apart = written(tmp_path / "answers.json", cmb()[1])
+    with pytest.raises(DataError, match=f"answers.json: the rows of task '{task}' hold their right answers"):
+        next(items_of(load_task(task), Source(answers=apart)))
+
+
 def test_answers_of_another_version_are_told(tmp_path: Path):
     questions, answers = cmb()
     answers[0]["exam_subject"] = answers[2]["exam_subject"] = "眼科"

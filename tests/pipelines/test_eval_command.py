@@ -101,6 +101,15 @@ def test_what_cannot_be_run_is_left_out_of_a_suite_and_an_error_alone(tmp_path: 
         ),
         (["--task", "medquad", "--file", "FILE", "--answers", "FILE"], "of one task, and task 'medquad' has none"),
         (["--answers", "FILE"], "say which with --task"),
+        (["--task", "bundled-exam", "--answers", "FILE"], "the rows of task 'bundled-exam' hold their right answers"),
+        (
+            ["--task", "cmb-exam", "--answers", "FILE", "--map", "question=q"],
+            "--map says what id and answer of --answers are",
+        ),
+        (
+            ["--task", "cmb-exam", "--answers", "FILE", "--map", "answer=key", "--data", "FOLDER"],
+            "2 rows cannot be used: row 1: no id",
+        ),
         (["--normalise", "tokens"], "--normalise is none, bytes or unconditional, not 'tokens'"),
         (["-o", "FOLDER"], "a folder; without a task the answers are one JSON file"),
         (["--task", "medqa", "--file", "FILE", "--num-fewshot", "2"], "data of task 'medqa' are not here"),
