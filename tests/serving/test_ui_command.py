@@ -19,7 +19,7 @@ import pytest
 from serving.addresses import free_port
 from tests.browser import browser
 from tests.serving.processes import family, living
-from tests.serving.ui_world import answered, ask
+from tests.serving.ui_world import answered, ask, retried
 
 START_SECONDS = 240
 CHEST = "I have crushing chest pain and a cold sweat"
@@ -109,9 +109,7 @@ def test_the_page_on_a_vllm_of_its_own_answers_stops_and_ends_with_it(chromium: 
         while page.locator("#thread .o-turn").last.locator(".o-fault").count():
             assert time.monotonic() < until, log.read_text()
             page.wait_for_timeout(2000)
-            page.click("#retry")
-            page.wait_for_selector("#live .o-turn")
-            answered(page, 3)
+            retried(page, 3)
         assert len(page.locator("#thread .o-turn").last.locator(".o-text").inner_text()) > 20
         assert "restart 1 of 3 within 10 min" in log.read_text()
         assert faults == []

@@ -121,3 +121,14 @@ def answered(page: Any, turns: int = 1) -> None:
         "n => document.querySelectorAll('#thread .o-turn').length === n && !!document.querySelector('#send')?.offsetParent",
         arg=turns,
     )
+
+
+def retried(page: Any, turns: int = 1) -> None:
+    """Asks the last message again and waits for the answer in place of the first.
+
+    It is told by its node: one that fails at once is there before the answer that is being written could be seen.
+    """
+    page.evaluate("() => [...document.querySelectorAll('#thread .o-turn')].at(-1).setAttribute('data-first', '')")
+    page.click("#retry")
+    page.wait_for_selector("#thread:not(:has([data-first])) .o-turn", state="attached")
+    answered(page, turns)
