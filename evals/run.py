@@ -140,7 +140,7 @@ def _run_options(
         ],
         "key_errors": [
             {"title": one.title, "source": one.source, "about": one.about}
-            for one in known_errors(task.plain_name, source.key_errors).lists
+            for one in known_errors(task.name, source.key_errors, task.plain_name).lists
         ],
         "chance": sum(number * chance(width, task.several) for width, number in widths.items()) / count,
         "seconds": asked.seconds,

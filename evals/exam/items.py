@@ -40,7 +40,7 @@ def items_of(task: Task, source: Source) -> Iterator[ExamItem]:
     )
     if task.data.limit is not None and source.file is None:
         items = evenly(items, task.data.limit)
-    known = known_errors(task.plain_name, source.key_errors)
+    known = known_errors(task.name, source.key_errors, task.plain_name)
     empty = True
     for item in itertools.islice(items, source.limit):
         own = ids.of(item.id)

@@ -106,12 +106,14 @@ def load_list(path: Path) -> ErrorList:
         ) from error
 
 
-def known_errors(task: str, own: Path | None = None) -> KnownErrors:
+def known_errors(task: str, own: Path | None = None, plain: str | None = None) -> KnownErrors:
     """What is known to be wrong with the items of a task: by the bundled lists, and by the user's ``own``, which comes first.
+
+    Where the task is a variant of another, ``plain``, the lists for that one are for it too.
 
     Raises:
         DataError: a list cannot be read.
     """
     bundled = [load_list(path) for path in sorted(LISTS.glob("*.yaml"))]
     lists = ([load_list(own)] if own is not None else []) + bundled
-    return KnownErrors([one for one in lists if one.is_for(task)])
+    return KnownErrors([one for one in lists if one.is_for(task) or (plain is not None and one.is_for(plain))])

@@ -53,7 +53,7 @@ def described(task: Task) -> list[tuple[str, str]]:
     ]
     if task.general:
         said.append(("What it is for", "a general set: a model is held against its base to see what it has forgotten"))
-    errors = known_errors(task.plain_name).lists
+    errors = known_errors(task.name, plain=task.plain_name).lists
     if errors:
         said.append(("Known errors", "\n".join(f"{one.title}: {one.source}\n{one.about}" for one in errors)))
     return [*said, *_prompts(task)]

@@ -98,5 +98,10 @@ def test_what_is_left_out_of_a_set_with_several_right_options_is_told(tmp_path: 
     assert [(one.options[-1], one.answers) for one in unsure][1] == ("我不知道", [0, 2])
 
 
-def test_a_variants_items_have_the_known_errors_of_their_task():
-    assert known_errors(load_task("medqa-unsure").plain_name).lists == known_errors("medqa").lists != []
+def test_a_variants_items_have_the_known_errors_of_their_task_and_of_a_list_that_names_the_variant(tmp_path: Path):
+    task = load_task("medqa-unsure")
+    assert known_errors(task.name, plain=task.plain_name).lists == known_errors("medqa").lists != []
+    own = tmp_path / "own.yaml"
+    own.write_text("{title: Ours, source: a reader, tasks: [medqa-unsure], errors: [{item: a, wrong: wrong key}]}")
+    assert [one.title for one in known_errors(task.name, own, task.plain_name).lists][0] == "Ours"
+    assert "Ours" not in [one.title for one in known_errors("medqa", own, "medqa").lists]
