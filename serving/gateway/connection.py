@@ -61,8 +61,10 @@ async def unless_left(receive: Receive, work: Awaitable[T], seconds: float | Non
 
     def leave(_: object = None) -> None:
         nonlocal gone
-        gone = True
-        task.cancel()
+        # Once: a second cancelling, as where the caller leaves after the time ran out, would be taken for somebody else's.
+        if not gone:
+            gone = True
+            task.cancel()
 
     # As asyncio.timeout does it: the work stays in this task, and what cancels it is told from others who do.
     watch = asyncio.ensure_future(_left(receive))

@@ -155,9 +155,8 @@ class Gateway:
         return self._streamed(exchange, self._events(exchange, chunks, first), chunks)
 
     async def _red_flags(self, text: str) -> RedFlag | None:
-        if (
-            len(text) <= _SHORT
-        ):  # a few milliseconds are dearer in a thread: it holds the interpreter for as long, and every stream waits for it
+        # A few milliseconds are dearer in a thread: it holds the interpreter for as long, and every stream waits for it.
+        if len(text) <= _SHORT:
             return red_flags(text)
         async with self._one_long if len(text) > _LONG else nullcontext():
             return await asyncio.to_thread(red_flags, text)

@@ -126,6 +126,8 @@ def check_tools(payload: dict[str, Any]) -> None:
             if extra or tool["type"] != "function" or not _TOOL_NAME.fullmatch(tool["function"]["name"]):
                 raise ValueError
             check_schema(tool, "tools")
+        if payload.get("tool_choice") == "required" or any(tool["function"].get("strict") for tool in tools):
+            check_schema(tools, "tools")  # one grammar of them all
         payload["tools"] = neutral_tree(tools, "tools")
     except (KeyError, TypeError, ValueError):
         raise bad("each tool must be a function with a name of letters, digits, _ and -", "tools") from None

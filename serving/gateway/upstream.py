@@ -30,7 +30,7 @@ _NO_TOOLS = (
 
 
 class Upstream:
-    """VLLM at ``url``, with ``/v1`` or without. Raises DataError where its key cannot be sent."""
+    """VLLM at ``url``, with ``/v1`` or without. Raises DataError where its key cannot be sent, or not beside the address's user."""
 
     def __init__(
         self,
@@ -44,6 +44,11 @@ class Upstream:
         if api_key and not (api_key.isascii() and api_key.isprintable()):
             raise DataError(
                 "the key of vLLM has signs that no key has; set OSLER_UPSTREAM_KEY to the one of its --api-key"
+            )
+        if api_key and httpx.URL(url).userinfo:
+            raise DataError(
+                "the address of vLLM holds a user's name and a key is given too, and a request shows one of them: take the name and password out of "
+                "the address, or leave out OSLER_UPSTREAM_KEY"
             )
         self._url = url.rstrip("/").removesuffix("/v1")
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}

@@ -87,10 +87,8 @@ class WeightVersions:
             whole = _stamp(folder) == stamp
         except OSError:
             return
-        if (
-            not whole or self._seen.get(root) != stamp or self._start != start
-        ):  # else it changed meanwhile, and is read anew
-            return
+        if not whole or self._seen.get(root) != stamp or self._start != start:
+            return  # it changed meanwhile, and is read anew
         if root not in self._changed:
             self._known[root] = version
         elif self._known.get(root) == version:  # the same files, written once more

@@ -133,9 +133,8 @@ def judge(reading: Reading, found: Mapping[str, Place]) -> Opinion:
             best = probability, weighed, values
     assert best is not None  # there is one window at least
     probability, weighed, values = best
-    if (
-        not found and not reading.hits
-    ):  # letters and numbers that come by chance: no message of the examples or the tests' sets is one
+    # Letters and numbers that come by chance: no message of the examples or the tests' sets is one.
+    if not found and not reading.hits:
         return Opinion(False, probability, "", ())
     if probability <= weights.threshold - (DOUBT if found else 0.0):
         listed = next((emergency for emergency in found if emergency in NEVER_OVERRULED), None)

@@ -20,6 +20,12 @@ def test_a_key_that_cannot_be_sent_is_refused_before_the_first_request(key: str)
         Upstream("http://127.0.0.1:1", Settings(), key)
 
 
+def test_a_key_and_a_user_in_the_address_are_refused_before_the_first_request() -> None:
+    with pytest.raises(DataError, match="leave out OSLER_UPSTREAM_KEY") as told:
+        Upstream("http://ward:word@127.0.0.1:1/v1", Settings(), "key")
+    assert "word@" not in str(told.value)
+
+
 def test_work_ends_when_the_caller_leaves_and_only_then() -> None:
     def leaving(after: float) -> Callable[[], Awaitable[Message]]:
         async def receive() -> Message:
@@ -52,8 +58,21 @@ def test_work_ends_when_the_caller_leaves_and_only_then() -> None:
                 await unless_left(leaving(9), work())
         with pytest.raises(ZeroDivisionError):
             await unless_left(leaving(9), fails())
+        with pytest.raises(ClientLeft):  # the time runs out, and the caller leaves while the work is being ended
+            await unless_left(leaving(0.1), slow_to_end(), 0.05)
+        assert task.cancelling() == 0
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.sleep(9)
+        finally:
+            await asyncio.sleep(0.2)
+            ended.append("whole")
+
+    ended: list[str] = []
 
     async def fails() -> None:
         raise ZeroDivisionError
 
     asyncio.run(run())
+    assert ended == ["whole"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 
@@ -18,6 +19,7 @@ from serving.gateway.errors import Refused
 from serving.gateway.fields import DEEPEST, DROPPED, PASSED
 from serving.gateway.schemas import check_schema
 from serving.gateway.settings import Settings
+from serving.tools import assistant_tools
 from tests.serving.gateway_world import World, world
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -148,6 +150,56 @@ def test_a_schema_may_name_so_much_and_no_more(many: int):
     for value in (listed, named, {"type": "array", "maxItems": 10 * many - (0 if many > 1000 else 1)}):
         with nullcontext() if many == 1000 else pytest.raises(Refused):
             check_schema(value, "tools")
+
+
+def _fields(many: int, **beside: Any) -> dict[str, Any]:
+    return {"properties": {f"p{at}": {"type": "string"} for at in range(many)}, **beside}
+
+
+@pytest.mark.parametrize(
+    ("passed", "refused"),
+    [
+        (_fields(500), _fields(501)),
+        (_fields(50, maxProperties=20), _fields(51, maxProperties=20)),
+        ({"const": "x" * 16_000}, {"const": "x" * 16_001}),
+        ({"enum": ["x" * 160] * 100}, {"enum": ["x" * 161] * 100}),
+        ({"pattern": "x" * 16_000}, {"pattern": "x" * 16_001}),
+        ({"anyOf": [{"minimum": 1, "maximum": 9}] * 100}, {"anyOf": [{"minimum": 1, "maximum": 9}] * 101}),
+        *(
+            ({"patternProperties": {good: {}}}, {"patternProperties": {poor: {}}})
+            for good, poor in (
+                ("a{1000}", "a{1001}"),
+                ("(a{,10}){10,100}", "(a{2,32}){32}"),
+                ("[0-9]+", f"a{{1{'0' * 5000}}}"),
+            )
+        ),
+    ],
+)
+def test_what_costs_vllm_seconds_in_a_schema_is_refused(passed: dict[str, Any], refused: dict[str, Any]):
+    """With ``a{4000}`` as a key of patternProperties, 74 bytes in all, xgrammar took 8 s."""
+    check_schema({"items": passed}, "tools")
+    with pytest.raises(Refused, match="schema may have"):
+        check_schema({"items": refused}, "tools")
+
+
+@pytest.mark.parametrize(("choice", "strict"), [("auto", False), ("required", False), ("auto", True)])
+def test_tools_of_one_grammar_are_weighed_together(choice: str, strict: bool):
+    tools = [
+        {"type": "function", "function": {"name": f"f{at}", "parameters": _fields(400), "strict": strict}}
+        for at in range(3)
+    ]
+    body = json.dumps({"model": "m", "messages": HI, "tools": tools, "tool_choice": choice}).encode()
+    with nullcontext() if choice == "auto" and not strict else pytest.raises(Refused):
+        read(body, "chat", Settings())
+
+
+def test_the_assistants_own_tools_may_be_demanded():
+    tools = [convert_to_openai_tool(tool) for tool in assistant_tools()]
+    read(
+        json.dumps({"model": "m", "messages": HI, "tools": tools, "tool_choice": "required"}).encode(),
+        "chat",
+        Settings(),
+    )
 
 
 @pytest.mark.parametrize("levels", [DEEPEST + 1, 700])
