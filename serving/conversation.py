@@ -14,7 +14,7 @@ def unanswered(messages: Sequence[BaseMessage]) -> list[str]:
     """The person's messages since the last answer, the latest last. An answer without words, such as a tool call, is none."""
     words: list[str] = []
     for turn in messages:
-        if isinstance(turn, HumanMessage):
+        if isinstance(turn, HumanMessage) or getattr(turn, "role", "") == "user":  # a ChatMessage of a person's
             words.append(str(turn.text))
         elif isinstance(turn, AIMessage) and str(turn.text).strip():
             words.clear()

@@ -128,7 +128,10 @@ def build(say: Say, places: Places) -> ExamineTab:
     with gr.Row(elem_classes="controls"):
         model = gr.Dropdown(model_choices(places), label=say("model"), elem_id="exam-model")
         task = gr.Dropdown(
-            [*suite_names(), *task_names(), *variant_names()], value="bundled-exam", label=say("task"), elem_id="exam-task"
+            [*suite_names(), *task_names(), *variant_names()],
+            value="bundled-exam",
+            label=say("task"),
+            elem_id="exam-task",
         )
         limit = gr.Number(100, label=say("limit"), minimum=0, precision=0, elem_id="exam-limit")
         examine_button = gr.Button(say("examine"), elem_id="examine")

@@ -103,5 +103,5 @@ def test_a_variants_items_have_the_known_errors_of_their_task_and_of_a_list_that
     assert known_errors(task.name, plain=task.plain_name).lists == known_errors("medqa").lists != []
     own = tmp_path / "own.yaml"
     own.write_text("{title: Ours, source: a reader, tasks: [medqa-unsure], errors: [{item: a, wrong: wrong key}]}")
-    assert [one.title for one in known_errors(task.name, own, task.plain_name).lists][0] == "Ours"
+    assert known_errors(task.name, own, task.plain_name).lists[0].title == "Ours"
     assert "Ours" not in [one.title for one in known_errors("medqa", own, "medqa").lists]
