@@ -25,6 +25,11 @@ def at(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def can_be_sent(key: str) -> bool:
+    """Whether an API key can stand in a header, which holds printable ASCII alone."""
+    return key.isascii() and key.isprintable()
+
+
 def port_in_use(host: str, port: int) -> bool:
     """Whether something listens on ``host:port``; raises ServerError where there is no such host."""
     try:

@@ -88,8 +88,10 @@ def address(url: str | None) -> str | None:
 
 
 def check_key(url: str, key: str) -> None:
-    """Raises OslerError where a client cannot send ``key`` to ``url``: a header holds printable ASCII alone."""
-    if not (key.isascii() and key.isprintable()):
+    """Raises OslerError where a client cannot send ``key`` to ``url``."""
+    from serving.addresses import can_be_sent
+
+    if not can_be_sent(key):
         raise OslerError(f"{url}: the key has signs that no key has; set OSLER_API_KEY to one of `osler keys add`")
 
 

@@ -32,9 +32,8 @@ def plan_exam(recipe: Recipe, name: str, where: Devices, workload: Workload) -> 
     }
     needed = Memory("while it scores", parts)
     found = StagePlan(name, stage.kind, shape.name, shape.parameters, 0, needed, usable=where.usable)
-    if (
-        not found.fits and where.kind == "gpu"
-    ):  # which one card has to hold: elsewhere the weights stay on the processor
+    # One card has to hold it: elsewhere the weights stay on the processor.
+    if not found.fits and where.kind == "gpu":
         larger = sorted((devices(kind) for kind in table()), key=lambda one: one.usable)
         found.remedies = [f"--gpus {one.label} for this stage" for one in larger if needed.peak <= one.usable][:1]
         found.remedies.append(

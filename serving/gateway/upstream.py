@@ -16,6 +16,7 @@ import httpx
 import orjson
 
 from corpora.errors import DataError
+from serving.addresses import can_be_sent
 from serving.gateway.asked import Asked
 from serving.gateway.chunks import ChunkReader, Together, broken_off, check_shape, unreadable
 from serving.gateway.errors import ModelDown, Refused
@@ -41,7 +42,7 @@ class Upstream:
     ) -> None:
         """``started`` tells when vLLM was last started, where this process starts it."""
         self._settings = settings
-        if api_key and not (api_key.isascii() and api_key.isprintable()):
+        if api_key and not can_be_sent(api_key):
             raise DataError(
                 "the key of vLLM has signs that no key has; set OSLER_UPSTREAM_KEY to the one of its --api-key"
             )

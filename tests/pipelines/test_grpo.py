@@ -82,7 +82,7 @@ def guesser(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 def stage_for(items: str, **more) -> GrpoStage:
     given = {
-        "max_steps": 40,
+        "max_steps": 60,
         "per_device_train_batch_size": 32,
         "num_generations": 16,
         "max_completion_length": 6,
@@ -109,9 +109,7 @@ def test_a_model_that_guesses_learns_the_key(guesser: tuple[Path, str], draft, s
     steps = draft.metrics["rewards"]
     first, last = steps[:5], steps[-5:]
     assert statistics.mean(step["right_option"] for step in first) < 0.4
-    assert (
-        statistics.mean(step["right_option"] for step in last) > 0.6
-    )  # how far it comes in so few steps differs by processor
+    assert statistics.mean(step["right_option"] for step in last) > 0.75
     for step in steps:
         assert step["reward"] == pytest.approx(step["right_option"] + 0.2 * step["format"], abs=1e-5)
         assert 1 <= step["mean_length"] <= 6
