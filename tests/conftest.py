@@ -11,6 +11,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 import torch
+from filelock import FileLock
 from transformers import PreTrainedTokenizerBase, Qwen3Config, Qwen3ForCausalLM, set_seed
 
 from pipelines import loading, training
@@ -78,13 +79,21 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One small run of everything, for the tests of what it left."""
+    """One small run of everything, for the tests of what it left: they only read it. Tests side by side share it, made by the first to ask."""
     from tests.end_to_end.conftest import RECIPE, osler
 
-    folder = tmp_path_factory.mktemp("run")
-    shutil.copy(RECIPE, folder / "small.yaml")
-    said = osler("reproduce", str(folder / "small.yaml"), "--run", str(folder))
-    assert "report:" in said
+    shared = tmp_path_factory.getbasetemp()
+    shared = (
+        shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    )  # each worker's folder lies in that of all
+    folder = shared / "small-run"
+    with FileLock(shared / "small-run.lock"):
+        if not (folder / "report.html").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            shutil.copy(RECIPE, folder / "small.yaml")
+            said = osler("reproduce", str(folder / "small.yaml"), "--run", str(folder))
+            assert "report:" in said
     return folder
 
 

@@ -19,7 +19,7 @@ from corpora.errors import DataError
 from corpora.records import Dialogue, Document, ExamItem, Message, Preference, Record
 from pipelines.config import Corpus, Recipe
 from pipelines.data import Sources, filtered
-from pipelines.synthesis.estimate import rough_tokens
+from pipelines.synthesis.token_counts import rough_tokens
 
 SAMPLE = 5000  # records of a corpus that are read
 KEPT = 1024  # of the longest rows, for the largest batch

@@ -20,11 +20,12 @@ from pipelines.artifact import Draft
 from pipelines.config import JudgeScorer, PreferencesStage, RewardScorer, VerifierScorer
 from pipelines.preference_data.facts import judge
 from pipelines.synthesis.asking import ask_all
-from pipelines.synthesis.estimate import Estimate, token_counter
+from pipelines.synthesis.estimate import Estimate
 from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
 from pipelines.synthesis.questions import Asked, reward
 from pipelines.synthesis.teacher import Failed, Spent, Teacher
+from pipelines.synthesis.token_counts import token_counter
 from serving.vllm.sampling import Sample
 
 console = Console(stderr=True, highlight=False)

@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 from corpora.errors import OslerError
 from pipelines.config import Asking, RecipeError
-from pipelines.synthesis.estimate import Estimate, token_counter
+from pipelines.synthesis.estimate import Estimate
 from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.teacher import Spent, Teacher, TeacherError
+from pipelines.synthesis.token_counts import token_counter
 from serving.vllm.options import on_every_gpu
 from serving.vllm.start import serving
 

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from corpora.curate.units import HAN
-from pipelines import loading
 from pipelines.config import Asking, RecipeError, SynthesiseStage
 from pipelines.data import Sources
 from pipelines.synthesis.journal import Journal
 from pipelines.synthesis.prompting import load_prompts
 from pipelines.synthesis.teacher import Spent
+from pipelines.synthesis.token_counts import token_counter
 from pipelines.synthesis.works import first_step, further_steps, sourced
-
-
-def rough_tokens(text: str) -> int:
-    """About as many tokens as a common tokenizer makes: one for four letters of Latin script, or for one Chinese character."""
-    characters = len(HAN.findall(text))
-    return characters + math.ceil((len(text) - characters) / 4)
-
-
-def token_counter(model: str | Path | None) -> tuple[Callable[[str], int], str]:
-    """Counts the tokens of a prompt, and says how: with the model's own tokenizer, or roughly where there is none."""
-    if model is None:
-        return rough_tokens, "about, at 4 characters a token"
-    tokenizer = loading.load_tokenizer(model)
-
-    def count(text: str) -> int:
-        messages = [{"role": "user", "content": text}]
-        laid_out = str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        return len(tokenizer(laid_out, add_special_tokens=False)["input_ids"])
-
-    return count, "counted with the teacher's tokenizer"
 
 
 @dataclass

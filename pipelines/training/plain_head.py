@@ -9,6 +9,7 @@ the positions that have a label.
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from trl.trainer import dpo_trainer, grpo_trainer, kto_trainer, sft_trainer
 from trl.trainer.utils import FusedCausalLMOutput
 
 from pipelines.training import attention
 from pipelines.training.fused_head import has_experts
 
+TRAINERS = tuple(f"trl.trainer.{name}_trainer" for name in ("sft", "dpo", "kto", "grpo"))
 ALL_FIELDS = ("entropy", "mean_logits", "is_top1")
 # Fields of a config by which some architectures scale or cap their logits; those models keep TRL's head.
 SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
@@ -29,8 +30,12 @@ SCALED = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_hea
 
 @contextmanager
 def plain_head() -> Iterator[None]:
-    """TRL's SFT, DPO, KTO and GRPO trainers that are made inside the block use the plain head where it applies."""
-    makers = [(module, module.add_fused_lm_head) for module in (sft_trainer, dpo_trainer, kto_trainer, grpo_trainer)]
+    """TRL's SFT, DPO, KTO and GRPO trainers that are made inside the block use the plain head where it applies.
+
+    Their classes are imported before: TRL's module of GRPO imports vLLM, for which no other stage waits.
+    """
+    loaded = [sys.modules[name] for name in TRAINERS if name in sys.modules]
+    makers = [(module, module.add_fused_lm_head) for module in loaded]
     for module, fused in makers:
         module.add_fused_lm_head = functools.partial(_add_head, fused)
     try:

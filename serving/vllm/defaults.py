@@ -9,10 +9,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from serving.hardware import Gpu, Machine
 from serving.vllm.model_size import WIDTH, Weights
+
+if TYPE_CHECKING:  # it imports torch, which clients, who read MODEL_NAME here, need not wait for
+    from serving.hardware import Gpu, Machine
 
 MODEL_NAME = "osler"  # what clients call the served model
 PARALLEL_COPIES = "data-parallel-size"

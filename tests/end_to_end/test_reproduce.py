@@ -1,6 +1,7 @@
 """``osler reproduce`` with a small budget: every stage is real, vLLM and LangChain among them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,14 @@ def test_a_second_run_skips_everything(run: Path):
     assert said.count("done before, skipped") == len(STAGES)
 
 
-def test_a_changed_line_reruns_just_what_depends_on_it(run: Path):
-    recipe = yaml.safe_load((run / "small.yaml").read_text())
+def test_a_changed_line_reruns_just_what_depends_on_it(run: Path, tmp_path: Path):
+    mine = tmp_path / "run"  # the run itself is read by others at the same time
+    shutil.copytree(run, mine)
+    recipe = yaml.safe_load((mine / "small.yaml").read_text())
     recipe["stages"]["dpo"]["training"]["learning_rate"] = 0.0001
-    changed = run / "changed.yaml"
+    changed = mine / "changed.yaml"
     changed.write_text(yaml.safe_dump(recipe, sort_keys=False))
-    said = osler("dpo", str(changed), "--run", str(run))
+    said = osler("dpo", str(changed), "--run", str(mine))
     for name in ("replay", "cpt", "sft", "preferences"):
         assert f"{name}: done before, skipped" in said
     assert "dpo: done before" not in said
