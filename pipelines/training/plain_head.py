@@ -34,7 +34,7 @@ def plain_head() -> Iterator[None]:
 
     Their classes are imported before: TRL's module of GRPO imports vLLM, for which no other stage waits.
     """
-    loaded = [sys.modules[name] for name in TRAINERS if name in sys.modules]
+    loaded: list[Any] = [sys.modules[name] for name in TRAINERS if name in sys.modules]
     makers = [(module, module.add_fused_lm_head) for module in loaded]
     for module, fused in makers:
         module.add_fused_lm_head = functools.partial(_add_head, fused)
