@@ -20,7 +20,7 @@ from openai import OpenAI
 from starlette.types import ASGIApp
 
 from serving.addresses import free_port
-from serving.gateway.app import build
+from serving.gateway.app import build, listening
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
@@ -155,9 +155,13 @@ def _dribble() -> Response:
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
+def running(app: ASGIApp, config: Callable[[ASGIApp, str, int, int], uvicorn.Config] | None = None) -> Iterator[str]:
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1))
+    if config is None:
+        set_up = uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1)
+    else:
+        set_up = config(app, "127.0.0.1", port, 1)
+    server = uvicorn.Server(set_up)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -210,7 +214,7 @@ def world(
     def door(address: str) -> Iterator[World]:
         chosen = settings or Settings(requests_per_minute=10_000, tokens_per_minute=10_000_000)
         gateway = Gateway(Upstream(address, chosen, started=started), keys, Audit(audit), chosen)
-        with running(build(gateway)) as url:
+        with running(build(gateway), listening) as url:
             yield World(url, key, keys, audit, stand_in, gateway)
 
     if not up:
