@@ -207,7 +207,7 @@ def test_an_answer_that_fails_says_how(reply: Reply | None, kind: str, answer: s
 
 GATEWAY = Path(errors.__file__).parent
 # Of requests that no page of ours sends; vLLM's words are not ours.
-OF_OTHER_CLIENTS = {"head_too_large", "invalid_http", "invalid_json", "invalid_value", "refused_by_model"}
+OF_OTHER_CLIENTS = {"head_too_large", "invalid_http", "invalid_json", "invalid_value", "no_grammar", "refused_by_model"}
 OF_OTHER_CLIENTS |= {"unknown_field", "unsupported_content"}
 
 CODE_AT = {"Refused": 2, "bad": 2, "ModelDown": 1}  # which argument is the code
