@@ -54,6 +54,18 @@ def test_a_real_vllm_behind_the_door(base_model: Path, tmp_path: Path):
                 client.chat.completions.create(messages=[{"role": "user", "content": "word " * 2000}], **asked)
             assert error.value.code == "context_length_exceeded"
 
+            # VLLM finds this schema good, fails on it, and says that the error is its own.
+            to_itself = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#"}}}
+            for streamed in (False, True):
+                with pytest.raises(openai.BadRequestError) as error:
+                    client.chat.completions.create(messages=talk, response_format=to_itself, stream=streamed, **asked)
+                assert (error.value.code, error.value.param) == ("no_grammar", "response_format")
+            wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "foo"}}}
+            with pytest.raises(openai.BadRequestError) as error:
+                client.chat.completions.create(messages=talk, response_format=wrong, **asked)
+            assert error.value.code == "refused_by_model"
+            assert client.chat.completions.create(messages=talk, **asked).choices[0].message.content
+
             # The list is vLLM's own, so a new route of a later release is tried as well.
             routes = httpx.get(f"{root}/openapi.json").json()["paths"]
             assert len(routes) > 10
