@@ -25,7 +25,6 @@ from serving.faults import AssistantError
 from serving.vllm.defaults import MODEL_NAME
 
 NOTICE = "Osler is a computer program and not a doctor. In an emergency, call your emergency number."
-BROKE_OFF = "the model's answer broke off; ask again"
 
 
 class _ClientOfEachLoop(openai.DefaultAsyncHttpxClient):
@@ -91,7 +90,7 @@ def stream_answer(model: BaseChatModel, question: str, history: Sequence[BaseMes
             yield piece.content
         reason = piece.response_metadata.get("finish_reason") or reason
     if broke_off(model, reason):
-        raise AssistantError(BROKE_OFF)
+        raise AssistantError.of("broke_off")
 
 
 class _Ending(BaseCallbackHandler):
@@ -112,7 +111,7 @@ def stream_completion(model: OpenAI, text: str) -> Iterator[str]:
     ending = _Ending()
     yield from model.stream(text, {"callbacks": [ending]})
     if not ending.reason:
-        raise AssistantError(BROKE_OFF)
+        raise AssistantError.of("broke_off")
 
 
 def broke_off(model: BaseChatModel, finish_reason: Any) -> bool:

@@ -32,11 +32,20 @@ from serving.guard import RedFlag, neutral
 from serving.retrieval.passages import Passage
 from serving.router import Route, route
 from serving.steps import Ask, Call, Done, Retrieve, Say, Step
+from serving.triage import language_of
+from serving.triage.catalogue import Language
 
 ROUNDS = 4  # of tool calls in one turn, after which the model must answer
-UNREACHABLE = "The language model cannot be reached or gives no answer, so this is all that can be said now."
-BROKEN = "The answer broke off here and is not complete."
-CUT = "[The answer was cut at its length limit.]"
+# In the language of the question.
+UNREACHABLE: dict[Language, str] = {
+    "en": "The language model cannot be reached or gives no answer, so this is all that can be said now.",
+    "zh": "无法连接语言模型，或模型没有回答，目前只能说这些。",
+}
+BROKEN: dict[Language, str] = {
+    "en": "The answer broke off here and is not complete.",
+    "zh": "回答在此中断，内容不完整。",
+}
+CUT: dict[Language, str] = {"en": "[The answer was cut at its length limit.]", "zh": "[回答达到长度上限，在此截断。]"}
 
 
 @dataclass
@@ -89,7 +98,8 @@ class Turn:
             self.used["error"] = str(error)
             if routed is not None:
                 yield from self._routed(routed)
-            yield Say(f"\n{BROKEN if begun else UNREACHABLE}")
+            said = BROKEN if begun else UNREACHABLE
+            yield Say(f"\n{said[language_of(question)]}")
         yield Done(self.used, self.usage)
 
     def _answer(self, messages: Sequence[BaseMessage], question: str) -> Generator[Step, Any, None]:
@@ -154,9 +164,9 @@ class Turn:
                 self._note(call["name"], call["args"], result)
                 talk.append(ToolMessage(neutral(str(result.text)), tool_call_id=str(call["id"]), status=result.status))
         if not said.strip():
-            raise AssistantError("the model gave no answer")
+            raise AssistantError.of("empty")
         if answer.response_metadata.get("finish_reason") == "length":
-            yield Say(f" {CUT}")
+            yield Say(f" {CUT[language_of(question)]}")
         if told := notice(said, "\n".join(str(turn.text) for turn in talk if not isinstance(turn, AIMessage))):
             self.used["unsourced_amount"] = True
             yield Say(f"\n\n{told}")

@@ -17,7 +17,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 
-from serving.clients import BROKE_OFF, broke_off
+from serving.clients import broke_off
 from serving.doctor import Turn
 from serving.faults import FAULTS, AssistantError, ToolsRefused, explained
 from serving.retrieval.passages import Passage
@@ -120,7 +120,7 @@ class Driver:
 
     def _incomplete(self, answer: AIMessageChunk | None) -> AssistantError | None:
         reason = answer.response_metadata.get("finish_reason") if answer is not None else None
-        return AssistantError(BROKE_OFF) if broke_off(self.model, reason) else None
+        return AssistantError.of("broke_off") if broke_off(self.model, reason) else None
 
     def _fault(self, error: Exception, asked: Ask) -> AssistantError:
         if self.refused is None or not isinstance(error, openai.BadRequestError) or not asked.tools:
@@ -157,8 +157,12 @@ def _next(steps: Generator[Step, Any, None], heard: _Heard) -> Step | None:
 
 def _failed(step: Retrieve | Call, error: Exception) -> AssistantError:
     """What went wrong in a retriever or a tool."""
-    what = f"the tool {step.call['name']}" if isinstance(step, Call) else "the retriever"
-    made = AssistantError(f"{what} failed: {type(error).__name__}: {error}")
+    told = f"{type(error).__name__}: {error}"
+    made = (
+        AssistantError.of("tool", name=step.call["name"], told=told)
+        if isinstance(step, Call)
+        else AssistantError.of("retriever", told=told)
+    )
     made.__cause__ = error
     return made
 

@@ -22,6 +22,7 @@ from serving.gateway.audit import Audit
 from serving.gateway.connection import ClientLeft
 from serving.gateway.door import Gateway
 from serving.gateway.errors import ModelDown, Refused
+from serving.gateway.heads import BoundedHeads
 from serving.gateway.journal import guard_version, log, log_to_stderr, logger
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
@@ -123,6 +124,23 @@ def build(gateway: Gateway) -> ASGIApp:
     return app
 
 
+def listening(app: ASGIApp, host: str, port: int, drain_seconds: int) -> uvicorn.Config:
+    """How the server in front of ``app`` is set up."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=BoundedHeads,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=drain_seconds,
+    )
+
+
 def check_before_start(host: str, port: int, keys: Path) -> None:
     """Raises OslerError when no key works or the port is taken."""
     if not KeyFile(keys).working():
@@ -150,20 +168,7 @@ def run(
     check_before_start(host, port, keys)
     gateway = Gateway(Upstream(upstream, settings, upstream_key, started), KeyFile(keys), Audit(audit), settings)
     log_to_stderr()
-    config = uvicorn.Config(
-        build(gateway),
-        host=host,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=settings.drain_seconds,
-    )
     # uvicorn drains on these signals and then raises them once more, for whoever else listens.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    uvicorn.Server(config).run()
+    uvicorn.Server(listening(build(gateway), host, port, settings.drain_seconds)).run()

@@ -65,6 +65,13 @@ class Asked:
         return self.n * (len(prompts) if isinstance(prompts, list) else 1)
 
     @property
+    def held(self) -> bool:
+        """Whether vLLM makes a grammar for the answer: of a schema, or of tools of which a call is demanded or one is strict."""
+        tools = self.payload.get("tools") or ()
+        demanded = self.payload.get("tool_choice", "auto") not in ("auto", "none")
+        return self.structured or (bool(tools) and (demanded or any(one["function"].get("strict") for one in tools)))
+
+    @property
     def given(self) -> str:
         """What the model was told by others than itself."""
         told = [one for one in self.payload.get("messages", []) if one["role"] != "assistant"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from serving.gateway.errors import ModelDown
+from serving.gateway.errors import ModelDown, ModelFailed
 
 _LINE_BYTES = 16 * 2**20
 Chunk = dict[str, Any]
@@ -90,8 +90,17 @@ def _chunk(data: bytes, answers: int) -> Chunk:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable() from error
     if failed:
-        raise ModelDown("the model failed in the middle of its answer", "bad_answer")
+        raise ModelFailed("the model failed in the middle of its answer", "bad_answer")
     return chunk
+
+
+def speaks(chunk: Chunk) -> bool:
+    """Whether a chunk says or ends anything: the first of vLLM's tells a role alone."""
+    for choice in chunk["choices"]:
+        said = choice.get("delta") or {}
+        if choice.get("finish_reason") or any(value for name, value in said.items() if name != "role"):
+            return True
+    return False
 
 
 def unreadable() -> ModelDown:

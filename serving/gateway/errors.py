@@ -51,3 +51,7 @@ class ModelDown(Refused):
 
     def __init__(self, message: str, code: str = "model_unavailable") -> None:
         super().__init__(503, message, code, retry_after=5)
+
+
+class ModelFailed(ModelDown):
+    """The model says itself that it failed."""

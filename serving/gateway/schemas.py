@@ -1,80 +1,123 @@
 """How large a JSON schema may be to which an answer is held, or a tool's call.
 
-vLLM makes a grammar of it before it writes, in one process for everybody. Measured with a vocabulary of 8,192 on one core: llguidance
-1.7 takes 0.1 s for ``maxItems`` 10,000, 10 s for a million, and for a thousand million more than a minute, in which vLLM answers
-nobody, and 16 GiB at once. xgrammar 0.2 takes 4 s for 10,000 values of ``enum``; 1.1 s for 500 properties of one object and 11 s for
-1,000; 1 s for a text of 16,000 characters and 1.9 s for one of 32,000; 1 s for 100 ranges of large numbers and 3.5 s for 300; 3.2 s for
-``maxProperties`` beside 100 properties; and 1.9 s for ``a{2000}`` as a key of ``patternProperties``, 8.2 s for ``a{4000}``, and so on.
+vLLM makes a grammar of it before it writes, in one process for everybody. The seconds beside the limits were measured with a vocabulary
+of 8,192 on one core, with xgrammar 0.2 unless another is named.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from serving.gateway.fields import bad
 
-MOST_TIMES = 10_000  # that something may be repeated
-MOST_NAMES = 1_000  # properties in all, values that are listed, and what a key of patternProperties repeats
-MOST_BESIDE = 500  # properties of one object
-MOST_COUNTED = 50  # of them where their number is bounded
-MOST_SIGNS = 16_000  # characters of patterns and of texts that are listed
-MOST_BOUNDS = 200  # least and greatest numbers
+Node = dict[str, Any]  # an object anywhere in a schema
 _TIMES = ("minItems", "maxItems", "minContains", "maxContains", "minProperties", "maxProperties")
-_NAMES = ("properties", "patternProperties")
+_NUMBER = ("minProperties", "maxProperties")
+_NAMED = ("properties", "patternProperties")
+_TEXTS = ("enum", "const", "pattern", "patternProperties")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
 _REPEATS = re.compile(r"\{(\d*)(?:,(\d*))?\}")
+_LONGEST = 20  # digits of a repetition that are read: Python reads no number of thousands
+
+
+def _numbers(node: Node, names: tuple[str, ...]) -> list[float]:
+    return [node[name] for name in names if isinstance(node.get(name), int | float)]
+
+
+def _patterns(node: Node) -> list[str]:
+    return list(node["patternProperties"]) if isinstance(node.get("patternProperties"), dict) else []
+
+
+def _listed(node: Node) -> list[Any]:
+    return node["enum"] if isinstance(node.get("enum"), list) else []
+
+
+def _properties(node: Node) -> int:
+    named = node.get("properties")
+    return len(_patterns(node)) + (len(named) if isinstance(named, dict) else 0)
+
+
+def _numbered_properties(node: Node) -> int:
+    return _properties(node) if _numbers(node, _NUMBER) else 0
+
+
+def _signs(node: Node) -> int:
+    texts = (*_listed(node), *_patterns(node), node.get("const"), node.get("pattern"))
+    return sum(len(text) for text in texts if isinstance(text, str))
+
+
+def _repetitions(node: Node) -> int:
+    """How often a sign may stand in keys of ``patternProperties``, one repetition within the other at worst."""
+    found = [_REPEATS.findall(pattern) for pattern in _patterns(node)]
+    # At least once each: in a{4000}b{0} the b takes nothing from the a.
+    return sum(math.prod(max(1, *map(_number, told)) for told in counts) for counts in found if counts)
+
+
+def _number(told: str) -> int:
+    return int(told or 1) if len(told) <= _LONGEST else 10**_LONGEST
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much of one thing a schema may have.
+
+    Attributes:
+        most: So much, in one of its objects or in all of them ``together``.
+        what: Of what, in the words of the refusal.
+        keywords: An object without any of them has nothing of it.
+        counted: How much one object has.
+    """
+
+    most: int
+    what: str
+    keywords: tuple[str, ...]
+    counted: Callable[[Node], float]
+    together: bool = True
+
+
+LIMITS = (
+    # llguidance 1.7: 0.1 s for maxItems 10,000, 10 s for a million; for a thousand million over a minute, and 16 GiB at once.
+    Limit(10_000, f"as any of {', '.join(_TIMES)}", _TIMES, lambda one: max(_numbers(one, _TIMES), default=0), False),
+    # 1.1 s for 500 of one object, 11 s for 1,000.
+    Limit(500, "properties in one object", _NAMED, _properties, False),
+    # 3.2 s for maxProperties beside 100.
+    Limit(50, f"properties in one object with {' or '.join(_NUMBER)}", _NUMBER, _numbered_properties, False),
+    Limit(1_000, "properties", _NAMED, _properties),
+    # 4 s for 10,000.
+    Limit(1_000, "values of enum", ("enum",), lambda one: len(_listed(one))),
+    # 1.9 s for a{2000}, 8.2 s for a{4000}, and so on.
+    Limit(1_000, "repetitions in keys of patternProperties", ("patternProperties",), _repetitions),
+    # 1 s for a text of 16,000, 1.9 s for one of 32,000.
+    Limit(16_000, f"characters in {', '.join(_TEXTS)}", _TEXTS, _signs),
+    # 1 s for 100 ranges of large numbers, 3.5 s for 300.
+    Limit(200, "least and greatest numbers", _BOUNDS, lambda one: len(_numbers(one, _BOUNDS))),
+)
+_KEYWORDS = frozenset(keyword for limit in LIMITS for keyword in limit.keywords)
 
 
 def check_schema(schema: Any, param: str) -> None:
     """Raises Refused where a schema repeats, or lists, more than a grammar can be made of while others wait."""
-    properties = values = signs = bounds = repeats = 0
+    totals = [0.0] * len(LIMITS)
+    for node in _nodes(schema):
+        if _KEYWORDS.isdisjoint(node):
+            continue
+        for at, limit in enumerate(LIMITS):
+            totals[at] = limit.counted(node) + (totals[at] if limit.together else 0)
+            if totals[at] > limit.most:
+                raise bad(f"a schema may have {limit.most} {limit.what} at most", param)
+
+
+def _nodes(schema: Any) -> Iterator[Node]:
+    """Every object in it, at whatever depth."""
     waiting = [schema]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, list):
-            waiting += one
-        elif isinstance(one, dict):
-            for name in _TIMES:
-                times = one.get(name)
-                if isinstance(times, int | float) and times > MOST_TIMES:
-                    raise bad(f"{name} in a schema may be {MOST_TIMES} at most", param)
-            beside = sum(len(one[name]) for name in _NAMES if isinstance(one.get(name), dict))
-            counted = any(isinstance(one.get(name), int | float) for name in ("minProperties", "maxProperties"))
-            if beside > (MOST_COUNTED if counted else MOST_BESIDE):
-                raise bad(
-                    f"each object of a schema may have {MOST_BESIDE} properties at most, and {MOST_COUNTED} with minProperties or maxProperties",
-                    param,
-                )
-            properties += beside
-            listed = one["enum"] if isinstance(one.get("enum"), list) else []
-            values += len(listed)
-            keys = list(one["patternProperties"]) if isinstance(one.get("patternProperties"), dict) else []
-            repeats += sum(map(_repeats, keys))
-            signs += sum(
-                len(text) for text in (*listed, *keys, one.get("const"), one.get("pattern")) if isinstance(text, str)
-            )
-            bounds += sum(isinstance(one.get(name), int | float) for name in _BOUNDS)
+        if isinstance(one, dict):
+            yield one
             waiting += one.values()
-    if properties > MOST_NAMES or values > MOST_NAMES or repeats > MOST_NAMES:
-        raise bad(
-            f"a schema may have {MOST_NAMES} properties, {MOST_NAMES} values of enum and {MOST_NAMES} repetitions in keys of patternProperties at most",
-            param,
-        )
-    if signs > MOST_SIGNS or bounds > MOST_BOUNDS:
-        raise bad(
-            f"a schema may have {MOST_SIGNS} characters in enum, const and patterns and {MOST_BOUNDS} least and greatest numbers at most",
-            param,
-        )
-
-
-def _repeats(pattern: str) -> int:
-    """How often a sign may stand in ``pattern`` by its repetitions, one within the other at worst; 0 where it has none."""
-    counts = [max(_number(told) for told in found) for found in _REPEATS.findall(pattern)]
-    return math.prod(counts) if counts else 0
-
-
-def _number(told: str) -> int:
-    # Python reads no number of thousands of digits.
-    return int(told or 1) if len(told) <= len(str(MOST_TIMES)) else MOST_TIMES
+        elif isinstance(one, list):
+            waiting += one

@@ -18,8 +18,8 @@ import orjson
 from corpora.errors import DataError
 from serving.addresses import can_be_sent
 from serving.gateway.asked import Asked
-from serving.gateway.chunks import ChunkReader, Together, broken_off, check_shape, unreadable
-from serving.gateway.errors import ModelDown, Refused
+from serving.gateway.chunks import Chunk, ChunkReader, Together, broken_off, check_shape, speaks, unreadable
+from serving.gateway.errors import ModelDown, ModelFailed, Refused
 from serving.gateway.listing import Listing
 from serving.gateway.settings import Settings
 
@@ -28,6 +28,13 @@ _NO_TOOLS = (
     "vLLM was started without tool calling and this request offers tools: start it with --enable-auto-tool-choice and --tool-call-parser, let "
     "the client offer none, or give it a key made with --no-tools"
 )
+
+_NO_GRAMMAR = (
+    "vLLM can make no grammar of this schema: it fails on each request with it. Leave parts of it out until it can; known to fail are a $ref that "
+    "leads to itself and to nothing else, a list as 'items', and patterns with \\p{...}, with a NUL, or that are no regular expression"
+)
+_GRAMMAR = ("model", "response_format", "tools", "tool_choice", "parallel_tool_calls")
+_AGAIN_SECONDS = 0.9  # with which an answer stays within its time and a second
 
 
 class Upstream:
@@ -106,7 +113,7 @@ class Upstream:
         async with self._post(asked, request_id, None, seconds or self._settings.total_seconds) as answer:
             told = await answer.read()
         if answer.status != 200:
-            raise _refusal(answer.status, told)
+            raise await self._cause(asked, _refusal(answer.status, told))
         try:
             body = dict(orjson.loads(told))
             check_shape(body, asked.answers, "message")
@@ -128,9 +135,19 @@ class Upstream:
         reader = ChunkReader(asked.answers)
         async with self._post(asked, request_id, self._settings.idle_seconds, self._settings.total_seconds) as answer:
             if answer.status != 200:
-                raise _refusal(answer.status, await answer.read())
+                raise await self._cause(asked, _refusal(answer.status, await answer.read()))
+            silent: list[Chunk] | None = (
+                [] if asked.held else None
+            )  # chunks before the first word, behind which it may fail
             async for piece in answer.content.iter_any():
                 chunks = reader.feed(piece)
+                if silent is not None:
+                    silent += chunks
+                    if not any(map(speaks, silent)) and not reader.done:
+                        if reader.fault is not None:
+                            raise await self._cause(asked, reader.fault)
+                        continue
+                    chunks, silent = silent, None
                 if chunks or reader.done:
                     yield chunks, reader.done
                 if reader.fault is not None:
@@ -138,6 +155,25 @@ class Upstream:
                 if reader.done:
                     return
         raise broken_off()
+
+    async def _cause(self, asked: Asked, refused: Refused) -> Refused:
+        """The refusal, or where a grammar was to be made and vLLM can make none, one that tells the caller so.
+
+        VLLM finds some schemas good, fails on them in its engine, and says "Internal server error". A schema is taken for the cause where vLLM is
+        well and fails again, on another prompt: a caller who was told that the model is down would ask for ever.
+        """
+        if not isinstance(refused, ModelFailed) or not asked.held:
+            return refused
+        again = {name: asked.payload[name] for name in _GRAMMAR if name in asked.payload}
+        again |= {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1}
+        try:
+            async with asyncio.timeout(_AGAIN_SECONDS):
+                answer = await self._client.post(PATHS["chat"], json=again)
+                bad = answer.status_code == 500 and await self.healthy()
+        except (httpx.HTTPError, TimeoutError):
+            return refused
+        param = "response_format" if asked.structured else "tools"
+        return Refused(400, _NO_GRAMMAR, "no_grammar", param) if bad else refused
 
     @asynccontextmanager
     async def _post(
@@ -174,7 +210,7 @@ class Upstream:
 def _refusal(status: int, body: bytes) -> Refused:
     """Errors of the request go to the caller in vLLM's words; all others say only that the model is not there."""
     if status not in (400, 404, 413, 422):
-        return ModelDown(f"the model answered with status {status}")
+        return (ModelFailed if status == 500 else ModelDown)(f"the model answered with status {status}")
     try:
         error = json.loads(body)["error"]
         message = str(error["message"])

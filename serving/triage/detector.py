@@ -15,6 +15,7 @@ from serving.triage.lexicon import Choice, Choices, load_lexicon
 from serving.triage.numbers import MEASURED
 from serving.triage.reading import Reading
 from serving.triage.scope import Span
+from serving.triage.sounds import mend_sounds
 from serving.triage.spelling import Speller
 from serving.triage.text import Text, read
 
@@ -76,7 +77,10 @@ def detect(text: str) -> list[Detection]:
 
 def read_piece(text: str) -> tuple[Reading, dict[str, Place]]:
     """What a piece holds, and the emergencies that the rules find in it, each with its tokens."""
-    reading = Reading(read(text, _speller()), load_lexicon(measured=MEASURED))
+    lexicon = load_lexicon(measured=MEASURED)
+    made = read(text, _speller())
+    mend_sounds(made.tokens, lexicon)
+    reading = Reading(made, lexicon)
     found: dict[str, Place] = {}
     for emergency, choice in reading.possible(load_rules()) if not reading.scopes.elsewhere else ():
         if hit := next(reading.matches(choice, emergency), None):

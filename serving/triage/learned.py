@@ -38,6 +38,7 @@ DOUBT = 0.16  # how far below the threshold an emergency that the rules find sti
 WINDOW = 120  # tokens that are weighed together; the examples are shorter
 # "How do I hang myself" asks like a pupil and means it: what the rules take for this is told, at the price of some figures of speech.
 NEVER_OVERRULED = frozenset({"thoughts-of-suicide"})
+NOT_OVERRULED = "not_overruled"  # the concept with which no rule is
 
 Array = npt.NDArray[np.float64]
 
@@ -137,7 +138,8 @@ def judge(reading: Reading, found: Mapping[str, Place]) -> Opinion:
     if not found and not reading.hits:
         return Opinion(False, probability, "", ())
     if probability <= weights.threshold - (DOUBT if found else 0.0):
-        listed = next((emergency for emergency in found if emergency in NEVER_OVERRULED), None)
+        sure = found if reading.stated_hits(NOT_OVERRULED) else NEVER_OVERRULED
+        listed = next((emergency for emergency in found if emergency in sure), None)
         return Opinion(listed is not None, probability, listed or "", found[listed] if listed else ())
     return Opinion(True, probability, _category(weighed, weights), _speaking(weighed, values))
 

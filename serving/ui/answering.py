@@ -17,7 +17,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from serving.assistant import DoctorAssistant
 from serving.citing import FOUND, SOURCES
 from serving.faults import AssistantError
-from serving.ui.history import Citation, Fault, ToolUse, Turn
+from serving.ui.history import Citation, Fault, Kind, ToolUse, Turn
 
 SHOWN_EVERY = 0.08  # seconds between two pictures of a growing answer
 PULSE = 1.0  # seconds after which a silent model's answer is shown again, by which a page that was closed is noticed
@@ -36,15 +36,16 @@ class _Tools(AsyncCallbackHandler):
         await self.queue.put(("tool", ""))
 
 
-def _fault(error: Exception, turn: Turn) -> Fault:
+def _fault(error: AssistantError, turn: Turn) -> Fault:
     cause = error.__cause__
+    kind: Kind = "other"
     if turn.answer.strip():
-        return Fault(kind="broke_off", detail=str(error))
-    if isinstance(cause, openai.APITimeoutError | httpx.TimeoutException):
-        return Fault(kind="timeout", detail=str(error))
-    if isinstance(cause, openai.APIConnectionError | httpx.HTTPError | OSError):
-        return Fault(kind="unreachable", detail=str(error))
-    return Fault(kind="other", detail=str(error))
+        kind = "broke_off"
+    elif isinstance(cause, openai.APITimeoutError | httpx.TimeoutException):
+        kind = "timeout"
+    elif isinstance(cause, openai.APIConnectionError | httpx.HTTPError | OSError):
+        kind = "unreachable"
+    return Fault(kind=kind, detail=str(error), reason=error.reason, values=dict(error.values), where=error.where)
 
 
 async def _pump(assistant: DoctorAssistant, messages: list[BaseMessage], queue: asyncio.Queue[tuple[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from serving.ui.history import Talk, Turn
+from serving.ui.reasons import detail
 from serving.ui.texts import Language, words
 
 
@@ -22,7 +23,8 @@ def _turn(turn: Turn, language: Language) -> list[str]:
     if turn.ended == "stopped":
         lines.append(f"*{words('stopped', language)}*")
     elif turn.fault is not None:
-        lines.append(f"*{words(turn.fault.kind, language)}* {turn.fault.detail}".rstrip())
+        told = "".join(part for part, _ in detail(turn.fault, language))
+        lines.append(f"*{words(turn.fault.kind, language)}* {told}".rstrip())
     for tool in turn.tools:
         shown = {"arguments": tool.arguments, "result": tool.result}
         lines.append(words("tools", language, names=f"`{tool.name}`"))

@@ -21,6 +21,7 @@ MOST_TALKS = 100
 MOST_TURNS = 200  # of one conversation
 MOST_JSON = 4_000_000  # characters of all conversations together
 TITLE = 48  # characters
+Kind = Literal["unreachable", "timeout", "broke_off", "other"]
 
 
 class _Record(BaseModel):
@@ -59,10 +60,13 @@ class ToolUse(_Record):
 
 
 class Fault(_Record):
-    """Why there is no whole answer."""
+    """Why there is no whole answer: what to do by ``kind``, and what exactly went wrong as ``AssistantError`` tells it."""
 
-    kind: Literal["unreachable", "timeout", "broke_off", "other"]
-    detail: str = ""
+    kind: Kind
+    detail: str = ""  # in English
+    reason: str = ""
+    values: dict[str, str] = {}
+    where: str = ""
 
 
 class Turn(_Record):

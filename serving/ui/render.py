@@ -8,6 +8,7 @@ from html import escape
 
 from serving.ui.history import Citation, Emergency, Talk, Turn
 from serving.ui.markdown import plain, to_html
+from serving.ui.reasons import detail
 from serving.ui.texts import TAGS, Language, words
 
 WEB = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;)]")
@@ -98,8 +99,11 @@ def fault_html(turn: Turn, language: Language) -> str:
         return ""
     remedy = re.sub(r"`([^`]+)`", r"<code>\1</code>", words(turn.fault.kind, language))
     said = f"<strong>{remedy}</strong>"
-    detail = f'<br><span class="o-detail" lang="en">{escape(turn.fault.detail)}</span>' if turn.fault.detail else ""
-    return f'<p class="o-note o-fault">{said} {words("failed_rest", language)}{detail}</p>'
+    told = "".join(
+        f'<span lang="{TAGS[tongue]}">{escape(part)}</span>' for part, tongue in detail(turn.fault, language)
+    )
+    shown = f'<br><span class="o-detail">{told}</span>' if told else ""
+    return f'<p class="o-note o-fault">{said} {words("failed_rest", language)}{shown}</p>'
 
 
 def turn_html(turn: Turn, key: str, language: Language, doing: str = "") -> str:

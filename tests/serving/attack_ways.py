@@ -17,7 +17,7 @@ from langchain_core.retrievers import BaseRetriever
 
 from serving.assistant import ROLE, DoctorAssistant
 from serving.faults import AssistantError
-from serving.gateway.app import build
+from serving.gateway.app import build, listening
 from serving.gateway.asked import Asked
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
@@ -138,5 +138,5 @@ def door(address: str, folder: Path, secrets: tuple[str, ...] = ()) -> Iterator[
     plain, own = keys.add("ward"), keys.add("assistant", triage=False)
     upstream = Recorder(address, settings)
     gateway = Gateway(upstream, keys, Audit(folder / "audit.jsonl"), settings)
-    with running(build(gateway)) as url:
+    with running(build(gateway), listening) as url:
         yield Door(f"{url}/v1", plain, own, upstream, (plain, own, *secrets))

@@ -20,13 +20,14 @@ from openai import OpenAI
 from starlette.types import ASGIApp
 
 from serving.addresses import free_port
-from serving.gateway.app import build
+from serving.gateway.app import build, listening
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream
 
+INNER = {"message": "inner secret", "type": "InternalServerError"}
 WORDS = ("Asthma", " narrows", " the", " airways", ".")
 
 
@@ -34,11 +35,13 @@ WORDS = ("Asthma", " narrows", " the", " airways", ".")
 class Model:
     """The stand-in for vLLM: what it does next, and what it saw.
 
-    ``fault`` is one of: stall (before the first byte), freeze, cut, garbage, odd, error (after two words), status.
+    ``fault`` is one of: stall (before the first byte), freeze, cut, garbage, odd, error (after two words), status, grammar (of any schema, as vLLM
+    tells it), once (a status, and then never again).
     """
 
     pause: float = 0.0  # seconds before each word
     fault: str | None = None
+    ill: bool = False  # its health page says so
     refuse: str = ""  # a 400 in vLLM's words
     dribbles: str = ""  # what comes a byte at a time, without an end: answer, models, tokenize
     context: int = 4096
@@ -55,6 +58,10 @@ class Model:
             return f"data: {json.dumps({**chunk, 'model': 'osler', 'choices': choices})}\n\n"
 
         try:
+            if self.fault == "grammar":
+                yield event("", None)
+                yield f"data: {json.dumps({'error': {**INNER, 'code': 500}})}\n\ndata: [DONE]\n\n"
+                return
             for at, word in enumerate(WORDS):
                 await asyncio.sleep(self.pause)
                 if at == 2 and self.fault == "freeze":
@@ -79,8 +86,9 @@ class Model:
     async def _answer(self, request: Request, chat: bool) -> Response:
         body = await request.json()
         self.seen.append({**body, "_headers": dict(request.headers)})
-        if self.fault == "status":
-            return JSONResponse({"error": {"message": "inner secret"}}, 500)
+        if self.fault in ("status", "once") or (self.fault == "grammar" and not body.get("stream")):
+            self.fault = None if self.fault == "once" else self.fault
+            return JSONResponse({"error": INNER}, 500)
         if self.refuse:
             return JSONResponse({"error": {"message": self.refuse, "type": "BadRequestError", "code": 400}}, 400)
         if self.dribbles == "answer":
@@ -131,7 +139,7 @@ class Model:
 
         @app.get("/health")
         async def health() -> Response:
-            return Response()
+            return Response(status_code=503 if self.ill else 200)
 
         @app.get("/v1/models")
         async def models() -> Response:
@@ -155,9 +163,13 @@ def _dribble() -> Response:
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[str]:
+def running(app: ASGIApp, config: Callable[[ASGIApp, str, int, int], uvicorn.Config] | None = None) -> Iterator[str]:
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1))
+    if config is None:
+        set_up = uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1)
+    else:
+        set_up = config(app, "127.0.0.1", port, 1)
+    server = uvicorn.Server(set_up)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
@@ -210,7 +222,7 @@ def world(
     def door(address: str) -> Iterator[World]:
         chosen = settings or Settings(requests_per_minute=10_000, tokens_per_minute=10_000_000)
         gateway = Gateway(Upstream(address, chosen, started=started), keys, Audit(audit), chosen)
-        with running(build(gateway)) as url:
+        with running(build(gateway), listening) as url:
             yield World(url, key, keys, audit, stand_in, gateway)
 
     if not up:

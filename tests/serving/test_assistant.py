@@ -216,13 +216,13 @@ def test_an_emergency_is_answered_when_the_model_is_down_and_anything_else_is_an
     assistant = doctor(DEAD, triage=chest_pain)
     answer = assistant.invoke("I have crushing chest pain")
     assert answer.text.startswith("EMERGENCY. Call the emergency number now.")
-    assert answer.text.endswith(UNREACHABLE)
+    assert answer.text.endswith(UNREACHABLE["en"])
     assert answer.response_metadata["emergency"]["category"] == "heart-attack"
     with pytest.raises(AssistantError, match="the model cannot be reached; start it with `osler serve`"):
         assistant.invoke("What is asthma?")
     computed = assistant.invoke("MAP for BP 120/80")
     assert "93.3 mmHg" in computed.text
-    assert computed.text.endswith(UNREACHABLE)
+    assert computed.text.endswith(UNREACHABLE["en"])
 
 
 class Breaking(BaseRetriever):
@@ -287,19 +287,19 @@ def test_a_model_that_fails_is_never_shown_as_a_complete_answer(reply: Reply, wo
             assistant.invoke("What is asthma?")
         urgent = assistant.invoke("I have crushing chest pain")
     assert urgent.text.startswith("EMERGENCY")
-    assert urgent.text.endswith(BROKEN if "Take two" in urgent.text else UNREACHABLE)
+    assert urgent.text.endswith((BROKEN if "Take two" in urgent.text else UNREACHABLE)["en"])
 
 
 def test_a_failure_after_a_tool_call_leaves_no_half_answer_without_a_word() -> None:
     first = Reply(("Let me see. ",), calls=(("egfr", json.dumps(EGFR)),))
     with stand_in(first, Reply(status=500, error="boom")) as server:
         urgent = doctor(server.url, retriever=False, triage=chest_pain).invoke("I have crushing chest pain")
-    assert urgent.text.endswith(f"Let me see. \n{BROKEN}")
+    assert urgent.text.endswith(f"Let me see. \n{BROKEN['en']}")
 
 
 def test_an_answer_cut_at_its_limit_says_so() -> None:
     with stand_in(Reply(("Asthma is",), finish="length")) as server:
-        assert doctor(server.url, retriever=False).invoke("What is asthma?").text == f"Asthma is {CUT}"
+        assert doctor(server.url, retriever=False).invoke("What is asthma?").text == f"Asthma is {CUT['en']}"
 
 
 def test_sessions_remember_apart() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.gateway.app import build
+from serving.gateway.app import build, listening
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
@@ -72,7 +72,7 @@ def test_the_models_stay_listed_while_the_model_is_down(tmp_path: Path):
     with ExitStack() as vllm:
         upstream = Upstream(vllm.enter_context(running(Model().app())), settings)
         gateway = Gateway(upstream, keys, Audit(tmp_path / "audit.jsonl"), settings)
-        with running(build(gateway)) as url:
+        with running(build(gateway), listening) as url:
             vllm.close()  # before anybody has asked
             assert httpx.get(f"{url}/health?need=model").status_code == 503
             listed = httpx.get(f"{url}/v1/models", headers=headers)

@@ -16,7 +16,7 @@ from corpora.errors import OslerError
 from pipelines.cli import app
 from serving.assistant import DoctorAssistant
 from serving.faults import AssistantError
-from serving.gateway.app import build
+from serving.gateway.app import build, listening
 from serving.gateway.audit import Audit
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
@@ -219,7 +219,7 @@ def test_the_assistant_on_a_real_vllm_behind_the_door(base_model: Path, tmp_path
     own = keys.add("assistant", triage=False)
     with serving(base_model) as server:
         gateway = Gateway(Upstream(server.url, settings), keys, Audit(tmp_path / "audit.jsonl"), settings)
-        with running(build(gateway)) as url:
+        with running(build(gateway), listening) as url:
             assistant = DoctorAssistant(f"{url}/v1", api_key=own, max_tokens=48, tool_calls="none")
             answer = assistant.invoke("What is asthma?")
             assert answer.text

@@ -53,6 +53,44 @@ def test_a_key_over_its_requests_waits_and_emergencies_do_not(tmp_path: Path):
         assert door.post(key=other, messages=[{"role": "user", "content": "Hi"}]).status_code == 200
 
 
+FORM = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#"}}}
+TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {"$ref": "#"}}}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("held", "param"),
+    [({"response_format": FORM}, "response_format"), ({"tools": TOOLS, "tool_choice": "required"}, "tools")],
+)
+def test_a_schema_of_which_vllm_can_make_no_grammar_is_the_callers_to_mend(
+    tmp_path: Path, held: dict[str, object], param: str, stream: bool
+):
+    """VLLM calls it an error of its own: a caller who is told that the model is down asks for ever."""
+    with world(tmp_path, SHORT, fault="grammar") as door:
+        answer = door.ask("My name is Ann", stream=stream, **held)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+        assert answer.json()["error"]["code"] == "no_grammar"
+        assert "secret" not in answer.text
+        asked, again = door.model.seen  # again, with the schema alone
+        assert "Ann" in json.dumps(asked)
+        assert "Ann" not in json.dumps(again)
+        assert again["max_tokens"] == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_another_fault_of_vllms_is_not_put_down_to_the_schema(tmp_path: Path, stream: bool):
+    with world(tmp_path, SHORT, fault="grammar") as door:
+        unheld = door.ask("Hi", stream=stream)
+        assert (unheld.status_code, unheld.text.count("no_grammar")) == (200 if stream else 503, 0)
+        assert len(door.model.seen) == 1
+        door.model.ill = True
+        assert door.ask("Hi", stream=stream, response_format=FORM).status_code == 503
+        door.model.ill, door.model.fault = False, "once"
+        assert door.ask("Hi", stream=stream, response_format=FORM).status_code == 503
+        whole = door.ask("Hi", stream=stream, response_format=FORM)
+        assert (whole.status_code, "airways" in whole.text) == (200, True)
+
+
 def test_tokens_are_reserved_and_given_back(tmp_path: Path):
     with world(tmp_path, Settings(tokens_per_minute=500, max_tokens=1000)) as door:
         # Each reserves over 400 and uses 12: with nothing given back the second would be refused.

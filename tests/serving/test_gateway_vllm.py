@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from serving.addresses import free_port, healthy
-from serving.gateway.app import build
+from serving.gateway.app import build, listening
 from serving.gateway.audit import Audit, verify
 from serving.gateway.door import Gateway
 from serving.gateway.keys import KeyFile
@@ -37,7 +37,7 @@ def test_a_real_vllm_behind_the_door(base_model: Path, tmp_path: Path):
     with serving(base_model, flags={"max-model-len": 512}) as server:
         root = server.url.removesuffix("/v1")
         gateway = Gateway(Upstream(server.url, settings), keys, Audit(tmp_path / "audit.jsonl"), settings)
-        with running(build(gateway)) as url:
+        with running(build(gateway), listening) as url:
             client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
             asked = {"model": "osler", "temperature": 0, "max_tokens": 16}
             talk = [{"role": "user", "content": "What is rain?"}]
@@ -53,6 +53,18 @@ def test_a_real_vllm_behind_the_door(base_model: Path, tmp_path: Path):
             with pytest.raises(openai.BadRequestError) as error:
                 client.chat.completions.create(messages=[{"role": "user", "content": "word " * 2000}], **asked)
             assert error.value.code == "context_length_exceeded"
+
+            # VLLM finds this schema good, fails on it, and says that the error is its own.
+            to_itself = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"$ref": "#"}}}
+            for streamed in (False, True):
+                with pytest.raises(openai.BadRequestError) as error:
+                    client.chat.completions.create(messages=talk, response_format=to_itself, stream=streamed, **asked)
+                assert (error.value.code, error.value.param) == ("no_grammar", "response_format")
+            wrong = {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "foo"}}}
+            with pytest.raises(openai.BadRequestError) as error:
+                client.chat.completions.create(messages=talk, response_format=wrong, **asked)
+            assert error.value.code == "refused_by_model"
+            assert client.chat.completions.create(messages=talk, **asked).choices[0].message.content
 
             # The list is vLLM's own, so a new route of a later release is tried as well.
             routes = httpx.get(f"{root}/openapi.json").json()["paths"]

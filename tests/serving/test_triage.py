@@ -270,3 +270,31 @@ def test_command_prints_one_object_a_line():
 )
 def test_counts_in_words_and_poisons_by_the_bottle_have_their_own_emergency(text: str, category: str | None):
     assert triage(text).category == category
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("邻居误食了蟑螂要，现在吐白沫", "poisoning"),  # 蟑螂药, by sound
+        ("她一口气把安眠要全吃了", "overdose-of-medicines"),
+        ("孩子把灭鼠要吃了", "poisoning"),
+        ("绘本里说老鼠要吃奶酪", None),
+        ("我妈怕虫，看见蟑螂要打", None),
+    ],
+)
+def test_a_medicine_or_poison_typed_by_its_sound_is_read_where_no_verb_follows(text: str, category: str | None):
+    assert triage(text).category == category
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("刚打完头孢，人就休克了", "anaphylaxis"),
+        ("打了头孢以后休克", "anaphylaxis"),
+        ("He went into shock minutes after the cephalosporin injection", "anaphylaxis"),
+        ("打完头孢会不会休克？还没打，先问问", None),
+        ("The office went into shock when the new rota was posted", None),
+    ],
+)
+def test_shock_after_an_injection_is_anaphylaxis(text: str, category: str | None):
+    assert triage(text).category == category

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import json
 import re
+import string
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from typer.testing import CliRunner
@@ -19,16 +23,19 @@ from pipelines.about import about_folder, model_of_run, reads_passages
 from pipelines.cli.options import app
 from serving.addresses import free_port
 from serving.clients import chat_model
+from serving.faults import REASONS, AssistantError, explained
+from serving.gateway import errors
 from serving.gateway.keys import KeyFile
 from serving.served import served
 from serving.ui import export
 from serving.ui.about import About
 from serving.ui.answering import Desk
 from serving.ui.app import check_before_start, doctor, web
-from serving.ui.history import MOST_JSON, MOST_TURNS, Citation, Talk, Talks, Turn
+from serving.ui.history import MOST_JSON, MOST_TURNS, Citation, Fault, Talk, Talks, Turn
 from serving.ui.markdown import to_html
-from serving.ui.render import thread_html
-from serving.ui.texts import WORDS, language_for, words
+from serving.ui.reasons import CHINESE, CHINESE_OF_CODES
+from serving.ui.render import fault_html, thread_html
+from serving.ui.texts import LANGUAGES, WORDS, language_for, words
 from tests.serving.gateway_world import running
 from tests.serving.stand_in import Reply, stand_in
 
@@ -196,6 +203,73 @@ def test_an_answer_that_fails_says_how(reply: Reply | None, kind: str, answer: s
     assert turn.ended == "failed"
     assert turn.fault is not None
     assert (turn.fault.kind, turn.answer) == (kind, answer)
+
+
+GATEWAY = Path(errors.__file__).parent
+# Of requests that no page of ours sends; vLLM's words are not ours.
+OF_OTHER_CLIENTS = {"head_too_large", "invalid_http", "invalid_json", "invalid_value", "no_grammar", "refused_by_model"}
+OF_OTHER_CLIENTS |= {"unknown_field", "unsupported_content"}
+
+CODE_AT = {"Refused": 2, "bad": 2, "ModelDown": 1}  # which argument is the code
+
+
+def _places(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def test_whatever_our_code_says_of_a_fault_has_chinese_words() -> None:
+    assert {name: _places(said) for name, said in CHINESE.items()} == {
+        name: _places(said) for name, said in REASONS.items()
+    }
+    codes = {"invalid_value", "model_unavailable"}  # of ``bad`` and ``ModelDown``, where none is given
+    for path in GATEWAY.glob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in CODE_AT:
+                given = [
+                    *call.args[CODE_AT[call.func.id] :][:1],
+                    *(one.value for one in call.keywords if one.arg == "code"),
+                ]
+                codes |= {str(one.value) for one in given if isinstance(one, ast.Constant)}
+    assert len(codes) > 12
+    assert codes - OF_OTHER_CLIENTS == set(CHINESE_OF_CODES)
+
+
+def _refusal(code: str | None, said: str) -> AssistantError:
+    answer: Any = httpx.Response(429, request=httpx.Request("POST", "http://door/v1/chat/completions"))
+    return explained(
+        openai.RateLimitError(said, response=answer, body={"message": said, "code": code}), "http://door/v1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "chinese"),
+    [
+        (
+            _refusal("over_capacity", "the server is at its capacity"),
+            "http://door/v1：请求被拒绝（429）：服务器已满负荷，请稍后再试",
+        ),
+        (_refusal(None, "{odd} words"), '请求被拒绝（429）：</span><span lang="en">{odd} words</span>'),
+        (
+            AssistantError.of("tool", name="{bmi}", told="KeyError: 'x'"),
+            '工具 {bmi} 出错：</span><span lang="en">KeyError',
+        ),
+        (AssistantError.of("empty"), '<span lang="zh-CN">模型没有给出回答</span>'),
+        (AssistantError("of a program of somebody's own"), '<span lang="en">of a program'),
+    ],
+)
+def test_what_went_wrong_is_told_in_the_pages_language(error: AssistantError, chinese: str) -> None:
+    fault = Fault(kind="other", detail=str(error), reason=error.reason, values=dict(error.values), where=error.where)
+    turn = Turn(question="?", ended="failed", fault=fault)
+    shown = {language: fault_html(turn, language) for language in LANGUAGES}
+    assert chinese in shown["zh"].replace('：</span><span lang="zh-CN">', "：")
+    assert f'<span lang="en">{escape(str(error))}</span>' in shown["en"]
+    assert re.sub("<[^>]*>", "", chinese)[-12:] in export.to_markdown(Talk(turns=[turn]), "zh", "tiny")
+
+
+def test_a_fault_from_the_browser_may_be_anything() -> None:
+    for reason in CHINESE:
+        shown = fault_html(Turn(question="?", ended="failed", fault=Fault(kind="other", reason=reason)), "zh")
+        assert "{" not in shown
 
 
 def test_no_page_is_open_to_other_machines_without_a_login(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -106,6 +107,17 @@ def test_a_model_that_is_down_is_told_with_the_remedy_and_the_emergency_is_answe
         ask(page, "MAP for BP 120/80")  # a calculation needs no model
         answered(page, 2)
         assert "93.3 mmHg" in page.inner_text("#thread")
+
+
+def test_the_chinese_page_tells_what_went_wrong_in_chinese(world: Pages) -> None:
+    with world.tab(world.down, locale="zh-CN") as page:
+        ask(page, "什么是哮喘？")
+        answered(page)
+        detail = page.inner_text("#thread .o-fault .o-detail")
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/v1：无法连接模型；请用 `osler serve` 启动", detail)
+        page.get_by_label("中文").focus()
+        page.keyboard.press("ArrowLeft")
+        page.wait_for_function("document.querySelector('#thread .o-detail').innerText.includes('cannot be reached')")
 
 
 def test_citations_open_and_tool_calls_show_what_went_in_and_out(world: Pages) -> None:
