@@ -34,6 +34,7 @@ _NO_GRAMMAR = (
     "leads to itself and to nothing else, a list as 'items', and patterns with \\p{...}, with a NUL, or that are no regular expression"
 )
 _GRAMMAR = ("model", "response_format", "tools", "tool_choice", "parallel_tool_calls")
+IDLE_SECONDS = 4.0  # that a connection to vLLM is kept unused: vLLM closes it after 5, and a request that crosses that is lost
 _AGAIN_SECONDS = 0.9  # with which an answer stays within its time and a second
 
 
@@ -64,7 +65,9 @@ class Upstream:
         self._client = httpx.AsyncClient(
             base_url=self._url,
             headers=self._headers,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=settings.at_once),
+            limits=httpx.Limits(
+                max_connections=None, max_keepalive_connections=settings.at_once, keepalive_expiry=IDLE_SECONDS
+            ),
             timeout=httpx.Timeout(settings.idle_seconds, connect=settings.connect_seconds),
             trust_env=False,  # no proxy of the environment's may read what patients write
             follow_redirects=False,
@@ -200,7 +203,7 @@ class Upstream:
         """The client of answers, made within the loop that it runs in."""
         if self._answers is None:
             self._answers = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),  # vLLM closes an idle one after 5
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )

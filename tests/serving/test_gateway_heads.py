@@ -157,3 +157,12 @@ def test_a_head_that_comes_too_slowly_is_cut_off(tmp_path: Path, monkeypatch: py
             assert [status for status, _ in answers(second)] == [408]
         assert time.monotonic() - begun < 4
         assert door.ask("Hi").status_code == 200  # which takes a second: an answer's time is another's to bound
+
+
+def test_a_connection_is_kept_longer_than_clients_keep_it(door: World) -> None:
+    with connected(door) as line:
+        line.sendall(health(200, last=False))
+        assert line.recv(65536).startswith(b"HTTP/1.1 200")
+        time.sleep(5.5)
+        line.sendall(health(200))
+        assert [status for status, _ in answers(line)] == [200]
