@@ -20,7 +20,7 @@ from evals.figures.results import write_results
 from evals.figures.summary import summarise
 from evals.open.marking import Means, why_not
 from evals.run import NO_MEANS, Options, adjusted, run_task
-from serving.hardware import has_gpu
+from serving.hardware import has_gpu, inference_dtype
 from serving.vllm.options import environment
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -67,7 +67,11 @@ def engine_of(
         os.environ.update(environment())
         if has_gpu():  # this process has asked CUDA for its devices, and a fork of it cannot use them
             os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
-        return VllmEngine(folder, model, fingerprint, dtype=dtype, **({} if has_gpu() else ON_A_PROCESSOR))
+        if has_gpu():
+            return VllmEngine(folder, model, fingerprint, dtype=dtype)
+        # vLLM's own auto is the format in which the weights are stored, which a processor without units for it is slow to compute.
+        fast = str(inference_dtype()).removeprefix("torch.") if dtype == "auto" else dtype
+        return VllmEngine(folder, model, fingerprint, dtype=fast, **ON_A_PROCESSOR)
     from evals.engines.transformers import TransformersEngine
 
     tokenizer = load_tokenizer(folder)

@@ -9,6 +9,10 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
+
+from pipelines import lean_transformers  # noqa: F401
+
+# isort: split
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.errors import OslerError

@@ -249,6 +249,25 @@ def _cached(model: Origin) -> Path:
         ) from error
 
 
+def without_hub(name: str) -> str:
+    """What is left to a user where the hub of the model ``name`` cannot be reached, in sentences."""
+    model = hub_model(name)
+    if model.name == "modelscope":
+        return (
+            "Is the name spelled right, and the network there? Else name the folder of a model that you have, or ask the Hugging "
+            f"Face hub for it: '{model.repository}'"
+        )
+    try:
+        kept = f"HF_HUB_OFFLINE=1 takes the copy of it that is in the hub's cache ({_cached(model)})"
+    except DataError:
+        kept = "HF_HUB_OFFLINE=1 would take a model from the hub's cache, where there is none of this name"
+    return (
+        f"Is the name spelled right, and the network there? {kept}. Else name the folder of a model that you have, set HF_ENDPOINT "
+        f"to a mirror, or ask the other source: 'modelscope:{model.repository}'. Where connections are slow, HF_HUB_ETAG_TIMEOUT=60 "
+        "waits a minute for one"
+    )
+
+
 def identity(folder: Path) -> str:
     """What a stage that reads the model in ``folder`` depends on.
 

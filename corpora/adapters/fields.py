@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -112,7 +113,19 @@ IDS = (
 
 
 def own_id(row: Row) -> str:
-    """The id that the row has of itself; empty where it has none."""
+    """The id that the row has of itself; empty where it has none.
+
+    A whole number is 7 also where a column of floats (CSV with gaps, Parquet) has made 7.0 of it.
+    """
+    name = first_name(row, IDS)
+    value = row.get(name) if name else None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return ""  # how such a column says that there is none
+        if (
+            value.is_integer() and abs(value) < 2**53
+        ):  # beyond which a float is not sure to be the number that was meant
+            return str(int(value))
     return label(row, *IDS)
 
 

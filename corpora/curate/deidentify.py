@@ -12,25 +12,17 @@ names needs a spaCy model, and none reads Chinese.
 from __future__ import annotations
 
 import collections
+import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from corpora.curate.identifiers.addresses import addresses
-from corpora.curate.identifiers.chinese_names import chinese_names
-from corpora.curate.identifiers.chinese_places import chinese_places
-from corpora.curate.identifiers.dates import ages, dates
-from corpora.curate.identifiers.english_names import english_names
-from corpora.curate.identifiers.english_places import english_places
 from corpora.curate.identifiers.found import KINDS, Found, Kind, apart, plain
-from corpora.curate.identifiers.numbers import numbers
-from corpora.curate.identifiers.told import told, whole
 from corpora.curate.waterfall import Step, counted
 from corpora.records import Record
 
-FINDERS = (dates, ages, numbers, english_places, chinese_places, english_names, chinese_names, told)
 TAG = re.compile(rf"\[(?:{'|'.join(KINDS).upper()})\]")
 # Fields of records that are no text of a person: names of what the record is and where it is from.
 KEPT_FIELDS = frozenset({"id", "source", "licence", "language", "role"})
@@ -45,17 +37,37 @@ class Deidentification(BaseModel):
     kinds: tuple[Kind, ...] = Field(default=KINDS, min_length=1)
 
 
+Finder = Callable[[str], Iterable[Found]]
+
+
+@functools.cache
+def _finders() -> tuple[Finder, ...]:
+    """What finds the pieces. Their patterns take a third of a second to compile, and every command reads the settings above."""
+    from corpora.curate.identifiers.chinese_names import chinese_names
+    from corpora.curate.identifiers.chinese_places import chinese_places
+    from corpora.curate.identifiers.dates import ages, dates
+    from corpora.curate.identifiers.english_names import english_names
+    from corpora.curate.identifiers.english_places import english_places
+    from corpora.curate.identifiers.numbers import numbers
+    from corpora.curate.identifiers.told import told
+
+    return (dates, ages, numbers, english_places, chinese_places, english_names, chinese_names, told)
+
+
 def identifiers(text: str, kinds: Iterable[Kind] = KINDS) -> list[Found]:
     """The identifying pieces of a text, in order and apart from one another.
 
     Tags that an earlier run has left are no such pieces, so that a second run changes nothing.
     """
+    from corpora.curate.identifiers.addresses import addresses
+    from corpora.curate.identifiers.told import whole
+
     wanted = set(kinds)
     bare = TAG.sub(lambda tag: "~" * len(tag[0]), plain(text))
     found = list(addresses(bare))
     for one in found:  # what a URL is made of is neither a name nor a number
         bare = f"{bare[: one.start]}{'~' * (one.end - one.start)}{bare[one.end :]}"
-    found += [one for finder in FINDERS for one in finder(bare)]
+    found += [one for finder in _finders() for one in finder(bare)]
     found = apart(found)
     return [one for one in apart([*found, *whole(bare, found)]) if one.kind in wanted]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from corpora.errors import DataError
 from corpora.hubs.origin import Origin, Remote
-from corpora.hubs.retrying import Busy, again
+from corpora.hubs.retrying import Busy, again, reach
 
 HUB_TRIES = 2  # each is five of the hub's own library
 # Errors of the library's transport, which has classes of its own.
@@ -19,11 +19,25 @@ TRANSPORT = {
 
 
 def hub_files(origin: Origin) -> list[Remote]:
-    """The files of a repository of the Hugging Face hub."""
-    from huggingface_hub import HfApi
+    """The files of a repository of the Hugging Face hub.
+
+    Raises:
+        Unreachable: no connection can be made; HF_HUB_ETAG_TIMEOUT is the hub library's time limit for one, 10 seconds by default.
+    """
+    from huggingface_hub import HfApi, constants
     from huggingface_hub.hf_api import RepoFile
 
     api = HfApi(endpoint=origin.endpoint)
+    # The library asks for a listing again and again; this request of it is made once.
+    reach(
+        origin.endpoint,
+        lambda: api.repo_info(
+            origin.repository,
+            revision=origin.revision,
+            repo_type=origin.kind,
+            timeout=constants.HF_HUB_ETAG_TIMEOUT,
+        ),
+    )
     tree = api.list_repo_tree(origin.repository, recursive=True, revision=origin.revision, repo_type=origin.kind)
     return [
         Remote(entry.path, entry.size, entry.lfs.sha256 if entry.lfs else None)

@@ -10,9 +10,10 @@ import httpx
 
 from corpora.errors import DataError
 from corpora.hubs.origin import Origin, Remote
-from corpora.hubs.retrying import Busy, again
+from corpora.hubs.retrying import Busy, again, reach
 
 PAGE = 200  # files of a listing
+CONNECT_SECONDS = 10  # as the hub library has it
 CHUNK = 2**16  # bytes; of a connection that is cut, what is less than a chunk is lost
 
 
@@ -38,11 +39,16 @@ def _raise_for(answer: httpx.Response, kind: str) -> None:
 
 
 def modelscope_files(origin: Origin) -> list[Remote]:
-    """The files of a repository of ModelScope, folder by folder and page by page."""
+    """The files of a repository of ModelScope, folder by folder and page by page.
+
+    Raises:
+        Unreachable: no connection can be made.
+    """
     found: list[Remote] = []
     folders = [""]
     seen: set[str] = set()
     with _client() as client:
+        reach(origin.endpoint, lambda: client.head(origin.endpoint, timeout=CONNECT_SECONDS, follow_redirects=False))
         while folders:
             root, page = folders.pop(), 1
             while True:

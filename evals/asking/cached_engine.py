@@ -14,7 +14,7 @@ from tqdm import tqdm
 from corpora.errors import OslerError
 from evals.asking.finished import Finished, key_of
 from evals.asking.refusals import Refusals
-from evals.engines import Engine, InBatches, OneByOne, Refusal, Unanswered
+from evals.engines import AsTheyCome, Engine, InBatches, OneByOne, Refusal, Unanswered
 from evals.exam.tasks import Task
 
 T = TypeVar("T")
@@ -59,10 +59,10 @@ class CachedEngine:
         """
         how = json.dumps([max_tokens, *stop])
         engine = self.engine
-        if isinstance(engine, OneByOne):
-            server = engine
+        if isinstance(engine, AsTheyCome):
+            writer = engine
             return self._one_by_one(
-                prompts, items, lambda asked: server.answered(asked, max_tokens, stop), lambda one: ["text", how, one]
+                prompts, items, lambda asked: writer.answered(asked, max_tokens, stop), lambda one: ["text", how, one]
             )
         together = engine.batches(prompts, max_tokens) if isinstance(engine, InBatches) else [[*range(len(prompts))]]
         found: list[str | Refusal] = [""] * len(prompts)

@@ -1,8 +1,10 @@
 """Finished parts of an exam, so that a run that was killed goes on where it stopped.
 
-A part is what was computed together (a chunk of items whose options are scored, a batch of texts that are written), or one answer of a server. It
-is kept under a hash of the model, the engine's settings, the task and every prompt in it. It is kept as a whole: were its items kept one by one,
-those computed anew would be batched with other neighbours and could differ in the last bits, and the resumed run would not end with the same bytes.
+A part is what was computed together (a chunk of items whose options are scored, a batch of texts that are written), or one answer of a server or
+text of vLLM. It is kept under a hash of the model, the engine's settings, the task and every prompt in it. What was computed together is kept as a
+whole: were its items kept one by one, those computed anew would be batched with other neighbours and could differ in the last bits, and the resumed
+run would not end with the same bytes. vLLM fills a place of its batch as soon as one is free, and leaves out the prefixes that it has at hand, so that a
+part begun anew would not meet the same numbers either: its texts are kept one by one, and a killed run loses those alone that were being written.
 """
 
 from __future__ import annotations

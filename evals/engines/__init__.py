@@ -53,7 +53,21 @@ class Unanswered(OslerError):
 
 
 @runtime_checkable
-class OneByOne(Protocol):
+class AsTheyCome(Protocol):
+    """An engine that gives each text when it is finished, so that each is kept as it comes."""
+
+    def answered(
+        self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]
+    ) -> Iterator[tuple[int, str | Refusal]]:
+        """Place of each prompt with its continuation, as ``Engine.generate`` gives it, in the order in which they come.
+
+        Raises:
+            Unanswered: one of them failed; those that were finished already have come before.
+        """
+
+
+@runtime_checkable
+class OneByOne(AsTheyCome, Protocol):
     """An engine whose answers do not depend on what is asked beside them, so that each is kept as it comes."""
 
     not_taken: set[str]  # parameters that its model turned out not to take, so that it is asked without them
@@ -62,16 +76,7 @@ class OneByOne(Protocol):
         """Place of each pair with its log-probability, as ``Engine.log_probs`` gives it, in the order in which they come.
 
         Raises:
-            Unanswered: one of them failed; those that were asked already have come before.
-        """
-
-    def answered(
-        self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]
-    ) -> Iterator[tuple[int, str | Refusal]]:
-        """Place of each prompt with its continuation, as ``Engine.generate`` gives it, in the order in which they come.
-
-        Raises:
-            Unanswered: as ``scored``.
+            Unanswered: as ``answered``.
         """
 
 

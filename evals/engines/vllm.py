@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class VllmEngine:
         self.tokenizer: Any = self.model.get_tokenizer()
         self.longest = int(self.model.llm_engine.model_config.max_model_len)
         self.id, self.fingerprint = id, fingerprint
+        self._numbers = itertools.count()  # of the requests
         self.settings = f"vllm {vllm.__version__}, {given}, at most {self.longest} tokens"
 
     def log_probs(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -59,22 +61,40 @@ class VllmEngine:
 
     def generate(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> list[str]:
         """As ``Engine.generate``."""
+        found = dict(self.answered(prompts, max_tokens, stop))
+        return [found[place] for place in range(len(prompts))]
+
+    def answered(self, prompts: Sequence[str], max_tokens: int, stop: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """As ``AsTheyCome.answered``: vLLM is given all prompts at once, as ``vllm.LLM.generate`` does, and batches them as it likes."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         room = min(max_tokens, self.longest // 2)  # kept free for the answer; of a long prompt the end is kept
         asked = SamplingParams(
-            temperature=0.0, max_tokens=max_tokens, stop=list(stop) or None, skip_special_tokens=False
+            temperature=0.0,
+            max_tokens=max_tokens,
+            stop=list(stop) or None,
+            skip_special_tokens=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        tokens = [ids for ids, _ in tokenized(self.tokenizer, [(prompt, "") for prompt in prompts])]
-        given = [{"prompt_token_ids": ids[-(self.longest - room) :]} for ids in tokens]
-        ends = {self.tokenizer.eos_token, self.tokenizer.pad_token} - {None}
-        texts = []
-        for output in self.model.generate(given, asked, use_tqdm=False):
-            text = str(output.outputs[0].text)
-            for end in ends:
-                text = text.replace(end, "")
-            texts.append(cut(text, stop).strip())
-        return texts
+        vllm, places = self.model.llm_engine, {}
+        try:
+            for place, (ids, _) in enumerate(tokenized(self.tokenizer, [(prompt, "") for prompt in prompts])):
+                name = f"text-{next(self._numbers)}"
+                vllm.add_request(name, {"prompt_token_ids": ids[-(self.longest - room) :]}, asked)
+                places[name] = place
+            while places:
+                for output in vllm.step():
+                    if output.finished:
+                        yield places.pop(output.request_id), self._text(output, stop)
+        finally:  # nobody waits for the rest
+            vllm.abort_request(list(places))
+
+    def _text(self, output: Any, stop: Sequence[str]) -> str:
+        text = str(output.outputs[0].text)
+        for end in {self.tokenizer.eos_token, self.tokenizer.pad_token} - {None}:
+            text = text.replace(end, "")
+        return cut(text, stop).strip()
 
     def render(self, messages: list[dict[str, str]]) -> str:
         """As ``Engine.render``.

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from corpora.catalog import find_dataset, load_catalog, locate
 from corpora.disk import file_sha256
@@ -29,6 +30,8 @@ class Source:
     mapping: Mapping[str, str] = field(default_factory=dict)  # our field -> the file's
     limit: int | None = None  # the first so many items
     key_errors: Path | None = None  # a list of known errors of the user's own (``evals.exam.known_errors``)
+    # What was found of right answers in a file apart, by the task's data: read once for a run (``evals.exam.answer_file``).
+    joined: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 ``extends: NAME`` takes over all that another file says; what is given again replaces it. A file whose name begins with ``_`` is only there to be
 extended. The fields are those of ``evals.exam.tasks.Task``.
 
-A task whose prompt lists the options of its items has no file for its variants: ``NAME-nota`` and ``NAME-unsure`` are made of its own (``evals.exam.variants``).
+A task whose prompt lists the options of its items has no file for its variants: ``NAME-nota`` and ``NAME-unsure`` are made of its own
+(``evals.exam.variants``), and can be extended as if they had one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from pydantic import ValidationError
 
@@ -20,6 +22,7 @@ from evals.exam.variants import KINDS
 
 TASKS = Path(__file__).parents[1] / "tasks"
 SUITES = Path(__file__).parents[1] / "suites"
+Ending = Literal["nota", "unsure"]  # of ``evals.exam.variants.KINDS``
 
 
 def task_names() -> list[str]:
@@ -64,31 +67,53 @@ def _resolved(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     parent = raw.pop("extends", None)
     if parent is None:
         return raw
-    beside = path.parent / f"{parent}.yaml"
-    above = beside if beside.is_file() and beside != path else TASKS / f"{parent}.yaml"
-    if not above.is_file():
-        raise DataError(f"{path}: extends '{parent}', which is no task here or in the package")
-    return _merged(_resolved(above, (*seen, path)), raw)
+    name, ending = str(parent), None
+    above = _extended(path, name)
+    if above is None:
+        name, ending = _parted(name)
+        above = _extended(path, name) if ending else None
+    if above is None:
+        known = [*task_names(), *variant_names()]
+        told = nearest(str(parent), known, "`osler tasks list` shows the tasks")
+        raise DataError(f"{path}: extends '{parent}', which is no task here or in the package; {told}")
+    under = _resolved(above, (*seen, path))
+    return _merged({**under, **_as_variant(under, ending)} if ending else under, raw)
+
+
+def _extended(path: Path, name: str) -> Path | None:
+    """The file of the task ``name`` beside the file ``path``, or in the package."""
+    places = (path.parent / f"{name}.yaml", TASKS / f"{name}.yaml")
+    return next((place for place in places if place.is_file() and place != path), None)
+
+
+def _parted(name: str) -> tuple[str, Ending | None]:
+    """The task's name before the ending of a variant, and the ending; the name as it is where it has none."""
+    plain, _, ending = name.rpartition("-")
+    return (plain, cast(Ending, ending)) if ending in KINDS else (name, None)
+
+
+def _as_variant(of: Mapping[str, Any], ending: Ending) -> dict[str, Any]:
+    """The fields in which a variant is not as the task that it is ``of``."""
+    kind, version = KINDS[ending], of.get("version", 1)
+    return {
+        "title": f"{of.get('title', '')}, {kind.title}",
+        "version": version + kind.revision if isinstance(version, int) else version,  # what is no number is told later
+        "source": f"{of.get('source', '')}. {kind.source}",
+        "variant": ending,
+    }
 
 
 def _variant(name: str) -> Task | None:
     """The variant that ``name`` calls, of the task before its ending; None where it calls none."""
-    plain, _, ending = name.rpartition("-")
-    if ending not in KINDS or plain not in task_names():
+    plain, ending = _parted(name)
+    if ending is None or plain not in task_names():
         return None
-    task, kind = load_task(plain), KINDS[ending]
+    task = load_task(plain)
     if not task.has_variants:
         raise DataError(
             f"there is no task '{name}': the prompt of '{plain}' does not list options of its items, so that none of them can be put in another's place"
         )
-    changed = {
-        "name": name,
-        "title": f"{task.title}, {kind.title}",
-        "version": task.version + kind.revision,
-        "source": f"{task.source}. {kind.source}",
-        "variant": ending,
-    }
-    return task.model_copy(update=changed)
+    return task.model_copy(update={"name": name, **_as_variant(task.model_dump(), ending)})
 
 
 def load_task(name: str) -> Task:
@@ -114,6 +139,11 @@ def load_task(name: str) -> Task:
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(f"{path}: {place}: {first['msg']}") from error
     task.check_templates()
+    if task.variant != "none" and not task.plain.has_variants:
+        raise DataError(
+            f"{path}: variant '{task.variant}' puts an option in another's place or adds one, and this task's prompt does not list options of its "
+            "items; leave the variant out, or extend a task that has it (`osler tasks list`)"
+        )
     return task
 
 

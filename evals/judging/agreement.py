@@ -22,10 +22,10 @@ from corpora.disk import file_sha256
 from corpora.errors import DataError
 from evals.asking.finished import Finished
 from evals.figures.results import Row, read_json, write_json
-from evals.judging.judge import Judge, further
+from evals.judging.judge import Judge
 from evals.judging.labels import Labelled
 from evals.judging.prompts import Kind, Value
-from evals.judging.verdicts import Verdict
+from evals.judging.verdicts import Verdict, further
 
 REPLICATES = 2000
 Matrix = NDArray[np.float64]

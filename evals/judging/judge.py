@@ -9,8 +9,7 @@ that a run goes on when the judge's server was started anew elsewhere.
 from __future__ import annotations
 
 import collections
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +23,7 @@ from evals.engines.at_once import at_once
 from evals.engines.openai_errors import UnreadableError, refusal_of, said
 from evals.engines.openai_server import MAX_RETRIES, OpenAIServer
 from evals.judging.prompts import KINDS, REMINDER, Kind
-from evals.judging.verdicts import Request, Verdict
+from evals.judging.verdicts import Request, Verdict, further
 
 KEY = "OSLER_JUDGE_KEY"  # environment variable of the key for the judge's endpoint
 MAX_TOKENS = 2048  # of a verdict with its explanation, as HealthBench's grader has it
@@ -176,11 +175,6 @@ _FAILED = (
     openai.APIResponseValidationError,
     UnreadableError,
 )
-
-
-def further(extra_body: Mapping[str, Any]) -> str:
-    """Further fields of a request in one line, the same for the same fields; empty where there are none."""
-    return json.dumps(extra_body, sort_keys=True, ensure_ascii=False) if extra_body else ""
 
 
 def read(kind: Kind, replies: Sequence[str]) -> Verdict:

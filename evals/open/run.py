@@ -25,7 +25,7 @@ from evals.figures import notes
 from evals.figures.described_run import described_run
 from evals.figures.item_line import passage, prompt_sha256
 from evals.figures.results import Row, write_json
-from evals.judging.judge import further
+from evals.judging.verdicts import further
 from evals.open.items import open_items_of
 from evals.open.marking import ASKED, BY_RULE, Means, marks, unanswered, why_not
 from evals.open.marks import Mark

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from corpora.errors import DataError, nearest
+from corpora.hubs.retrying import Unreachable
 from pipelines.config.parts import RecipeError
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -70,12 +71,16 @@ def resolve_model(name: str, weights: bool = True) -> str:
         RecipeError: there is no such model, or it may not be loaded as it is (see ``pipelines.model_sources``).
         DataError: a hub has no such model, or cannot be reached.
     """
-    from pipelines.model_sources import fetch_model, loading
+    from pipelines.model_sources import fetch_model, loading, without_hub
 
     folder = own_folder(name)
     if folder is None:
         try:
             return str(fetch_model(name, weights))
+        except Unreachable as error:
+            raise DataError(
+                f"'{name}' is no folder here, so that it was looked for on its hub, and {error}. {without_hub(name)}"
+            ) from error
         except DataError as error:
             raise DataError(f"'{name}' is no folder here, and was looked for on its hub: {error}") from error
     loading(folder)

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+import socket
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +17,7 @@ from corpora.catalog import Dataset, locate, stream_records
 from corpora.errors import DataError
 from corpora.fetch import fetch, fetched
 from corpora.hubs.origin import Origin
+from corpora.hubs.retrying import Unreachable
 
 BIG = "\n".join(json.dumps({"text": f"Document {n}. " + "word " * 300}) for n in range(2000)).encode()  # 3 MB
 FILES = {"README.md": b"# notes", "data/part-0.jsonl": BIG, "data/part-1.jsonl": b'{"text": "The last one."}\n', "extra/other.csv": b"a,b\n1,2\n"}  # fmt: skip
@@ -45,6 +48,8 @@ class StandIn(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self):
+        if self._fault("slow"):
+            time.sleep(1)
         if self._fault("busy"):
             return self._json({"error": "busy"}, 503)
         url, files = urlsplit(self.path), self.server.files
@@ -220,3 +225,50 @@ def test_a_fetched_dataset_and_one_put_there_by_hand_are_read(server, tmp_path: 
     (by_hand / "part-9.jsonl").write_text('{"text": "By hand."}')
     (by_hand / "notes.txt").write_text("not data")
     assert [record.text for record in stream_records("small", tmp_path / "mirror")] == ["By hand."]
+
+
+class Silent:
+    """An address that takes no connection: its queue of them is full, and nobody empties it."""
+
+    def __enter__(self) -> int:
+        self.listening = socket.create_server(("127.0.0.1", 0), backlog=0)
+        port = self.listening.getsockname()[1]
+        self.waiting = [socket.socket() for _ in range(4)]
+        for one in self.waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        return int(port)
+
+    def __exit__(self, *_: object) -> None:
+        for one in (*self.waiting, self.listening):
+            one.close()
+
+
+def origin_at(name: str, address: str) -> Origin:
+    return Origin(name, "osler/small", COMMIT if name == "hub" else "master", address)
+
+
+@pytest.mark.parametrize("name", ["hub", "modelscope"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
+def test_a_hub_that_cannot_be_reached_is_told_within_seconds(tmp_path: Path, name: str, address: str, server):
+    started = time.perf_counter()
+    with pytest.raises(Unreachable, match=rf"{address} cannot be reached \(.*; tried .*\)"):
+        fetch("small", origin_at(name, address), PATTERNS, tmp_path)
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.parametrize("name", ["hub", "modelscope"])
+def test_a_hub_that_takes_no_connection_is_asked_once(tmp_path: Path, name: str, server, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT", 4)
+    monkeypatch.setattr("corpora.hubs.modelscope.CONNECT_SECONDS", 4)
+    with Silent() as port, pytest.raises(Unreachable, match=r"cannot be reached .*; tried once"):
+        fetch("small", origin_at(name, f"http://127.0.0.1:{port}"), PATTERNS, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["hub", "modelscope"])
+def test_a_hub_that_is_slow_to_answer_is_waited_for(tmp_path: Path, name: str, server, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT", 0.5)
+    monkeypatch.setattr("corpora.hubs.modelscope.CONNECT_SECONDS", 0.5)
+    server.faults["slow"] = 1
+    assert fetch("small", _origin(server, name), PATTERNS, tmp_path)[0].read_bytes() == BIG
+    assert not server.faults["slow"]

@@ -5,9 +5,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
 from corpora.errors import DataError
+from corpora.files.reading import raw_rows
 from evals.exam.items import answers_unlike_questions, items_of
 from evals.exam.own_file import parse_mapping
 from evals.exam.source import Source, provenance
@@ -58,6 +60,51 @@ def test_ids_and_answers_under_other_names(tmp_path: Path):
     answers = [{"nr": row["id"], "loesung": row["answer"]} for row in answers]
     given = source(tmp_path, questions, answers, "id=nr", "answer=loesung")
     assert [item.answers for item in items_of(load_task("cmb-exam"), given)] == [[0, 1, 3], [2], [0, 1, 3], [2]]
+
+
+@pytest.mark.parametrize("table", ["csv", "parquet"])
+def test_a_table_may_hold_whole_numbers_as_floats(tmp_path: Path, table: str):
+    questions, answers = cmb()
+    file, apart = written(tmp_path / "questions.json", questions), tmp_path / f"answers.{table}"
+    # As pandas has a column in which a row is empty, and writes it.
+    columns = pandas.DataFrame(
+        {"id": [float(row["id"]) for row in answers], "answer": [row["answer"] for row in answers]}
+    )
+    columns.to_csv(apart, index=False) if table == "csv" else columns.to_parquet(apart)
+    given = Source(file=file, answers=apart)
+    assert [item.answers for item in items_of(load_task("cmb-exam"), given)] == [[0, 1, 3], [2], [0, 1, 3], [2]]
+    assert answers_unlike_questions(load_task("cmb-exam"), given) == []
+
+
+def test_numbers_that_are_not_whole_and_versions_stay_apart(tmp_path: Path):
+    questions, answers = cmb(2)
+    for row, own in zip((*questions, *answers), (1.5, 2, "1.05", 2), strict=True):
+        row["id"] = own
+    with pytest.raises(DataError, match=r"1 questions have no answer there \(1\.5\); 1 answers .* \(1\.05\)"):
+        next(items_of(load_task("cmb-exam"), source(tmp_path, questions, answers)))
+
+
+def test_the_answers_are_read_once_for_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    given, read = source(tmp_path, *cmb()), []
+
+    def counted(path: Path) -> Any:
+        read.append(path.name)
+        return raw_rows(path)
+
+    monkeypatch.setattr("evals.exam.answer_file.raw_rows", counted)
+    for _ in range(3):
+        assert len(list(items_of(load_task("cmb-exam"), given))) == 4
+    assert answers_unlike_questions(load_task("cmb-exam"), given) == []
+    assert read == ["answers.json"]
+
+
+def test_a_question_that_came_while_the_exam_ran_is_told(tmp_path: Path):
+    questions, answers = cmb()
+    given = source(tmp_path, questions[:3], answers[:3])
+    assert len(list(items_of(load_task("cmb-exam"), given))) == 3
+    written(tmp_path / "questions.json", questions)
+    with pytest.raises(DataError, match="row 4: this question was not here when the exam began"):
+        list(items_of(load_task("cmb-exam"), given))
 
 
 def test_below_the_data_folder_questions_may_be_in_the_published_archive(tmp_path: Path):

@@ -1,20 +1,25 @@
 """The engines agree with a computation one token at a time, and a server is asked as its protocol has it."""
 
+import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from corpora.errors import OslerError
+from evals.asking.cached_engine import CachedEngine
+from evals.asking.finished import Finished
 from evals.engines import Refusal, weights_fingerprint
 from evals.engines.openai import OpenAIEngine, tail_log_prob
 from evals.engines.tokens import tokenized
 from evals.engines.transformers import TransformersEngine
+from evals.exam.task_files import load_task
 from pipelines import loading
 from tests.evals.one_model_server import OneModel
 
@@ -184,8 +189,37 @@ def test_tokens_that_do_not_part_prompt_and_continuation_are_refused():
         tail_log_prob(["a", ": B"], [-1.0, -2.0], " B")
 
 
+def each_text_is_kept_when_it_is_finished(vllm: Any, folder: Path) -> None:
+    """What a run that was stopped had finished is not asked again, although more was on its way at once."""
+    prompts = [f"Question {number}: what helps against scurvy?" for number in range(48)]
+    names, task = [str(number) for number in range(48)], load_task("medqa")
+
+    def run(where: str) -> list[Any]:
+        with Finished(folder / where) as finished:
+            return CachedEngine(vllm, task, finished).texts(prompts, names, 24, ["\n"])
+
+    whole, answered, asked = run("whole.sqlite"), vllm.answered, []
+
+    def stopped(given: Sequence[str], *how: Any) -> Iterator[tuple[int, str]]:
+        asked.append(len(given))
+        texts = answered(given, *how)
+        yield from itertools.islice(texts, 30)
+        texts.close()
+        raise KeyboardInterrupt
+
+    vllm.answered = stopped
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped.sqlite")
+    assert not vllm.model.llm_engine.has_unfinished_requests()
+    vllm.answered = lambda given, *how: asked.append(len(given)) or answered(given, *how)
+    assert run("stopped.sqlite") == whole
+    assert asked == [48, 18]
+
+
 @pytest.mark.slow
-def test_vllm_in_process_and_served_agree_with_transformers(engine: TransformersEngine, base_model: Path):
+def test_vllm_in_process_and_served_agree_with_transformers(
+    engine: TransformersEngine, base_model: Path, tmp_path: Path
+):
     from pipelines.examiner import engine_of
     from serving.vllm.start import serving
 
@@ -210,3 +244,4 @@ def test_vllm_in_process_and_served_agree_with_transformers(engine: Transformers
     assert vllm.generate(["The ferry"], 12, []) == written == engine.generate(["The ferry"], 12, [])
     assert vllm.render(MESSAGES) == engine.render(MESSAGES)
     assert vllm.fingerprint == engine.fingerprint
+    each_text_is_kept_when_it_is_finished(vllm, tmp_path)

@@ -12,7 +12,7 @@ from evals.exam.items import items_of
 from evals.exam.known_errors import known_errors
 from evals.exam.source import Source
 from evals.exam.task_files import load_suite, load_task, suite_names, task_names, variant_names
-from evals.exam.variants import can_be_varied, speaks_of_others
+from evals.exam.variants import KINDS, can_be_varied, speaks_of_others
 from evals.run import Options, run_task
 from tests.evals.stub_engine import Stub
 
@@ -35,6 +35,40 @@ def test_every_task_whose_prompt_lists_its_options_has_both_variants():
 def test_a_task_whose_options_are_not_listed_has_none(name: str):
     with pytest.raises(DataError, match=f"no task '{name}': the prompt of .* does not list options of its items"):
         load_task(name)
+
+
+def own(folder: Path, text: str) -> str:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("ending", ["nota", "unsure"])
+def test_a_task_of_ones_own_extends_a_variant(tmp_path: Path, ending: str):
+    task, theirs = load_task(own(tmp_path, f"extends: medqa-{ending}\ncue: ' Reply:'\n")), load_task(f"medqa-{ending}")
+    assert (task.name, task.cue, task.variant) == ("mine", " Reply:", ending)
+    assert task.model_dump(exclude={"name", "cue"}) == theirs.model_dump(exclude={"name", "cue"})
+    (tmp_path / "ward.yaml").write_text("extends: medqa\ntitle: Ward\nversion: 3\n")
+    beside = load_task(own(tmp_path, f"extends: ward-{ending}\n"))  # of a task of one's own
+    assert (beside.title.startswith("Ward, "), beside.version, beside.variant) == (
+        True,
+        3 + KINDS[ending].revision,
+        ending,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extends: pubmedqa-nota\n", "variant 'nota' .* this task's prompt does not list options of its items"),
+        ("extends: medqa\nvariant: unsure\nprompt: '{{ question }}'\n", "variant 'unsure' .* does not list options"),
+        ("extends: medqa-noto\n", "extends 'medqa-noto', which is no task here .*; did you mean 'medqa-nota'"),
+        ("extends: zzz-nota\n", "extends 'zzz-nota', which is no task here or in the package"),
+    ],
+)
+def test_a_task_of_ones_own_that_has_no_variant_is_told(tmp_path: Path, text: str, told: str):
+    with pytest.raises(DataError, match=rf"mine\.yaml: {told}"):
+        load_task(own(tmp_path, text))
 
 
 def test_a_wrong_name_is_told_the_variant_that_is_like_it():

@@ -102,6 +102,28 @@ def test_a_model_that_is_not_there_is_said(hub, name: str):
         resolve_model(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("osler/small", "'modelscope:osler/small'"), ("modelscope:osler/small", "Hugging Face hub for it: 'osler/small'")],
+)
+def test_a_hub_that_cannot_be_reached_is_told_with_what_is_left(hub, monkeypatch, name: str, other: str):
+    folder = resolve_model(name)
+    model_sources._fetch_model.cache_clear()
+    model_sources._files.cache_clear()
+    for one in ("HF_ENDPOINT", "MODELSCOPE_ENDPOINT"):
+        monkeypatch.setenv(one, "http://127.0.0.1:9")
+    with pytest.raises(
+        DataError,
+        match=rf"'{name}' is no folder here, .* http://127\.0\.0\.1:9 cannot be reached .*name the folder .*{other}",
+    ) as error:
+        resolve_model(name)
+    assert (f"HF_HUB_OFFLINE=1 takes the copy of it that is in the hub's cache ({folder})" in str(error.value)) is (
+        name == "osler/small"
+    )
+    with pytest.raises(DataError, match=r"cache, where there is none of this name|ask the Hugging Face hub"):
+        resolve_model(name.replace("small", "smal"))
+
+
 def test_without_the_network_the_hubs_cache_is_read(hub, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(DataError, match="not in the hub's cache and HF_HUB_OFFLINE is set"):
