@@ -10,7 +10,6 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-from pipelines import lean_transformers  # noqa: F401
 
 # isort: split
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase

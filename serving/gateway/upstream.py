@@ -34,7 +34,9 @@ _NO_GRAMMAR = (
     "leads to itself and to nothing else, a list as 'items', and patterns with \\p{...}, with a NUL, or that are no regular expression"
 )
 _GRAMMAR = ("model", "response_format", "tools", "tool_choice", "parallel_tool_calls")
-IDLE_SECONDS = 4.0  # that a connection to vLLM is kept unused: vLLM closes it after 5, and a request that crosses that is lost
+IDLE_SECONDS = (
+    4.0  # that a connection to vLLM is kept unused: vLLM closes it after 5, and a request that crosses that is lost
+)
 _AGAIN_SECONDS = 0.9  # with which an answer stays within its time and a second
 
 

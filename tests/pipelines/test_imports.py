@@ -9,6 +9,11 @@ import pytest
 @pytest.mark.parametrize(
     ("module", "without"),
     [
+        # What `osler eval` has imported when a model in this process can be asked.
+        (
+            "pipelines.loading, pipelines.examiner, evals.run, evals.engines.transformers, evals.reports.report",
+            ["openai", "trl", "datasets", "matplotlib", "vllm", "corpora.curate.identifiers.dates"],
+        ),
         ("serving.assistant", ["torch", "transformers"]),
         ("serving.gateway.app", ["torch", "transformers"]),
         ("pipelines.sft", ["vllm", "openai", "matplotlib"]),
