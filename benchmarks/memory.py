@@ -44,7 +44,8 @@ SIZES: dict[str, dict[str, int]] = {
         "intermediate_size": 3072,
     },
 }
-METHODS = ("cpt", "cpt, checkpointing", "sft", "dpo, lora")
+METHODS = ("cpt", "cpt, checkpointing", "sft", "dpo, lora", "grpo", "grpo, reference", "grpo, lora", "exam")
+GROUPS = 4  # of answers to one question that a step of grpo learns from: as many as there are rows, each
 ANSWER = "Drink water, rest for some days, and see a doctor if it does not get better by then. "
 
 Row = dict[str, Any]
@@ -75,7 +76,7 @@ def make_model(size: str, folder: Path) -> None:
 
 def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> Any:
     """The block of a stage, and the file that it reads."""
-    from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
+    from pipelines.config import Corpus, CptStage, DpoStage, ExamStage, GrpoStage, Lora, SftStage
 
     settings: dict[str, Any] = {"max_steps": steps, "per_device_train_batch_size": batch, "logging_steps": 1}
     if method.startswith("cpt"):
@@ -83,7 +84,17 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
             settings["gradient_checkpointing"] = True
         corpora = [Corpus(name="bundled-documents", renderings=1 + length // 256)]
         return CptStage(kind="cpt", model="base", corpora=corpora, sequence_length=length, training=settings)
+    if method == "exam":
+        items, text = {"name": "bundled-exam", "limit": 200}, {"name": "bundled-general", "limit": 200}
+        return ExamStage.model_validate({"kind": "exam", "models": ["base"], "items": [items], "general": [text]})
     lora = Lora() if "lora" in method else None
+    if method.startswith("grpo"):
+        # Random weights end no answer, so that each has the most tokens that it may have, and none is right: the reward is of its form.
+        settings |= {"num_generations": batch, "per_device_train_batch_size": GROUPS * batch, "temperature": 1.0}
+        settings |= {"max_completion_length": length // 2, "beta": 0.02 if "reference" in method else 0.0}
+        corpora = [Corpus(name="bundled-prompts")]
+        given = {"prompts": corpora, "rewards": {"format": 1.0}, "lora": lora, "training": settings}
+        return GrpoStage.model_validate({"kind": "grpo", "model": "base", **given})
     if method.startswith("sft"):
         settings["max_length"] = length
         return SftStage(
@@ -110,12 +121,16 @@ def plan_of(stage: Any, model: Path, sources: Any, usable: int = 2**50) -> Any:
     from pipelines.plan.devices import Devices
     from pipelines.plan.reading import tokenizer_of
     from pipelines.plan.train import plan_training
+    from pipelines.plan.untrained import plan_exam
     from pipelines.plan.workload import Workload
     from serving.hardware import has_gpu
 
     recipe = Recipe(name="memory", base_model=str(model), stages={"one": stage})
     where = Devices("here", 1, "gpu" if has_gpu() else "cpu", usable, 1.0, 1.0, 1.0, 0.0, "")
-    return plan_training(recipe, "one", where, Workload(recipe, sources, tokenizer_of(recipe)), whole=False)
+    workload = Workload(recipe, sources, tokenizer_of(recipe))
+    if stage.kind == "exam":
+        return plan_exam(recipe, "one", where, workload)
+    return plan_training(recipe, "one", where, workload, whole=False)
 
 
 def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
@@ -143,7 +158,10 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
         draft.checkpoints.mkdir(parents=True)
         draft.folder.mkdir()
         work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
-        work(stage, 0, str(model), sources, draft)
+        if stage.kind == "exam":
+            work(stage, {"base": str(model)}, sources, draft)
+        else:
+            work(stage, 0, str(model), sources, draft)
     if has_gpu():
         measured, plan, device = torch.cuda.max_memory_allocated(), planned.asked, torch.cuda.get_device_name()
     else:
