@@ -92,8 +92,15 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
         # Random weights end no answer, so that each has the most tokens that it may have, and none is right: the reward is of its form.
         settings |= {"num_generations": batch, "per_device_train_batch_size": GROUPS * batch, "temperature": 1.0}
         settings |= {"max_completion_length": length // 2, "beta": 0.02 if "reference" in method else 0.0}
-        corpora = [Corpus(name="bundled-prompts")]
-        given = {"prompts": corpora, "rewards": {"format": 1.0}, "lora": lora, "training": settings}
+        path = folder / "prompts.jsonl"
+        asked, answer = ANSWER * (length // 64), ANSWER * (1 + length // 32)
+        turns = [
+            [{"role": "user", "content": f"{asked} {n}?"}, {"role": "assistant", "content": answer}]
+            for n in range(GROUPS * steps)
+        ]
+        rows = [json.dumps({"id": str(n), "messages": messages}) for n, messages in enumerate(turns)]
+        path.write_text("\n".join(rows), encoding="utf-8")
+        given = {"prompts": [{"name": str(path)}], "rewards": {"format": 1.0}, "lora": lora, "training": settings}
         return GrpoStage.model_validate({"kind": "grpo", "model": "base", **given})
     if method.startswith("sft"):
         settings["max_length"] = length
@@ -102,7 +109,7 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
         )
     path = folder / "pairs.jsonl"
     answer = ANSWER * (1 + length // 32)  # longer than what is cut
-    rows = [
+    pairs = [
         {
             "prompt": [{"role": "user", "content": f"What is number {n}?"}],
             "chosen": f"{answer} {n}",
@@ -110,7 +117,7 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
         }
         for n in range(4 * batch)
     ]
-    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    path.write_text("\n".join(json.dumps(pair) for pair in pairs), encoding="utf-8")
     settings["max_length"] = length
     return DpoStage(kind="dpo", model="base", preferences=Corpus(name=str(path)), lora=lora, training=settings)
 
@@ -119,9 +126,9 @@ def plan_of(stage: Any, model: Path, sources: Any, usable: int = 2**50) -> Any:
     """The plan of one stage on this machine's device, of which so many bytes are usable."""
     from pipelines.config import Recipe
     from pipelines.plan.devices import Devices
+    from pipelines.plan.examined import plan_exam
     from pipelines.plan.reading import tokenizer_of
     from pipelines.plan.train import plan_training
-    from pipelines.plan.untrained import plan_exam
     from pipelines.plan.workload import Workload
     from serving.hardware import has_gpu
 
@@ -165,7 +172,11 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     if has_gpu():
         measured, plan, device = torch.cuda.max_memory_allocated(), planned.asked, torch.cuda.get_device_name()
     else:
-        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, "processor"
+        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, processor_name()
+    if stage.kind == "grpo":
+        batch *= GROUPS
+    elif stage.kind == "exam":
+        batch, length = 1, stage.batch_tokens
     return {
         "method": method,
         "batch": batch,
@@ -180,15 +191,33 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     }
 
 
+def processor_name() -> str:
+    """What the system calls the processor."""
+    lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == "model name"), "processor")
+
+
+def kept_rows(rows: list[Row]) -> list[Row]:
+    """The rows with those of earlier runs of other sizes and methods, size by size."""
+    path = RESULTS / "memory.json"
+    earlier: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    now = {(row["size"], row["method"]) for row in rows}
+    found = [*(row for row in earlier if (row["size"], row["method"]) not in now), *rows]
+    order = {method: place for place, method in enumerate(METHODS)}
+    sizes = {size: place for place, size in enumerate(dict.fromkeys([*SIZES, *(row["size"] for row in found)]))}
+    return sorted(found, key=lambda row: (sizes[row["size"]], order[row["method"]]))
+
+
 def write(rows: list[Row]) -> None:
     """The results as JSON and as a page."""
     RESULTS.mkdir(exist_ok=True)
+    rows = kept_rows(rows)
     (RESULTS / "memory.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     lines = [
         "# The plan's peak of memory beside the measured one",
         "",
         "Made by `benchmarks/memory.py`; MiB, each run in a process of its own. The largest difference is "
-        f"{max(abs(row['off']) for row in rows):.1%}.",
+        f"{max(abs(row['off']) for row in rows):.1%}. Measured on: {'; '.join(dict.fromkeys(row['device'] for row in rows))}.",
         "",
         "| size | method | rows x tokens | measured | planned | off | when |",
         "|---|---|---|---:|---:|---:|---|",

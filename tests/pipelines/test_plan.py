@@ -14,17 +14,18 @@ from evals.likelihood import BATCH_TOKENS
 from pipelines import loading
 from pipelines.bundled import RECIPES
 from pipelines.cli import app
-from pipelines.config import Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
+from pipelines.config import Corpus, ExamItems, Launch, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
 from pipelines.plan import check_plan, plan
+from pipelines.plan.architectures import shape_of
 from pipelines.plan.compute import forward_flops, training_flops
 from pipelines.plan.devices import devices, here, table
-from pipelines.plan.memory import GIB
+from pipelines.plan.examined import of_options, of_text, plan_exam
+from pipelines.plan.memory import GIB, kv_cache_bytes
 from pipelines.plan.reading import load_of, settings_of, tokenizer_of
 from pipelines.plan.rewarded import longer
 from pipelines.plan.train import plan_training
-from pipelines.plan.untrained import plan_exam
-from pipelines.plan.workload import Workload, count_corpus
+from pipelines.plan.workload import Work, Workload, count_corpus
 from pipelines.training.blocks import blocks
 
 SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
@@ -192,15 +193,25 @@ def test_an_exam_that_one_card_does_not_hold_is_cut_over_those_of_the_machine():
 
 
 def test_an_exam_on_running_text_keeps_its_logits_three_times():
-    stage = {"kind": "exam", "models": ["base"], "items": [{"name": "bundled-exam", "limit": 20}], "batch_tokens": 512}
+    shape = shape_of("Qwen/Qwen3-0.6B")
+    long, brief = (of_text(shape, 2, Work(rows=10, tokens=tokens))["logits"] for tokens in (10**6, 300))
+    assert long == (2 + 4 + 4) * BATCH_TOKENS * 151936
+    assert brief == (2 + 4 + 4) * 300 * 151936
 
-    def logits(**more) -> int:
-        recipe = recipe_of("Qwen/Qwen3-0.6B", {**stage, **more})
-        found = plan_exam(recipe, "one", devices("H100"), Workload(recipe, Sources(None, 0, {}), None, 100))
-        return found.memory.parts["logits"]
 
-    assert logits() == 2 * 4 * 512 * 151936
-    assert logits(general=[{"name": "bundled-general"}]) == (2 + 4 + 4) * BATCH_TOKENS * 151936
+def test_options_in_words_are_read_on_from_their_prompt_and_letters_end_with_it():
+    """Items of four options, each row 30 tokens of question and 16 of option with their marks: 30 + 4 x 11 tokens in a batch for each item."""
+    shape = shape_of("Qwen/Qwen3-0.6B")
+    items = Work(rows=500, tokens=500 * 4 * 46, longest=[(46, 16)] * 1000)
+    words, letters = (
+        of_options(shape, 4, items, ExamItems(name="bundled-exam", options=options), 2048)
+        for options in ("text", "letters")
+    )
+    count = 2048 / (30 + 4 * 11)
+    assert words["logits"] == pytest.approx(151936 * (count * 8 * 4 + 2 * 4 * count + count * 4 * 10 * 8))
+    assert words["KV cache"] == pytest.approx(kv_cache_bytes(shape, 1, 4) * count * 4 * (30 + 11), rel=1e-3)
+    assert letters["KV cache"] == 0
+    assert letters["logits"] < words["logits"] / 3
 
 
 def test_a_remedy_that_is_followed_makes_the_stage_fit():
