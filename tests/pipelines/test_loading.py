@@ -1,5 +1,6 @@
 """A model is asked on the GPU where it has room there, and a stage leaves the GPU's memory to the next."""
 
+import json
 from functools import partial
 from pathlib import Path
 
@@ -8,13 +9,16 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+import pipelines.examiner
 import pipelines.loading
 import pipelines.reproduce
 from evals.engines.continuations import continuation_log_probs
 from evals.engines.generate import greedy_answers
 from pipelines.artifact import Draft
+from pipelines.examiner import cut_over_gpus
 from pipelines.loading import ROOM, on_gpu, over_gpus
 from pipelines.plan.architectures import config_of
+from serving.hardware import Gpu, Machine
 
 
 class Weights:
@@ -104,6 +108,18 @@ def test_the_room_of_every_gpu_is_asked_for_and_what_is_cut_keeps_its_cache_besi
     assert hasattr(placed.model.layers[0], "_hf_hook")
     assert continuation_log_probs(placed, tokenizer, pairs, 2048, "") == pytest.approx(before, abs=1e-5)
     assert greedy_answers(placed, tokenizer, ["What is scurvy?"], 8) != [""]
+
+
+@pytest.mark.parametrize(("gib", "cut"), [(192, {}), (80, {"tensor_parallel_size": 2})])
+def test_vllm_is_told_over_how_many_gpus_a_model_is_cut(tmp_path: Path, monkeypatch, gib: int, cut: dict[str, int]):
+    """Of Qwen2.5-72B: 135 GiB of weights, and a file of that size with nothing in it."""
+    (tmp_path / "config.json").write_text(json.dumps({**config_of("Qwen/Qwen2.5-72B")[0], "dtype": "bfloat16"}))
+    with (tmp_path / "model.safetensors").open("wb") as stream:
+        stream.truncate(135 * 2**30)
+    card = Gpu("card", gib, gib - 1, 9.0)
+    here = Machine(gpu_count=8, gpus=(card,) * 8, cores=2, quota=2, free_gib=8.0, matrix_units=False)
+    monkeypatch.setattr(pipelines.examiner, "machine", lambda: here)
+    assert cut_over_gpus(tmp_path) == cut
 
 
 def test_without_a_gpu_a_model_stays_where_it_is():
