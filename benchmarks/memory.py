@@ -44,7 +44,8 @@ SIZES: dict[str, dict[str, int]] = {
         "intermediate_size": 3072,
     },
 }
-METHODS = ("cpt", "cpt, checkpointing", "sft", "dpo, lora")
+METHODS = ("cpt", "cpt, checkpointing", "sft", "dpo, lora", "grpo", "grpo, reference", "grpo, lora", "exam")
+GROUPS = 4  # of answers to one question that a step of grpo learns from: as many as there are rows, each
 ANSWER = "Drink water, rest for some days, and see a doctor if it does not get better by then. "
 
 Row = dict[str, Any]
@@ -75,7 +76,7 @@ def make_model(size: str, folder: Path) -> None:
 
 def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> Any:
     """The block of a stage, and the file that it reads."""
-    from pipelines.config import Corpus, CptStage, DpoStage, Lora, SftStage
+    from pipelines.config import Corpus, CptStage, DpoStage, ExamStage, GrpoStage, Lora, SftStage
 
     settings: dict[str, Any] = {"max_steps": steps, "per_device_train_batch_size": batch, "logging_steps": 1}
     if method.startswith("cpt"):
@@ -83,7 +84,24 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
             settings["gradient_checkpointing"] = True
         corpora = [Corpus(name="bundled-documents", renderings=1 + length // 256)]
         return CptStage(kind="cpt", model="base", corpora=corpora, sequence_length=length, training=settings)
+    if method == "exam":
+        items, text = {"name": "bundled-exam", "limit": 200}, {"name": "bundled-general", "limit": 200}
+        return ExamStage.model_validate({"kind": "exam", "models": ["base"], "items": [items], "general": [text]})
     lora = Lora() if "lora" in method else None
+    if method.startswith("grpo"):
+        # Random weights end no answer, so that each has the most tokens that it may have, and none is right: the reward is of its form.
+        settings |= {"num_generations": batch, "per_device_train_batch_size": GROUPS * batch, "temperature": 1.0}
+        settings |= {"max_completion_length": length // 2, "beta": 0.02 if "reference" in method else 0.0}
+        path = folder / "prompts.jsonl"
+        asked, answer = ANSWER * (length // 64), ANSWER * (1 + length // 32)
+        turns = [
+            [{"role": "user", "content": f"{asked} {n}?"}, {"role": "assistant", "content": answer}]
+            for n in range(GROUPS * steps)
+        ]
+        rows = [json.dumps({"id": str(n), "messages": messages}) for n, messages in enumerate(turns)]
+        path.write_text("\n".join(rows), encoding="utf-8")
+        given = {"prompts": [{"name": str(path)}], "rewards": {"format": 1.0}, "lora": lora, "training": settings}
+        return GrpoStage.model_validate({"kind": "grpo", "model": "base", **given})
     if method.startswith("sft"):
         settings["max_length"] = length
         return SftStage(
@@ -91,7 +109,7 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
         )
     path = folder / "pairs.jsonl"
     answer = ANSWER * (1 + length // 32)  # longer than what is cut
-    rows = [
+    pairs = [
         {
             "prompt": [{"role": "user", "content": f"What is number {n}?"}],
             "chosen": f"{answer} {n}",
@@ -99,7 +117,7 @@ def stage_of(method: str, folder: Path, batch: int, length: int, steps: int) -> 
         }
         for n in range(4 * batch)
     ]
-    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    path.write_text("\n".join(json.dumps(pair) for pair in pairs), encoding="utf-8")
     settings["max_length"] = length
     return DpoStage(kind="dpo", model="base", preferences=Corpus(name=str(path)), lora=lora, training=settings)
 
@@ -108,6 +126,7 @@ def plan_of(stage: Any, model: Path, sources: Any, usable: int = 2**50) -> Any:
     """The plan of one stage on this machine's device, of which so many bytes are usable."""
     from pipelines.config import Recipe
     from pipelines.plan.devices import Devices
+    from pipelines.plan.examined import plan_exam
     from pipelines.plan.reading import tokenizer_of
     from pipelines.plan.train import plan_training
     from pipelines.plan.workload import Workload
@@ -115,7 +134,10 @@ def plan_of(stage: Any, model: Path, sources: Any, usable: int = 2**50) -> Any:
 
     recipe = Recipe(name="memory", base_model=str(model), stages={"one": stage})
     where = Devices("here", 1, "gpu" if has_gpu() else "cpu", usable, 1.0, 1.0, 1.0, 0.0, "")
-    return plan_training(recipe, "one", where, Workload(recipe, sources, tokenizer_of(recipe)), whole=False)
+    workload = Workload(recipe, sources, tokenizer_of(recipe))
+    if stage.kind == "exam":
+        return plan_exam(recipe, "one", where, workload)
+    return plan_training(recipe, "one", where, workload, whole=False)
 
 
 def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
@@ -143,11 +165,18 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
         draft.checkpoints.mkdir(parents=True)
         draft.folder.mkdir()
         work = getattr(importlib.import_module(f"pipelines.{stage.kind}"), stage.kind)
-        work(stage, 0, str(model), sources, draft)
+        if stage.kind == "exam":
+            work(stage, {"base": str(model)}, sources, draft)
+        else:
+            work(stage, 0, str(model), sources, draft)
     if has_gpu():
         measured, plan, device = torch.cuda.max_memory_allocated(), planned.asked, torch.cuda.get_device_name()
     else:
-        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, "processor"
+        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, processor_name()
+    if stage.kind == "grpo":
+        batch *= GROUPS
+    elif stage.kind == "exam":
+        batch, length = 1, stage.batch_tokens
     return {
         "method": method,
         "batch": batch,
@@ -162,15 +191,33 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     }
 
 
+def processor_name() -> str:
+    """What the system calls the processor."""
+    lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == "model name"), "processor")
+
+
+def kept_rows(rows: list[Row]) -> list[Row]:
+    """The rows with those of earlier runs of other sizes and methods, size by size."""
+    path = RESULTS / "memory.json"
+    earlier: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    now = {(row["size"], row["method"]) for row in rows}
+    found = [*(row for row in earlier if (row["size"], row["method"]) not in now), *rows]
+    order = {method: place for place, method in enumerate(METHODS)}
+    sizes = {size: place for place, size in enumerate(dict.fromkeys([*SIZES, *(row["size"] for row in found)]))}
+    return sorted(found, key=lambda row: (sizes[row["size"]], order[row["method"]]))
+
+
 def write(rows: list[Row]) -> None:
     """The results as JSON and as a page."""
     RESULTS.mkdir(exist_ok=True)
+    rows = kept_rows(rows)
     (RESULTS / "memory.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     lines = [
         "# The plan's peak of memory beside the measured one",
         "",
         "Made by `benchmarks/memory.py`; MiB, each run in a process of its own. The largest difference is "
-        f"{max(abs(row['off']) for row in rows):.1%}.",
+        f"{max(abs(row['off']) for row in rows):.1%}. Measured on: {'; '.join(dict.fromkeys(row['device'] for row in rows))}.",
         "",
         "| size | method | rows x tokens | measured | planned | off | when |",
         "|---|---|---|---:|---:|---:|---|",

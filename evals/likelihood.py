@@ -27,7 +27,8 @@ def token_log_probs(model: nn.Module, input_ids: torch.Tensor, attention_mask: t
     """
     device = next(model.parameters()).device
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-        logits = model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device)).logits
+        # No keys and values are kept: nothing follows.
+        logits = model(input_ids=input_ids.to(device), attention_mask=attention_mask.to(device), use_cache=False).logits
     targets = input_ids[:, 1:].to(device)
     losses = nn.functional.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), reduction="none")
     return -losses.view(targets.shape).cpu()

@@ -29,6 +29,7 @@ from pipelines.config import ExamStage
 from pipelines.data import Sources, records
 from pipelines.loading import on_gpu
 from pipelines.report.exams import file_name
+from serving.hardware import give_back_freed
 
 
 def share(right: int, total: int) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def examine(stage: ExamStage, sources: Sources, name: str, place: str | Path) ->
             label=f"{name}: {corpus.name}",
         )
         found["items"][corpus.name] = _accuracy(items, answers)
+        give_back_freed()  # what the threads that scored keep, no other would use
     for kind, corpora in (("medical", stage.medical), ("general", stage.general)):
         if corpora:
             texts = [document.text for document in records(list(corpora), sources, Document)]

@@ -20,12 +20,14 @@ from evals.figures.results import write_results
 from evals.figures.summary import summarise
 from evals.open.marking import Means, why_not
 from evals.run import NO_MEANS, Options, adjusted, run_task
-from serving.hardware import has_gpu, inference_dtype
+from serving.hardware import has_gpu, inference_dtype, machine
+from serving.vllm.defaults import defaults
 from serving.vllm.options import environment
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EngineName = Literal["transformers", "vllm", "openai"]
 CACHE = ".finished.sqlite"
+CUT = "tensor-parallel-size"
 NO_OPTIONS: Mapping[str, Any] = {}
 # As the server has it (``serving.vllm``): the worker in this process, and no compiling for one exam.
 ON_A_PROCESSOR = {"enforce_eager": True, "distributed_executor_backend": "uni", "max_num_seqs": 128}
@@ -67,8 +69,7 @@ def engine_of(
         os.environ.update(environment())
         if has_gpu():  # this process has asked CUDA for its devices, and a fork of it cannot use them
             os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
-        if has_gpu():
-            return VllmEngine(folder, model, fingerprint, dtype=dtype)
+            return VllmEngine(folder, model, fingerprint, dtype=dtype, **cut_over_gpus(folder))
         # vLLM's own auto is the format in which the weights are stored, which a processor without units for it is slow to compute.
         fast = str(inference_dtype()).removeprefix("torch.") if dtype == "auto" else dtype
         return VllmEngine(folder, model, fingerprint, dtype=fast, **ON_A_PROCESSOR)
@@ -77,6 +78,11 @@ def engine_of(
     tokenizer = load_tokenizer(folder)
     loaded = load_model(folder, training=False, **({"dtype": DTYPES[dtype]} if dtype != "auto" else {}))
     return TransformersEngine(on_gpu(loaded), tokenizer, model, fingerprint)
+
+
+def cut_over_gpus(folder: Path) -> dict[str, Any]:
+    """Arguments of ``vllm.LLM`` for a model that one of this machine's GPUs has no room for: over how many of them it is cut, as for a server."""
+    return {one.name.replace("-", "_"): one.value for one in defaults(str(folder), {}, machine()) if one.name == CUT}
 
 
 def is_base(model: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,12 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
-
 # isort: split
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.errors import OslerError
 from pipelines import model_sources
-from serving.hardware import has_gpu, inference_dtype
+from serving.hardware import gpus, has_gpu, inference_dtype
 
 log = logging.getLogger(__name__)
 ROOM = 0.8  # of a GPU's free memory that a model's weights may take; the rest is for what it computes
@@ -54,21 +55,50 @@ def load_model(
 
 
 def on_gpu(model: PreTrainedModel) -> PreTrainedModel:
-    """The model on the GPU, where there is one with room for it; else as it is, on the processor."""
+    """The model on the GPU, or cut by its layers over all of this machine's where the first has no room for it; else as it is, on the processor.
+
+    Cut, it answers as it does whole: each layer is computed where it lies, one GPU after the other (accelerate's big model inference).
+    """
     if not has_gpu():
         return model
+    gc.collect()  # a model that was cut is held by the hooks that it holds
     torch.cuda.empty_cache()  # what torch keeps of models that are gone counts as taken
-    free, size = torch.cuda.mem_get_info()[0], model.get_memory_footprint()
-    if size > ROOM * free:
+    free, size = [torch.cuda.mem_get_info(card)[0] for card in range(gpus())], model.get_memory_footprint()
+    if size <= ROOM * free[0]:
+        placed: PreTrainedModel = model.to("cuda")  # type: ignore[arg-type]
+        return placed
+    places = over_gpus(model, {card: int(ROOM * room) for card, room in enumerate(free)})
+    if places is None:
         log.warning(
-            "%s: %.0f GiB of weights have no room on the GPU (%.0f GiB are free) and stay on the processor, which is slow",
+            "%s: %.0f GiB of weights have no room on %s (%.0f GiB are free) and stay on the processor, which is slow",
             model.name_or_path,
             size / 2**30,
-            free / 2**30,
+            "the GPU" if len(free) == 1 else f"all {len(free)} GPUs",
+            sum(free) / 2**30,
         )
         return model
-    placed: PreTrainedModel = model.to("cuda")  # type: ignore[arg-type]
-    return placed
+    from accelerate import dispatch_model
+
+    # Keys and values stay beside the layer that they are of.
+    cut: PreTrainedModel = dispatch_model(model, places, skip_keys=model._skip_keys_device_placement)
+    return cut
+
+
+def over_gpus(model: PreTrainedModel, room: Mapping[int, int]) -> dict[str, int] | None:
+    """On which of several GPUs each part of the model comes to lie, a like share on each; None where they have no room for it together.
+
+    Args:
+        model: its numbers are not looked at: torch's ``meta`` device will do.
+        room: bytes of weights that each GPU may take.
+    """
+    from accelerate import infer_auto_device_map
+    from accelerate.utils import get_balanced_memory
+
+    whole = sorted(model._no_split_modules or ())  # layers, whose parts add to one another
+    even = get_balanced_memory(model, dict(room), no_split_module_classes=whole)
+    places = infer_auto_device_map(model, even, no_split_module_classes=whole)
+    cards = {name: place for name, place in places.items() if isinstance(place, int)}
+    return cards if len(cards) == len(places) else None
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:

@@ -48,7 +48,7 @@ from pipelines.report.page import write_report
 from pipelines.serve import serve
 from pipelines.training.guards import RolledBack
 from pipelines.training.sharding import shared_out
-from serving.hardware import use_processor_well
+from serving.hardware import give_back_freed, use_processor_well
 
 # Kinds whose loss is a mean over the tokens or rows of an optimizer step, however these are cut into batches.
 MEAN_OVER_ROWS = {"cpt", "sft", "dpo", "reward"}
@@ -198,10 +198,15 @@ def finish(run_dir: Path, name: str, heading: str, what: dict[str, Any], work: C
 
 
 def _give_back() -> None:
-    """Gives back what torch keeps of a GPU's memory: the next stage may start vLLM, a process of its own, which takes what is free."""
+    """Gives back the memory that torch and malloc keep: the next stage may start vLLM, a process of its own, which takes what is free.
+
+    On a processor training has malloc keep all that is freed (``use_processor_well``), and a stage after it would begin with the greatest
+    size of the one before.
+    """
+    gc.collect()  # a trainer and its callbacks hold each other
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        gc.collect()  # a trainer and its callbacks hold each other
         torch.cuda.empty_cache()
+    give_back_freed()
 
 
 def reproduce(

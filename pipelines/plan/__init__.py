@@ -11,11 +11,12 @@ from typing import Any
 from pipelines.config import Recipe, TrainingStage
 from pipelines.data import Sources
 from pipelines.plan.devices import Devices, libraries
+from pipelines.plan.examined import plan_exam
 from pipelines.plan.reading import tokenizer_of
 from pipelines.plan.result import Plan, StagePlan
 from pipelines.plan.sampling import plan_sampling
 from pipelines.plan.train import plan_training
-from pipelines.plan.untrained import plan_exam, plan_tokens, plan_weights
+from pipelines.plan.untrained import plan_tokens, plan_weights
 from pipelines.plan.workload import SAMPLE, Workload
 
 __all__ = ["Plan", "StagePlan", "check_plan", "plan", "plan_stage"]

@@ -68,7 +68,18 @@ def sampling_hours(stage: Any, load: Load, chosen: Settings, answers: Work, wher
     return found
 
 
-def longer(load: Load, stage: Any) -> Load:
-    """The load of a step whose rows are prompts as counted, with the answers that follow them."""
+def answer_tokens(stage: Any, prompts: Work) -> float:
+    """Tokens of an answer in the mean: as the prompts' own answers, where they have one; else the most that it may have."""
     longest = int(value_of(stage, "max_completion_length"))
-    return replace(load, length=load.length + longest, labelled=load.rows * longest)
+    known = min(1.0, prompts.references / max(1.0, prompts.rows))
+    mean = min(longest, prompts.reference_tokens / max(1.0, prompts.references))
+    return known * mean + (1 - known) * longest
+
+
+def longer(load: Load, stage: Any, prompts: Work) -> Load:
+    """The load of a step whose rows are prompts as counted, with the answers that follow them.
+
+    The longest answer of a batch sets its width; the logits are those of the tokens that were written.
+    """
+    longest = int(value_of(stage, "max_completion_length"))
+    return replace(load, length=load.length + longest, labelled=round(load.rows * answer_tokens(stage, prompts)))

@@ -13,7 +13,7 @@ from pipelines.plan.memory import GIB, Load, Memory, formats, memory, merge_byte
 from pipelines.plan.reading import PAIRS, Settings, corpora_of, load_of, packed_length, settings_of, value_of
 from pipelines.plan.remedies import remedies_of
 from pipelines.plan.result import StagePlan
-from pipelines.plan.rewarded import answers_of, extra_flops, longer, sampling_hours, with_sampler
+from pipelines.plan.rewarded import answer_tokens, answers_of, extra_flops, longer, sampling_hours, with_sampler
 from pipelines.plan.workload import Work, Workload
 
 KNOWN = ("cpt", "mlm", "sft", "dpo", "orpo", "reward", "grpo")  # kinds whose step is planned as it is
@@ -50,7 +50,7 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         load = load_of(recipe, stage, settings, work, there)
         if not rewarded:
             return load, memory(load)
-        load = longer(load, stage)
+        load = longer(load, stage, work())
         return load, with_sampler(stage, load, there, memory(load))
 
     load, needed = loaded(chosen, where)
@@ -74,6 +74,11 @@ def plan_training(recipe: Recipe, name: str, where: Devices, workload: Workload,
         found.notes.append(f"{name}: planned as the step of an sft or dpo stage")
     if rewarded:
         found.notes.append(f"{name}: the plan of its memory was not compared with a run on a GPU")
+        mean, longest = answer_tokens(stage, work()), int(value_of(stage, "max_completion_length"))
+        if mean < longest and where.kind == "cpu":
+            found.notes.append(
+                f"{name}: logits are counted for answers of {mean:.0f} tokens in the mean, as those in its prompts have, and not {longest:,}"
+            )
     if hasattr(stage, "sequence_length"):
         kept = 1 - getattr(stage, "held_out", 0.0)
         rows, mean = done.tokens * kept // stage.sequence_length, float(stage.sequence_length)

@@ -38,15 +38,31 @@ class Work:
         default_factory=list
     )  # (tokens, labelled tokens) of the longest rows, longest first
     notes: tuple[str, ...] = ()  # how it was counted
+    # Of dialogues that are asked: how many have a last answer, and its tokens in all; they are not among the tokens above.
+    references: float = 0.0
+    reference_tokens: float = 0.0
 
     def __add__(self, other: Work) -> Work:
         longest = sorted([*self.longest, *other.longest], reverse=True)[:KEPT]
         notes = tuple(dict.fromkeys([*self.notes, *other.notes]))
-        return Work(self.rows + other.rows, self.tokens + other.tokens, longest, notes)
+        return Work(
+            self.rows + other.rows,
+            self.tokens + other.tokens,
+            longest,
+            notes,
+            self.references + other.references,
+            self.reference_tokens + other.reference_tokens,
+        )
 
     def times(self, factor: float) -> Work:
         """As many times the rows, of the same lengths."""
-        return replace(self, rows=self.rows * factor, tokens=self.tokens * factor)
+        return replace(
+            self,
+            rows=self.rows * factor,
+            tokens=self.tokens * factor,
+            references=self.references * factor,
+            reference_tokens=self.reference_tokens * factor,
+        )
 
     def batch(self, rows: int, cap: int | None) -> tuple[int, int]:
         """Tokens of the longest row of the largest batch, cut at ``cap``, and the labelled positions of that batch."""
@@ -74,9 +90,11 @@ class Counter:
     def rows(self, batch: list[Record], asked: bool = False) -> list[tuple[int, int]]:
         """(tokens, labelled tokens) of the rows that the records become: of a pair two, of an exam item one for each option that is scored.
 
-        Where items are ``asked``, one for the question with its options.
+        Where they are ``asked``, an item is one, the question with its options, and a dialogue ends before its last answer, whose tokens
+        stand in the place of the labelled ones.
         """
         pieces: list[list[tuple[str, bool]]] = []  # of each row: its texts, and whether they have a label
+        begun = TURN // 2 if asked else 0  # the marks with which an answer begins
         for record in batch:
             if isinstance(record, Document):
                 pieces.append([(record.text, True)])
@@ -94,9 +112,12 @@ class Counter:
         counts = iter(self.texts([text for row in pieces for text, _ in row]))
         found = []
         for row in pieces:
-            around = TURN if len(row) > 1 else 1  # a document ends with one token
+            around = TURN if len(row) > 1 or asked else 1  # a document ends with one token
             sizes = [(next(counts) + around, labelled) for _, labelled in row]
-            found.append((sum(size for size, _ in sizes), sum(size for size, labelled in sizes if labelled)))
+            # Of an answer that is to be written, its end alone is a mark.
+            answer = sizes.pop()[0] - around + 1 if asked and len(sizes) > 1 and sizes[-1][1] else 0
+            of_labelled = answer or sum(size for size, labelled in sizes if labelled)
+            found.append((sum(size for size, _ in sizes) + begun, of_labelled))
         return found
 
 
@@ -163,7 +184,12 @@ def count_corpus(corpus: Corpus, sources: Sources, counter: Counter, sample: int
             else _whole(corpus, sources, sample, characters)
         )
     work = Work(
-        float(len(read)), float(sum(tokens for tokens, _ in found)), sorted(found, reverse=True)[:KEPT], (note,)
+        float(len(read)),
+        float(sum(tokens for tokens, _ in found)),
+        sorted(found, reverse=True)[:KEPT],
+        (note,),
+        float(sum(1 for _, answer in found if answer)) if asked else 0.0,
+        float(sum(answer for _, answer in found)) if asked else 0.0,
     )
     wanted = min(rows, corpus.limit or rows) * corpus.repeat
     return work.times(wanted / len(read))

@@ -14,16 +14,18 @@ from evals.likelihood import BATCH_TOKENS
 from pipelines import loading
 from pipelines.bundled import RECIPES
 from pipelines.cli import app
-from pipelines.config import Corpus, Launch, Lora, Recipe, RecipeError, load_recipe
+from pipelines.config import Corpus, ExamItems, Launch, Lora, Recipe, RecipeError, load_recipe
 from pipelines.data import Sources, records
 from pipelines.plan import check_plan, plan
+from pipelines.plan.architectures import shape_of
 from pipelines.plan.compute import forward_flops, training_flops
-from pipelines.plan.devices import devices, table
-from pipelines.plan.memory import GIB
+from pipelines.plan.devices import devices, here, table
+from pipelines.plan.examined import of_options, of_text, plan_exam
+from pipelines.plan.memory import GIB, kv_cache_bytes
 from pipelines.plan.reading import load_of, settings_of, tokenizer_of
+from pipelines.plan.rewarded import longer
 from pipelines.plan.train import plan_training
-from pipelines.plan.untrained import plan_exam
-from pipelines.plan.workload import Workload, count_corpus
+from pipelines.plan.workload import Work, Workload, count_corpus
 from pipelines.training.blocks import blocks
 
 SFT = {"kind": "sft", "model": "base", "corpora": [{"name": "bundled-dialogues", "limit": 500}]}
@@ -96,6 +98,35 @@ def test_the_answers_that_grpo_samples_are_counted():
     assert "reference" not in planned(max_completion_length=100, beta=0.03).memory.parts
 
 
+def test_a_prompts_own_answer_is_not_asked_and_tells_how_long_answers_will_be(tmp_path: Path, sources):
+    """Four characters a token: a question of 40, asked with its marks; answers of 4 and 80 tokens, and their end."""
+
+    def prompts(name: str, answer: str) -> Corpus:
+        path = tmp_path / f"{name}.jsonl"
+        messages = [{"role": "user", "content": "what" * 40}, {"role": "assistant", "content": answer}]
+        path.write_text("\n".join(json.dumps({"id": str(n), "messages": messages}) for n in range(20)))
+        return Corpus(name=str(path))
+
+    brief, lengthy = prompts("brief", "what" * 4), prompts("lengthy", "what" * 80)
+    training = {"max_completion_length": 60, "num_generations": 8, "per_device_train_batch_size": 16}
+    stage = {"kind": "grpo", "model": "base", "rewards": {"format": 1.0}, "training": training}
+
+    def planned(*corpora: Corpus):
+        given = {**stage, "prompts": [corpus.model_dump() for corpus in corpora]}
+        recipe = recipe_of("Qwen/Qwen3-0.6B", given)
+        work = Workload(recipe, sources, None).of(recipe.stages["one"].prompts, asked=True)
+        load = load_of(
+            recipe, recipe.stages["one"], settings_of(recipe, recipe.stages["one"], here()), lambda: work, here()
+        )
+        return work, longer(load, recipe.stages["one"], work)
+
+    for corpora, mean in (([brief], 5), ([lengthy], 60), ([brief, lengthy], 43)):
+        work, load = planned(*corpora)
+        assert work.tokens == work.rows * (40 + 6 + 3)
+        assert load.length == 49 + 60  # as wide as the longest answer may be
+        assert load.labelled == 16 * mean
+
+
 def test_qwen3_8b_whole_on_eight_h100_fits_when_it_is_sharded():
     settings = {"per_device_train_batch_size": 2, "max_length": 1024}
     found = stage_plan(recipe_of("Qwen/Qwen3-8B", {**SFT, "training": settings}, "fsdp2"), "8xH100")
@@ -133,33 +164,54 @@ def test_72b_whole_on_eight_h100_does_not_fit_and_what_is_offered_does():
     assert any(remedy.startswith("lora: ") for remedy in found.remedies)
 
 
-def test_an_exam_that_no_card_of_the_run_holds_is_offered_one_that_does_and_a_server():
-    """An exam's model is whole on one card; those of 80 GB have no room for 145."""
+def test_an_exam_that_one_card_does_not_hold_is_cut_over_those_of_the_machine():
+    """145 GB of weights: eight cards of 80 GB hold a share of 18 each; two have no room beside theirs; one of 192 GB holds all."""
     stage = {"kind": "exam", "models": ["base"], "items": [{"name": "bundled-exam", "limit": 20}]}
     recipe = recipe_of("Qwen/Qwen2.5-72B", stage)
 
     def planned(gpus: str):
         return plan_exam(recipe, "one", devices(gpus), Workload(recipe, Sources(None, 0, {}), None, 100))
 
-    refused = planned("8xH100")
+    cut = planned("8xH100")
+    assert cut.fits
+    assert 2 * cut.parameters / 8 < cut.memory.parts["weights"] < 2 * cut.parameters / 7
+    assert any("cut by its layers over 8" in note for note in cut.notes)
+    assert planned("32xH100").memory.parts == cut.memory.parts  # of four machines one examines
+    for whole in ("B200", "8xB200"):
+        assert planned(whole).memory.parts["weights"] == 2 * cut.parameters
+        assert not any("cut by its layers" in note for note in planned(whole).notes)
+
+    refused = planned("2xH100")
     assert not refused.fits
-    other, served = refused.remedies
-    assert planned(re.match(r"--gpus (\S+) for this stage", other)[1]).fits
+    more, larger, served = refused.remedies
+    for remedy in (more, larger):
+        assert planned(re.match(r"--gpus (\S+) for this stage", remedy)[1]).fits
+    assert "xH100 " in more
     assert "`one: null`" in served
     assert "`osler eval --url`" in served
     assert planned("8xB200").remedies == []
 
 
 def test_an_exam_on_running_text_keeps_its_logits_three_times():
-    stage = {"kind": "exam", "models": ["base"], "items": [{"name": "bundled-exam", "limit": 20}], "batch_tokens": 512}
+    shape = shape_of("Qwen/Qwen3-0.6B")
+    long, brief = (of_text(shape, 2, Work(rows=10, tokens=tokens))["logits"] for tokens in (10**6, 300))
+    assert long == (2 + 4 + 4) * BATCH_TOKENS * 151936
+    assert brief == (2 + 4 + 4) * 300 * 151936
 
-    def logits(**more) -> int:
-        recipe = recipe_of("Qwen/Qwen3-0.6B", {**stage, **more})
-        found = plan_exam(recipe, "one", devices("H100"), Workload(recipe, Sources(None, 0, {}), None, 100))
-        return found.memory.parts["logits"]
 
-    assert logits() == 2 * 4 * 512 * 151936
-    assert logits(general=[{"name": "bundled-general"}]) == (2 + 4 + 4) * BATCH_TOKENS * 151936
+def test_options_in_words_are_read_on_from_their_prompt_and_letters_end_with_it():
+    """Items of four options, each row 30 tokens of question and 16 of option with their marks: 30 + 4 x 11 tokens in a batch for each item."""
+    shape = shape_of("Qwen/Qwen3-0.6B")
+    items = Work(rows=500, tokens=500 * 4 * 46, longest=[(46, 16)] * 1000)
+    words, letters = (
+        of_options(shape, 4, items, ExamItems(name="bundled-exam", options=options), 2048)
+        for options in ("text", "letters")
+    )
+    count = 2048 / (30 + 4 * 11)
+    assert words["logits"] == pytest.approx(151936 * (count * 8 * 4 + 2 * 4 * count + count * 4 * 10 * 8))
+    assert words["KV cache"] == pytest.approx(kv_cache_bytes(shape, 1, 4) * count * 4 * (30 + 11), rel=1e-3)
+    assert letters["KV cache"] == 0
+    assert letters["logits"] < words["logits"] / 3
 
 
 def test_a_remedy_that_is_followed_makes_the_stage_fit():
