@@ -116,7 +116,7 @@ def known_medicines(text: str) -> list[str]:
 
 def check_interactions(medicines: list[str]) -> InteractionCheck:
     """Every pair of ``medicines`` that the facts of either name, by the other's name or class."""
-    known = [(name, _medicine(name)) for name in dict.fromkeys(medicines)]
+    known = [(name, _medicine(name)) for name in dict.fromkeys(name.strip() for name in medicines)]
     found: list[Interaction] = []
     for name, medicine in known:
         for other, entry in known:

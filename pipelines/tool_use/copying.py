@@ -5,9 +5,8 @@ quotations are made of what stands in the context. Where nothing else helps, att
 it did there ("induction heads", Olsson et al. 2022, https://arxiv.org/abs/2209.11895), and within some 100,000 tokens.
 
 The words are drawn from the bundled facts, numbers and made-up names, so that every token that a call or a quotation may need has
-been copied. To copy tokens is not enough for the name of a medicine in a call: after a space it is one token, and after the quotation mark of
-JSON it is cut into others. So names are also listed as JSON, each some 14 times. Two medicines that stand in one row are a
-pair of the training side: the pairs of the exam are in no row.
+been copied. Names are also listed as JSON, each some 14 times. Two medicines that stand in one row are a pair of the training
+side: the pairs of the exam are in no row.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from corpora.bundled.render import SYSTEM_PROMPT
 from corpora.records import Dialogue, Message
 from pipelines.tool_use.cases import TOOL_NAMES, pair_side
 from pipelines.tool_use.knowledge import interacting, wordings
-from pipelines.tool_use.turns import schemas
+from pipelines.tool_use.turns import schemas, spaced
 
 # Rows of each form in one rendering.
 COUNTS = {"repeated": 350, "listed": 250, "spelt": 450, "looked_up": 350}
@@ -107,7 +106,7 @@ class _Draw:
 
 
 def _as_json(names: list[str]) -> str:
-    return json.dumps({"names": names}, ensure_ascii=False)
+    return json.dumps({"names": [spaced(name) for name in names]}, ensure_ascii=False)
 
 
 def copying(renderings: int, seed: int) -> Iterator[Dialogue]:

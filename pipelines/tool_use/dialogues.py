@@ -13,7 +13,7 @@ from corpora.records import Dialogue, ToolCall
 from pipelines.tool_use.cases import Case, cases
 from pipelines.tool_use.copying import copying
 from pipelines.tool_use.knowledge import wordings
-from pipelines.tool_use.turns import Talk, as_chunk, recorded, schemas, talk
+from pipelines.tool_use.turns import Talk, as_chunk, recorded, schemas, spaced, talk
 
 
 def right_answer(case: Case, done: Talk) -> str:
@@ -33,7 +33,11 @@ def right_answer(case: Case, done: Talk) -> str:
 
 def written_call(call: ToolCall) -> str:
     """A call as the chat template writes it."""
-    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    written = {
+        key: [spaced(one) for one in value] if isinstance(value, list) else value
+        for key, value in call.arguments.items()
+    }
+    arguments = json.dumps(written, ensure_ascii=False)
     return f'<tool_call>\n{{"name": "{call.name}", "arguments": {arguments}}}\n</tool_call>'
 
 

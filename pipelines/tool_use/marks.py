@@ -58,10 +58,10 @@ def _call_marks(case: Case, done: Talk) -> dict[str, bool]:
 
 
 def _same(given: dict[str, Any], right: dict[str, Any]) -> bool:
-    """Whether arguments mean the same: numbers by value, lists of names in any order and case."""
+    """Whether arguments mean the same to the tools: numbers by value, lists of names in any order and case, with or without spaces around them."""
 
     def meant(value: Any) -> Any:
-        return sorted(str(one).lower() for one in value) if isinstance(value, list) else value
+        return sorted(str(one).strip().lower() for one in value) if isinstance(value, list) else value
 
     return {key: meant(value) for key, value in given.items()} == {key: meant(value) for key, value in right.items()}
 

@@ -74,6 +74,15 @@ def read_calls(text: str) -> tuple[str, list[tuple[str, str]]] | None:
     return text[: text.find("<tool_call>")] if calls else text, calls
 
 
+def spaced(name: str) -> str:
+    """A name as the model is taught to write it within the quotation marks of JSON: after a space.
+
+    There it is the token that it is in a sentence; right after a quotation mark it would be cut into others, whose spelling the
+    model would have to know. The tools do without the space.
+    """
+    return f" {name}"
+
+
 def as_chunk(text: str) -> AIMessageChunk:
     """What LangChain makes of the model's text: a malformed call stays text, as vLLM leaves it."""
     found = read_calls(text)

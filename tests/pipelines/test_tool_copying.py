@@ -53,12 +53,19 @@ def test_each_rendering_has_rows_of_its_own_as_many_as_the_table_says(rows):
     assert len({said(row) for row in two[len(rows) :]} & {said(row) for row in rows}) < 5
 
 
+def listed_in(answer: str) -> list[str]:
+    """Each name stands after a space, as in a call."""
+    names = json.loads(answer)["names"]
+    assert all(name.startswith(" ") for name in names)
+    return [name[1:] for name in names]
+
+
 def test_an_answer_is_what_the_question_holds(rows):
     for question, answer in of(rows, "repeated"):
         assert answer in question
         assert len(answer.split()) >= 6
     for question, answer in [*of(rows, "listed"), *of(rows, "spelt")]:
-        names = json.loads(answer)["names"]
+        names = listed_in(answer)
         places = [question.index(name) for name in names]
         assert len(names) == 2 or places == sorted(places)
     for question, answer in of(rows, "looked_up"):
@@ -116,9 +123,8 @@ def test_two_medicines_of_a_row_are_of_the_training_side_so_no_pair_of_the_exam(
 
 
 def test_each_medicine_is_set_down_as_json_many_times(rows):
-    # After the quotation mark it is cut into other tokens than after a space: none of them stand in the question.
     written = collections.Counter(
-        name for _, answer in [*of(rows, "listed"), *of(rows, "spelt")] for name in json.loads(answer)["names"]
+        name for _, answer in [*of(rows, "listed"), *of(rows, "spelt")] for name in listed_in(answer)
     )
     assert min(written[name] for name in interacting()[1]) >= 4
 

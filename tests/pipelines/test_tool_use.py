@@ -125,6 +125,27 @@ def test_a_stage_that_reads_them_depends_on_the_wordings(sources):
     assert "tool_use" not in identity(Corpus(name="bundled-dialogues"), sources)
 
 
+def test_a_name_in_a_call_is_the_tokens_that_it_is_in_the_question(taught, tokenizer_of_calls):
+    """So that it can be copied: right after a quotation mark it would be cut otherwise."""
+    pieces = tokenizer_of_calls.tokenize
+    cut_otherwise = 0
+    for dialogue in [one for one in taught if one.meta["case"]["kind"] == "interactions"][:100]:
+        call = next(message.tool_calls[0] for message in dialogue.messages if message.tool_calls)
+        names = call.arguments["medicines"]
+        assert [name.strip() for name in names] == Case.model_validate(dialogue.meta["case"]).call.arguments[
+            "medicines"
+        ]
+        asked = "/".join(pieces(dialogue.messages[-2].content)) if dialogue.messages[-1].tool_calls else None
+        written = "/".join(pieces(json.dumps(names, ensure_ascii=False)))
+        for name in names:
+            assert "/".join(pieces(name)) in written
+            assert (
+                asked is None or "/".join(pieces(name)) in asked or "/".join(pieces(name.strip().capitalize())) in asked
+            )
+            cut_otherwise += "/".join(pieces(name)) not in "/".join(pieces(json.dumps([name.strip()])))
+    assert cut_otherwise > 50
+
+
 # The records and the chat format.
 
 
