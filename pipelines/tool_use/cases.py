@@ -39,8 +39,8 @@ COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
         "gcs": 300,
         "interactions": 600,
-        "missing": 40,
-        "plain": 60,
+        "missing": 120,
+        "plain": 150,
         "fact": 120,
         "notice": 140,
         "nothing": 60,
