@@ -176,7 +176,11 @@ async def ask_nonce(client: httpx.AsyncClient, nonce: str, others: set[str], fou
     }
     started = time.monotonic()
     while time.monotonic() - started < 600:
-        answer = await client.post("/v1/chat/completions", json=body)
+        try:
+            answer = await client.post("/v1/chat/completions", json=body)
+        except httpx.HTTPError as error:
+            found["errors"].append(f"{type(error).__name__} {error}")
+            return
         if answer.status_code == 429:
             found["refused"] += 1
             wait = answer.headers.get("retry-after", "")
