@@ -230,7 +230,14 @@ def median(row: Row, side: str, kind: str) -> float:
 
 def write(rows: list[Row], given: argparse.Namespace) -> None:
     """The results as JSON and as a page."""
+    from serving.hardware import fast_bfloat16
+
     RESULTS.mkdir(exist_ok=True)
+    fast = (
+        "as well, for which the processor has units"
+        if fast_bfloat16()
+        else "float32, as the processor has no units for bfloat16"
+    )
     about = {"processor": processor(), "cores": len(os.sched_getaffinity(0)), "repeats": given.repeats}
     (RESULTS / "exam_speed.json").write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
     lines = [
@@ -238,7 +245,7 @@ def write(rows: list[Row], given: argparse.Namespace) -> None:
         "",
         f"Made by `benchmarks/exam_speed.py` on {about['cores']} cores of {about['processor']}. Both commands whole, from start to written results, in "
         f'turns; the median of {given.repeats}. "Start" is the time of a run over {FEW} items, which both totals hold. lm-eval 0.4.13, hf engine, its '
-        "defaults. `auto` is bfloat16 here on both sides: the models are stored so, and the processor has units for it.",
+        f"defaults. `auto` is what each takes by itself: lm-eval bfloat16, in which the models are stored; Osler {fast}.",
         "",
         "| model | exam | n | number format | osler, s | lm-eval, s | ratio | ratio of processor time | start of both, s | same choice | accuracy of both, % |",
         "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
