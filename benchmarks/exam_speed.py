@@ -15,7 +15,6 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from memory import RESULTS
+from memory import RESULTS, processor
 
 Row = dict[str, Any]
 FEW = 8  # items of the run that times the start
@@ -266,13 +265,6 @@ def write(rows: list[Row], given: argparse.Namespace) -> None:
                 f"{other['same'] / other['n']:.2%} of the items (accuracy {other['accuracy']:.2f} and {other['other_accuracy']:.2f}%).",
             ]
     (RESULTS / "exam_speed.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    path = Path("/proc/cpuinfo")
-    names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.is_file() else []
-    return names[0].partition(":")[2].strip() if names else platform.processor() or "unknown"
 
 
 def main() -> None:

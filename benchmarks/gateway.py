@@ -34,8 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from exam_speed import processor
-from memory import RESULTS, make_model
+from memory import RESULTS, make_model, processor
 
 Row = dict[str, Any]
 CLIENT = """

@@ -1,6 +1,6 @@
-"""The plan's peak of memory beside the one that is measured, at three sizes and by four ways of training.
+"""The plan's peak of memory beside the one that is measured, at three sizes, by four ways of training, by GRPO and of an exam.
 
-    python benchmarks/memory.py                       # on a processor: about 10 minutes on two idle cores
+    python benchmarks/memory.py                       # on a processor, with idle cores
     python benchmarks/memory.py --sizes Qwen/Qwen3-0.6B Qwen/Qwen3-1.7B Qwen/Qwen3-4B --length 1024        # on a GPU
 
 Each run is a process of its own that plans one stage, then trains it for a few steps through Osler's own stage, on bundled text and random
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import subprocess
 import sys
 import tempfile
@@ -172,7 +173,7 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     if has_gpu():
         measured, plan, device = torch.cuda.max_memory_allocated(), planned.asked, torch.cuda.get_device_name()
     else:
-        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, processor_name()
+        measured, plan, device = int(peak_memory_gib([os.getpid()]) * 2**30), planned.peak, processor()
     if stage.kind == "grpo":
         batch *= GROUPS
     elif stage.kind == "exam":
@@ -191,10 +192,11 @@ def one(model: Path, method: str, batch: int, length: int, steps: int) -> Row:
     }
 
 
-def processor_name() -> str:
-    """What the system calls the processor."""
-    lines = (line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines())
-    return next((value.strip() for key, _, value in lines if key.strip() == "model name"), "processor")
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    path = Path("/proc/cpuinfo")
+    names = [line for line in path.read_text().splitlines() if line.startswith("model name")] if path.is_file() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or "unknown"
 
 
 def kept_rows(rows: list[Row]) -> list[Row]:

@@ -11,8 +11,6 @@ from typing import Any
 import torch
 import transformers
 from safetensors import SafetensorError
-
-# isort: split
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from corpora.errors import OslerError

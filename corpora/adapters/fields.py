@@ -122,9 +122,8 @@ def own_id(row: Row) -> str:
     if isinstance(value, float):
         if not math.isfinite(value):
             return ""  # how such a column says that there is none
-        if (
-            value.is_integer() and abs(value) < 2**53
-        ):  # beyond which a float is not sure to be the number that was meant
+        # From 2**53 on a float is not sure to be the number that was meant.
+        if value.is_integer() and abs(value) < 2**53:
             return str(int(value))
     return label(row, *IDS)
 

@@ -138,9 +138,8 @@ def _rest_log_probs(
         owners: ``[tails]``, the prompt of each continuation.
         tails: continuations of two tokens or more.
     """
-    cache.batch_select_indices(
-        owners.cpu()
-    )  # of a model that is cut over several GPUs, each layer's keys and values lie on its own
+    # On the processor: of a model that is cut over several GPUs, each layer's keys and values lie on its own.
+    cache.batch_select_indices(owners.cpu())
     width = max(len(tail) for tail in tails) - 1
     padded = [tail + [0] * (width + 1 - len(tail)) for tail in tails]
     ids = torch.tensor(padded, device=mask.device)

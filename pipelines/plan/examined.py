@@ -29,7 +29,7 @@ ANSWERS, ANSWER_TOKENS = 64, 64  # that `evals.engines.generate.greedy_answers` 
 LARGEST = 64  # options that stand for the largest batch
 ASKED = 32  # tokens of a question to which the report shows an answer. Assumed.
 # What reading and asking a model adds to the libraries' resident size on a processor. Measured as ``ALLOCATOR_SHARE``.
-FIRST_USE_BYTES = 60 * 2**20
+READ_AND_ASKED_BYTES = 60 * 2**20
 
 Parts = dict[str, float]
 
@@ -58,9 +58,8 @@ def of_options(shape: Shape, width: int, items: Work, corpus: ExamItems, batch_t
     heads, tails = count * head, count * options * tail
     rest = count * options * (tail - 1)
     copies = width + 4 + (4 if width == 2 else 0)  # logits, in float32 where they are not, and their logarithms
-    cached = (
-        kv_cache_bytes(shape, round(options * heads + tails), width) if rest else 0
-    )  # a prompt's are repeated for each option
+    # A prompt's keys and values are repeated for each option.
+    cached = kv_cache_bytes(shape, round(options * heads + tails), width) if rest else 0
     return {
         "logits": shape.vocabulary * (count * min(MOST_LENGTHS, count) * width + 2 * 4 * count + rest * copies),
         "KV cache": cached,
@@ -113,7 +112,7 @@ def plan_exam(recipe: Recipe, name: str, where: Devices, workload: Workload) -> 
     def needed_on(there: Devices) -> tuple[Memory, int]:
         """The memory of each device that the exam uses, and over how many the weights are cut: those of one machine, where one is too small."""
         if there.kind == "cpu":
-            return Memory(moment, {"weights": weights, **beside, "framework": libraries() + FIRST_USE_BYTES}), 1
+            return Memory(moment, {"weights": weights, **beside, "framework": libraries() + READ_AND_ASKED_BYTES}), 1
         cards = min(there.count, IN_A_MACHINE) if weights > ROOM * there.usable else 1
         # Layers are not cut, so that a device may have one more than another.
         share = weights if cards == 1 else weights // cards + width * shape.layer

@@ -141,9 +141,8 @@ class Upstream:
         async with self._post(asked, request_id, self._settings.idle_seconds, self._settings.total_seconds) as answer:
             if answer.status != 200:
                 raise await self._cause(asked, _refusal(answer.status, await answer.read()))
-            silent: list[Chunk] | None = (
-                [] if asked.held else None
-            )  # chunks before the first word, behind which it may fail
+            # Chunks before the first word, behind which it may fail.
+            silent: list[Chunk] | None = [] if asked.held else None
             async for piece in answer.content.iter_any():
                 chunks = reader.feed(piece)
                 if silent is not None:
