@@ -11,7 +11,7 @@ SIDE_BY_SIDE ?= -n 2 --dist loadfile --no-loadscope-reorder
 help:
 	@echo "make reproduce   install, then train, examine, serve and ask the embedded default (RECIPE=nano)"
 	@echo "make install     install the locked requirements into .venv"
-	@echo "make test        install, then run the linters and the tests that are not slow"
+	@echo "make test        install, then run the linters and the tests that are neither slow nor long"
 	@echo "make test-all    the same with all tests"
 	@echo "make lint        ruff and mypy"
 	@echo "make clean       remove the runs, not the environment"
@@ -40,10 +40,10 @@ reproduce: install
 	$(BIN)/osler reproduce $(RECIPE)
 
 test: install lint
-	$(BIN)/python -m pytest -m "not slow" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m "not slow and not long" $(SIDE_BY_SIDE)
 
 test-all: install lint
-	$(BIN)/python -m pytest -m "slow or not slow" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 lint: install
 	$(BIN)/ruff format --check .

@@ -22,13 +22,13 @@ from evals.likelihood import bits_per_byte
 from evals.safety import refers_first, states_dose
 from evals.score import Answer, Asker, chat_asker, plain_asker, score_items
 from evals.stats.intervals import wilson
-from evals.stats.mcnemar import discordant, mcnemar
 from pipelines import loading, training
 from pipelines.artifact import Draft
 from pipelines.config import ExamStage
 from pipelines.data import Sources, records
 from pipelines.loading import on_gpu
 from pipelines.report.exams import file_name
+from pipelines.report.paired import compare
 from serving.hardware import give_back_freed
 
 
@@ -129,29 +129,6 @@ def _emergencies(stage: ExamStage, sources: Sources, model: Any, tokenizer: Any,
         if not right
     ]
     return {**share(sum(referred), len(referred)), "missed": missed[:20]}
-
-
-def compare(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """For each set of items that both sat: the difference of accuracy and exact McNemar's p."""
-    found = {}
-    for name in before["items"]:
-        if name not in after["items"]:
-            continue
-        old = {answer["item"]: answer["right"] for answer in before["items"][name]["answers"]}
-        new = {answer["item"]: answer["right"] for answer in after["items"][name]["answers"]}
-        both = [item for item in old if item in new]
-        if not both:
-            continue
-        first, second = [old[item] for item in both], [new[item] for item in both]
-        gained, lost = discordant(first, second)
-        found[name] = {
-            "n": len(both),
-            "gained": gained,
-            "lost": lost,
-            "difference": (sum(second) - sum(first)) / len(both),
-            "p": mcnemar(first, second),
-        }
-    return found
 
 
 def exam(stage: ExamStage, places: dict[str, str], sources: Sources, draft: Draft) -> None:

@@ -122,7 +122,7 @@ def _show(base: str, comparisons: list[dict[str, Any]]) -> None:
 
 def _compare_files(paths: list[Path], as_json: bool) -> None:
     """Two files of answers as ``osler eval -o FILE`` and the exam stage write them."""
-    from pipelines.exam import compare as paired
+    from pipelines.report.paired import compare as paired
 
     other = [str(path) for path in paths if path.suffix != ".json"]
     if other:

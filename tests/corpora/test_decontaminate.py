@@ -146,6 +146,7 @@ def alarms(renderings: int) -> tuple[int, int]:
     return step.received - step.kept, step.received
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_clean_rows_are_left_alone():
     dropped, total = alarms(33)
     assert total >= 100_000

@@ -70,6 +70,7 @@ def test_two_workers_make_the_bytes_of_one(rows: Path, steps: list[Settings], al
     assert result(tmp_path / "out") == alone
 
 
+@pytest.mark.long
 def test_a_ray_cluster_makes_the_bytes_of_one(
     rows: Path, steps: list[Settings], alone: dict[str, bytes], tmp_path: Path
 ):

@@ -38,6 +38,7 @@ def test_what_is_finished_is_not_asked_again(tmp_path: Path):
     assert other.asked == 1600
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """While they are asked; the summary at the end holds an item's figures, and no text of it."""
 
@@ -160,6 +161,7 @@ with Finished(Path(out) / "f.sqlite") as finished:
 """
 
 
+@pytest.mark.long
 def test_of_texts_each_finished_batch_outlives_a_kill(tmp_path: Path, tiny_model: Path):
     """All 48 items are of one chunk; twelve batches of four, of which those that were finished are not written again."""
     file = exam_file(tmp_path / "test.jsonl", 48)

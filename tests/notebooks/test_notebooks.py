@@ -89,6 +89,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSLER_TOURS", str(tmp_path / "tours"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WITHOUT_A_MODEL)
 def test_it_runs_without_a_model_and_says_what_was_saved(name: str, tmp_path: Path):
     said = run(name)

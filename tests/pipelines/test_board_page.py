@@ -144,6 +144,7 @@ def write_faq(path: Path) -> None:
         lines.writerow(["<script>alert(1)</script> ${7*7}", ""])
 
 
+@pytest.mark.long
 def test_from_a_file_to_an_examined_model(board, browser, runs: Path, tiny_model: Path, tmp_path: Path):
     url, _ = board
     page = opened(browser, url)

@@ -5,6 +5,15 @@ import sys
 
 import pytest
 
+COMMAND = "sys.argv[1:] = {words}; from pipelines.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+
+
+def loaded(code: str, names: list[str]) -> list[str]:
+    """Which modules of ``names`` a new Python has loaded after ``code``."""
+    code = f"import sys\n{code}\nprint('loaded', *[name for name in {names} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()[1:]
+
 
 @pytest.mark.parametrize(
     ("module", "without"),
@@ -16,11 +25,13 @@ import pytest
         ),
         ("serving.assistant", ["torch", "transformers"]),
         ("serving.gateway.app", ["torch", "transformers"]),
-        ("pipelines.sft", ["vllm", "openai", "matplotlib"]),
-        ("pipelines.dpo", ["vllm", "openai", "matplotlib"]),
+        ("pipelines.sft, pipelines.dpo", ["vllm", "openai", "matplotlib"]),
     ],
 )
 def test_a_module_is_imported_without(module: str, without: list[str]):
-    code = f"import sys, {module}; print([name for name in {without} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert loaded(f"import {module}", without) == []
+
+
+@pytest.mark.parametrize("words", [["compare", "a.json", "b.json"], ["recipe", "list"], ["triage", "a sore toe"]])
+def test_a_command_without_a_model_runs_without(words: list[str]):
+    assert loaded(COMMAND.format(words=words), ["torch", "transformers", "trl", "datasets"]) == []

@@ -85,7 +85,7 @@ def test_a_layer_keeps_what_autograd_keeps_to_the_byte(kind: str, numbers: str, 
     assert (kept(3) - kept(2)) / (ROWS * LENGTH) == planned
 
 
-@pytest.mark.parametrize("kernels", ["plain", "compiled"])
+@pytest.mark.parametrize("kernels", ["plain", pytest.param("compiled", marks=pytest.mark.long)])
 @pytest.mark.parametrize(("numbers", "bits"), [("float32", 16), ("bfloat16", 16), ("bfloat16", 4)])
 def test_a_layer_under_an_adapter_keeps_what_autograd_keeps(numbers: str, bits: int, kernels: str):
     def kept(layers: int) -> int:

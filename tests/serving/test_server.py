@@ -119,6 +119,7 @@ def test_too_little_memory_is_said_before_the_start(base_model: Path, monkeypatc
         pass
 
 
+@pytest.mark.long
 def test_a_vllm_that_dies_at_start_gives_its_reason(base_model: Path, tmp_path: Path):
     broken = tmp_path / "broken"
     shutil.copytree(base_model, broken)
