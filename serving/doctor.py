@@ -34,6 +34,8 @@ from serving.router import Route, route
 from serving.steps import Ask, Call, Done, Retrieve, Say, Step
 from serving.triage import language_of
 from serving.triage.catalogue import Language
+from serving.unsaid import notice as unsaid_notice
+from serving.unsaid import unsaid
 
 ROUNDS = 4  # of tool calls in one turn, after which the model must answer
 # In the language of the question.
@@ -147,7 +149,7 @@ class Turn:
         passages: list[Passage] = (yield Retrieve(question)) if self.retrieves else []
         talk: list[BaseMessage] = [SystemMessage(self.system), *self._earlier(messages[:-1])]
         talk.append(HumanMessage(with_passages(neutral(question), passages)))
-        said = ""
+        said, made_up = "", dict[str, None]()
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
             said += str(answer.text)
@@ -162,6 +164,9 @@ class Turn:
                     ToolMessage(fault, tool_call_id=str(call["id"]), status="error") if fault else (yield Call(call))
                 )
                 self._note(call["name"], call["args"], result)
+                if result.status == "success" and (values := unsaid(call["args"], _given(messages, talk))):
+                    self.used["tools"][-1]["unsaid"] = values
+                    made_up[unsaid_notice(call["name"], values, question)] = None
                 talk.append(ToolMessage(neutral(str(result.text)), tool_call_id=str(call["id"]), status=result.status))
         if not said.strip():
             raise AssistantError.of("empty")
@@ -169,6 +174,8 @@ class Turn:
             yield Say(f" {CUT[language_of(question)]}")
         if told := notice(said, "\n".join(str(turn.text) for turn in talk if not isinstance(turn, AIMessage))):
             self.used["unsourced_amount"] = True
+            yield Say(f"\n\n{told}")
+        for told in made_up:
             yield Say(f"\n\n{told}")
         if passages:
             cited = {int(mark) for mark in re.findall(r"\[(\d{1,2})\]", said)}
@@ -214,6 +221,12 @@ def _calls(answer: AIMessageChunk) -> list[tuple[ToolCall, str]]:
             arguments, fault = {}, "Not called: the arguments are not a JSON object."
         found.append((ToolCall(name=name, args=arguments, id=identifier, type="tool_call"), fault))
     return found or [(call, "") for call in answer.tool_calls]
+
+
+def _given(messages: Sequence[BaseMessage], talk: Sequence[BaseMessage]) -> str:
+    """What a person has said in ``messages``, and tools have answered in ``talk``; neither what the model said itself, nor passages."""
+    said = [turn for turn in messages if isinstance(turn, HumanMessage)]
+    return "\n".join(str(turn.text) for turn in [*said, *(turn for turn in talk if isinstance(turn, ToolMessage))])
 
 
 def _shown(value: Any) -> str:

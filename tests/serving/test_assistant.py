@@ -111,6 +111,23 @@ def test_the_models_tool_call_is_run_and_its_result_goes_back() -> None:
     assert answer.response_metadata["tools"][0]["result"]["value"] == 69
 
 
+def test_a_value_that_nobody_said_is_told_of_below_the_answer() -> None:
+    made_up = Reply(calls=(("egfr", json.dumps(EGFR | {"creatinine": 0.9})),))
+    with stand_in(made_up, Reply(("Your eGFR is 78 with a creatinine of 0.9.",))) as server:
+        answer = doctor(server.url).invoke([HumanMessage("I am fifty."), AIMessage("0.9?"), HumanMessage("My eGFR?")])
+    assert answer.text.startswith(
+        "Your eGFR is 78 with a creatinine of 0.9.\n\n[egfr was given what your words do not say: creatinine 0.9. Check it"
+    )
+    assert answer.response_metadata["tools"][0]["unsaid"] == {"creatinine": 0.9}
+
+
+def test_a_medicine_that_nobody_said_is_told_of_in_chinese() -> None:
+    call = Reply(calls=(("check_interactions", '{"medicines": ["华法林", "阿司匹林", "布洛芬"]}'),))
+    with stand_in(call, Reply(("会增加出血风险。",))) as server:
+        answer = doctor(server.url, retriever=False).invoke("我在吃华法林，可以吃阿司匹林吗？")
+    assert "[check_interactions 用到了您没有说过的内容：medicines 布洛芬。" in answer.text
+
+
 @pytest.mark.parametrize(
     ("call", "word"),
     [
