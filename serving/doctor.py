@@ -36,6 +36,7 @@ from serving.triage import language_of
 from serving.triage.catalogue import Language
 from serving.unsaid import notice as unsaid_notice
 from serving.unsaid import unsaid
+from serving.unstated import notice as unstated_notice
 
 ROUNDS = 4  # of tool calls in one turn, after which the model must answer
 # In the language of the question.
@@ -150,6 +151,7 @@ class Turn:
         talk: list[BaseMessage] = [SystemMessage(self.system), *self._earlier(messages[:-1])]
         talk.append(HumanMessage(with_passages(neutral(question), passages)))
         said, made_up = "", dict[str, None]()
+        results: list[tuple[str, ToolMessage]] = []
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
             said += str(answer.text)
@@ -164,6 +166,7 @@ class Turn:
                     ToolMessage(fault, tool_call_id=str(call["id"]), status="error") if fault else (yield Call(call))
                 )
                 self._note(call["name"], call["args"], result)
+                results.append((call["name"], result))
                 if result.status == "success" and (values := unsaid(call["args"], _given(messages, talk))):
                     self.used["tools"][-1]["unsaid"] = values
                     made_up[unsaid_notice(call["name"], values, question)] = None
@@ -175,7 +178,8 @@ class Turn:
         if told := notice(said, "\n".join(str(turn.text) for turn in talk if not isinstance(turn, AIMessage))):
             self.used["unsourced_amount"] = True
             yield Say(f"\n\n{told}")
-        for told in made_up:
+        unstated = [unstated_notice(name, result.artifact, said, question) for name, result in results]
+        for told in dict.fromkeys([*filter(None, unstated), *made_up]):
             yield Say(f"\n\n{told}")
         if passages:
             cited = {int(mark) for mark in re.findall(r"\[(\d{1,2})\]", said)}

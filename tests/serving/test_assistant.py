@@ -121,6 +121,12 @@ def test_a_value_that_nobody_said_is_told_of_below_the_answer() -> None:
     assert answer.response_metadata["tools"][0]["unsaid"] == {"creatinine": 0.9}
 
 
+def test_a_result_that_the_answer_tells_wrongly_is_told_below_it() -> None:
+    with stand_in(Reply(calls=(("egfr", json.dumps(EGFR)),)), Reply(("Your eGFR is 96.",))) as server:
+        answer = doctor(server.url, retriever=False).invoke("My eGFR? Woman of 50, creatinine 1.0 mg/dL")
+    assert answer.text == "Your eGFR is 96.\n\n[What egfr found: eGFR (CKD-EPI 2021, creatinine): 69 mL/min/1.73 m2]"
+
+
 def test_a_medicine_that_nobody_said_is_told_of_in_chinese() -> None:
     call = Reply(calls=(("check_interactions", '{"medicines": ["华法林", "阿司匹林", "布洛芬"]}'),))
     with stand_in(call, Reply(("会增加出血风险。",))) as server:

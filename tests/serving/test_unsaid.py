@@ -1,4 +1,4 @@
-"""Which arguments of a tool a person has said, in figures and in words."""
+"""Which arguments of a tool a person has said, in figures and in words, and whether an answer says what a tool found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from serving.calculators import CALCULATORS
+from serving.reference import check_interactions
 from serving.unsaid import numbers, unsaid
+from serving.unstated import notice, unstated
 
 
 @pytest.mark.parametrize(
@@ -58,3 +61,40 @@ def test_a_long_conversation_takes_no_long_time():
     for text in ("1," * 100_000, "one hundred and " * 20_000, "一" * 200_000, "." * 200_000):
         unsaid({"age": 5.5, "medicines": ["warfarin"]}, text)
     assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_stated"),
+    [
+        ("Your eGFR is 69.", True),
+        ("It is sixty-nine, which is mildly reduced.", True),
+        ("Your eGFR is 96.", False),
+        ("Your kidneys are fine.", False),
+        ("约为69。", True),
+    ],
+)
+def test_a_value_that_the_answer_does_not_say_is_told(answer: str, is_stated: bool):
+    result = CALCULATORS["egfr"]({"age": 50, "sex": "female", "creatinine": 1.0, "creatinine_unit": "mg/dL"})
+    assert (unstated(result, answer) == "") is is_stated
+    if not is_stated:
+        assert unstated(result, answer) == result.headline
+        assert "69 mL/min/1.73 m2" in notice("egfr", result, answer, "My eGFR?")
+
+
+def test_a_rounded_value_is_said():
+    result = CALCULATORS["bmi"]({"weight": 71, "weight_unit": "kg", "height": 175, "height_unit": "cm", "age": 40})
+    assert isinstance(result.value, float)
+    assert result.value % 1
+    assert unstated(result, f"About {result.value:.0f}.") == ""
+    assert unstated(result, f"About {result.value + 2:.0f}.") == result.headline
+
+
+def test_an_interaction_that_the_answer_leaves_out_is_told_with_its_source():
+    check = check_interactions(["warfarin", "aspirin"])
+    assert check.found
+    told = notice("check_interactions", check, "They are safe together.", "一起吃可以吗？")
+    assert told.startswith("[check_interactions 的结果：")
+    assert check.found[0].effect in told
+    assert check.found[0].sources[0] in told
+    assert notice("check_interactions", check, f"Yes: {check.found[0].effect}.", "Safe?") == ""
+    assert unstated("a text of a tool of one's own", "") == ""
