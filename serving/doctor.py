@@ -34,8 +34,7 @@ from serving.router import Route, route
 from serving.steps import Ask, Call, Done, Retrieve, Say, Step
 from serving.triage import language_of
 from serving.triage.catalogue import Language
-from serving.unsaid import notice as unsaid_notice
-from serving.unsaid import unsaid
+from serving.unsaid import notices
 from serving.unstated import notice as unstated_notice
 
 ROUNDS = 4  # of tool calls in one turn, after which the model must answer
@@ -150,7 +149,7 @@ class Turn:
         passages: list[Passage] = (yield Retrieve(question)) if self.retrieves else []
         talk: list[BaseMessage] = [SystemMessage(self.system), *self._earlier(messages[:-1])]
         talk.append(HumanMessage(with_passages(neutral(question), passages)))
-        said, made_up = "", dict[str, None]()
+        said, doubts = "", dict[str, None]()
         results: list[tuple[str, ToolMessage]] = []
         for number in range(ROUNDS + 1):
             answer: AIMessageChunk = yield Ask(talk, tools=self.mode == "model" and number < ROUNDS)
@@ -167,9 +166,12 @@ class Turn:
                 )
                 self._note(call["name"], call["args"], result)
                 results.append((call["name"], result))
-                if result.status == "success" and (values := unsaid(call["args"], _given(messages, talk))):
-                    self.used["tools"][-1]["unsaid"] = values
-                    made_up[unsaid_notice(call["name"], values, question)] = None
+                if result.status == "success":
+                    for key, (values, line) in notices(
+                        call["name"], call["args"], _given(messages, talk), question
+                    ).items():
+                        self.used["tools"][-1][key] = values
+                        doubts[line] = None
                 talk.append(ToolMessage(neutral(str(result.text)), tool_call_id=str(call["id"]), status=result.status))
         if not said.strip():
             raise AssistantError.of("empty")
@@ -179,7 +181,7 @@ class Turn:
             self.used["unsourced_amount"] = True
             yield Say(f"\n\n{told}")
         unstated = [unstated_notice(name, result.artifact, said, question) for name, result in results]
-        for told in dict.fromkeys([*filter(None, unstated), *made_up]):
+        for told in dict.fromkeys([*filter(None, unstated), *doubts]):
             yield Say(f"\n\n{told}")
         if passages:
             cited = {int(mark) for mark in re.findall(r"\[(\d{1,2})\]", said)}

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from serving.medicine_names import usual_name
 from serving.reference import known_medicines
 from serving.triage import language_of
 
@@ -25,6 +26,10 @@ _WRITTEN = re.compile(rf"[{''.join([*_CHINESE, *_PLACES])}]{{1,12}}")
 NOTICE = {
     "en": "[{tool} was given what your words do not say: {values}. Check it before you rely on the result.]",
     "zh": "[{tool} 用到了您没有说过的内容：{values}。请先核对，再采信结果。]",
+}
+LEFT_OUT = {
+    "en": "[{tool} was not given all that you named: {values}. What it found says nothing of that.]",
+    "zh": "[{tool} 没有用到您提到的：{values}。它的结果不包括这些。]",
 }
 
 
@@ -99,8 +104,10 @@ def _is_said(number: float, said: set[float]) -> bool:
 
 
 def _name_is_said(name: str, text: str) -> bool:
-    low = text.lower()
-    return name.strip().lower() in low or any(one in known_medicines(text) for one in known_medicines(name))
+    if name.strip().lower() in text.lower():
+        return True
+    named = {usual_name(one) for one in known_medicines(name)}
+    return not named.isdisjoint(usual_name(one) for one in known_medicines(text))
 
 
 def unsaid(arguments: dict[str, Any], conversation: str) -> dict[str, Any]:
@@ -125,10 +132,34 @@ def unsaid(arguments: dict[str, Any], conversation: str) -> dict[str, Any]:
     return found
 
 
-def notice(tool: str, values: dict[str, Any], question: str) -> str:
-    """What to say below an answer that rests on ``values``, in the language of ``question``."""
-    shown = "; ".join(
+def left_out(arguments: dict[str, Any], question: str) -> list[str]:
+    """The medicines that ``question`` names and a check of medicines was not given."""
+    if not isinstance(arguments.get("medicines"), list):
+        return []
+    given = " ; ".join(map(str, arguments["medicines"]))
+    return [name for name in known_medicines(question) if not _name_is_said(name, given)]
+
+
+def notices(tool: str, arguments: dict[str, Any], conversation: str, question: str) -> dict[str, tuple[Any, str]]:
+    """What a person has to know of a call: ``unsaid`` and ``left_out``, where there is any, each with the line to say below the answer.
+
+    Args:
+        tool: its name.
+        arguments: of the call.
+        conversation: what the person has said so far, and what tools have answered.
+        question: the person's last message, in whose language the lines are.
+    """
+    language = language_of(question)
+    found: dict[str, tuple[Any, str]] = {}
+    if made_up := unsaid(arguments, conversation):
+        found["unsaid"] = made_up, NOTICE[language].format(tool=tool, values=_shown(made_up))
+    if missing := left_out(arguments, question):
+        found["left_out"] = missing, LEFT_OUT[language].format(tool=tool, values=", ".join(missing))
+    return found
+
+
+def _shown(values: dict[str, Any]) -> str:
+    return "; ".join(
         f"{name.replace('_', ' ')} {', '.join(map(str, value)) if isinstance(value, list) else value}"
         for name, value in values.items()
     )
-    return NOTICE[language_of(question)].format(tool=tool, values=shown)

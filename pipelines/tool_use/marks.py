@@ -20,6 +20,7 @@ MARKS = {
     "whole": "all four",
     "no_call": "calls nothing where no call is due",
     "asks": "asks for the missing value",
+    "told": "a wrong call was carried out, and the person is told what was made up or left out",
     "cites": "cites the right passage and no other",
     "quotes": "answers with what the passage says",
     "says_so": "says that no passage answers",
@@ -34,6 +35,8 @@ def marks(case: Case, done: Talk) -> dict[str, bool]:
     cited = {int(mark) for mark in re.findall(r"\[(\d{1,2})\]", done.answer)}
     if case.kind == "missing":
         found["asks"] = found["no_call"] and case.value in done.answer.lower()
+        if any(result.status == "success" for result in done.results):
+            found["told"] = _is_told(done)
     elif case.kind in ("fact", "notice"):
         found["cites"] = cited == {case.number}
         found["quotes"] = _plain(case.value) in _plain(done.answer)
@@ -54,7 +57,15 @@ def _call_marks(case: Case, done: Talk) -> dict[str, bool]:
         "right_arguments": tool and _same(arguments, case.call.arguments),
         "consistent": len(done.results) == 1 and _follows(done.answer, done.results[0]),
     }
-    return {**found, "whole": all(found.values())}
+    found["whole"] = all(found.values())
+    if not found["right_arguments"] and any(result.status == "success" for result in done.results):
+        found["told"] = _is_told(done)
+    return found
+
+
+def _is_told(done: Talk) -> bool:
+    """Whether the assistant has said below the answer that a call's arguments were not those of the person's words."""
+    return any({"unsaid", "left_out"} & call.keys() for call in done.used.get("tools", ()))
 
 
 def _same(given: dict[str, Any], right: dict[str, Any]) -> bool:

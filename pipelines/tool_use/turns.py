@@ -34,6 +34,7 @@ class Talk:
         texts: what the model wrote each time it was asked.
         called: arguments of the calls that were carried out.
         results: of these calls.
+        used: what the assistant tells of the turn beside its text.
         error: why there is no answer, if there is none.
     """
 
@@ -41,6 +42,7 @@ class Talk:
     texts: list[str] = field(default_factory=list)
     called: list[dict[str, Any]] = field(default_factory=list)
     results: list[ToolMessage] = field(default_factory=list)
+    used: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
     @property
@@ -126,8 +128,10 @@ def talk(question: str, tools: Sequence[str], passages: Sequence[Passage]) -> Ge
                 )
                 done.called.append(dict(step.call["args"]))
                 done.results.append(answer)
+            elif isinstance(step, Done):
+                done.used = step.metadata
             else:
-                assert isinstance(step, Say | Done)
+                assert isinstance(step, Say)
     except StopIteration:
         return done
     except AssistantError as error:

@@ -20,6 +20,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import ConfigDict, PrivateAttr
 
 from corpora.errors import OslerError
+from serving.medicine_names import with_usual_names
 from serving.retrieval.bundled import bundled_passages
 from serving.retrieval.documents import read_documents
 from serving.retrieval.passages import Passage
@@ -76,7 +77,7 @@ class PassageIndex(BaseRetriever):
 
     def search(self, query: str, k: int | None = None) -> list[Passage]:
         """At most ``k`` passages, best first; none when no word of the query occurs."""
-        words = list(dict.fromkeys(word for word in terms(query) if word not in STOP_WORDS))
+        words = list(dict.fromkeys(word for word in terms(with_usual_names(query)) if word not in STOP_WORDS))
         if not words:
             return []
         asked = " OR ".join(f'"{word}"' for word in words)

@@ -21,7 +21,10 @@ from serving.router.inputs import extract, name_pattern
 COMPUTE = re.compile(
     r"\b(calculat\w*|comput\w*|work(ed)? out|estimat\w*|convert\w*|score this)\b|计算|算一下|换算", re.IGNORECASE
 )
-TOGETHER = re.compile(r"\b(interact\w*|together|combin\w*|mix\w*|with|both)\b|相互作用|一起|同时", re.IGNORECASE)
+TOGETHER = re.compile(
+    r"\b(interact\w*|together|combin\w*|mix\w*|with|both)\b|相互作用|一起|同时|合用|联用|并用|能吃|能用|可以吃|可以用|和",
+    re.IGNORECASE,
+)
 ASK = "To work out {title}, I still need: "
 
 

@@ -296,8 +296,8 @@ ALL = ["well_formed", "right_tool", "right_arguments", "consistent", "whole"]
         (SCORE, [CALL, "The Glasgow Coma Scale is 11."], ALL[:3]),
         (SCORE, [CALL, "The Glasgow Coma Scale is 12 or 13."], ALL[:3]),
         # It says what the tool found, though it asked for another patient's.
-        (SCORE, [call("gcs", eye=3, verbal=4, motor=4), "It is 11."], ["well_formed", "right_tool", "consistent"]),
-        (SCORE, [call("check_interactions", medicines=["warfarin", "aspirin"]), "It is 12."], ["well_formed"]),
+        (SCORE, [call("gcs", eye=3, verbal=4, motor=4), "It is 11."], ["well_formed", "right_tool", "consistent", "told"]),
+        (SCORE, [call("check_interactions", medicines=["warfarin", "aspirin"]), "It is 12."], ["well_formed", "told"]),
         (SCORE, [call("gcs", eye="open"), "The Glasgow Coma Scale is 12."], ["well_formed", "right_tool"]),
         (SCORE, [call("map", systolic=120, diastolic=80), "It is 93."], ["well_formed"]),
         (SCORE, [CALL[:-20], "The Glasgow Coma Scale is 12."], []),
@@ -327,7 +327,7 @@ def test_marks_of_answers_without_a_call(held_out):
     missing = a_case("missing", value="motor")
     assert marked(missing, "I also need the motor.") == {"no_call": True, "asks": True}
     assert marked(missing, "I also need the eye.") == {"no_call": True, "asks": False}
-    assert marked(missing, CALL, "I also need the motor.") == {"no_call": False, "asks": False}
+    assert marked(missing, CALL, "I also need the motor.") == {"no_call": False, "asks": False, "told": True}
     assert marked(a_case("plain"), "A disease of the airways.") == {"no_call": True}
     assert marked(a_case("plain"), CALL[:-20]) == {"no_call": False}
 
