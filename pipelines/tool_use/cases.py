@@ -39,12 +39,12 @@ COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
         "gcs": 300,
         "interactions": 600,
-        "missing": 120,
+        "missing": 150,
         "plain": 150,
-        "fact": 120,
-        "notice": 140,
+        "fact": 150,
+        "notice": 220,
         "nothing": 60,
-        "echo": 350,
+        "echo": 150,
     },
     "held_out": {
         "gcs": 70,
