@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -34,17 +35,19 @@ from serving.retrieval.passages import Passage
 
 Kind = Literal["gcs", "echo", "interactions", "missing", "plain", "fact", "notice", "nothing"]
 TOOL_NAMES = ("gcs", "check_interactions")
+PARTS = re.compile(r"\[([^][]*)\]")  # of a training wording, one of which is drawn
+GUIDES: dict[Split, int] = {"train": 60, "held_out": 6}
 # Cases of each kind: in one rendering for training, and in the exam, which has 300.
 COUNTS: dict[Split, dict[Kind, int]] = {
     "train": {
         "gcs": 300,
         "interactions": 600,
-        "missing": 120,
+        "missing": 150,
         "plain": 150,
-        "fact": 120,
-        "notice": 140,
+        "fact": 150,
+        "notice": 220,
         "nothing": 60,
-        "echo": 350,
+        "echo": 150,
     },
     "held_out": {
         "gcs": 70,
@@ -108,7 +111,15 @@ class _Draw:
         found: Any = wordings()
         for key in (*keys, self.split):
             found = found[key]
-        return str(self.rng.choice(found))
+        if self.split == "held_out":
+            return str(self.rng.choice(found))
+        # A wording with parts stands for many.
+        (wording,) = self.rng.choices(found, [4 if PARTS.search(one) else 1 for one in found])
+        return self.filled(wording)
+
+    def filled(self, wording: str) -> str:
+        """The wording with one of each of its parts."""
+        return PARTS.sub(lambda parts: self.rng.choice(parts[1].split("|")), wording)
 
     def offered(self, question: str, passages: list[Passage] | None = None) -> dict[str, Any]:
         """The question with both tools, which stand beside passages in a third of the training dialogues only, and with the passages.
@@ -139,18 +150,36 @@ class _Draw:
     def gcs(self) -> Case:
         """A score of three values of a digit each."""
         values = self.values("gcs")
-        question = self.wording("calculations", "gcs").format(**values, age=self.age())
+        wording = self.wording("calculations", "gcs")
+        question = capital(wording.format(**values, age=self.age(), scores=self.scores(wording, values)))
         call = ToolCall(name="gcs", arguments=values)
         return Case(id="", kind="gcs", call=call, ends_with_call=self.ends(), **self.offered(question))
+
+    def scores(self, wording: str, values: dict[str, int]) -> str:
+        """The values in an order, a way of writing and with joints that are drawn; empty where the wording names them itself."""
+        if "{scores}" not in wording:
+            return ""
+        words, joints = (wordings()["calculations"]["gcs"][key] for key in ("scores", "joints"))
+        way, joint = self.rng.choice(words), self.rng.choice(joints)
+        said = [way[name].format(value) for name, value in values.items()]
+        if self.rng.random() < 0.5:
+            self.rng.shuffle(said)
+        return f"{', '.join(said[:-1])} and {said[-1]}" if joint == " and " else joint.join(said)
 
     def missing(self) -> Case:
         """A score of which one value is not said."""
         values = self.values("gcs")
         missing = self.rng.choice(list(values))
-        said = [f"{name} {value}" for name, value in values.items() if name != missing]
+        left = {name: value for name, value in values.items() if name != missing}
+        said = [f"{name} {value}" for name, value in left.items()]
         self.rng.shuffle(said)
         wording = self.wording("calculations", "gcs", "missing")
-        question = capital(wording.format(first=said[0], second=said[1], age=self.age()))
+        if self.split == "train" and self.rng.random() < 0.7:  # in the words of those that have all three
+            asked = wordings()["calculations"]["gcs"]["train"]
+            frames = [one for one in asked if "{scores}" in one]
+            wording = self.filled(self.rng.choice(frames))
+        scores = self.scores(wording, left)
+        question = capital(wording.format(first=said[0], second=said[1], age=self.age(), scores=scores))
         answer = wordings()["answers"]["missing"].format(missing=missing)
         return Case(id="", kind="missing", value=missing, answer=answer, **self.offered(question))
 
@@ -230,7 +259,7 @@ class _Draw:
         return Case(id="", kind="nothing", answer=wordings()["answers"]["nothing"], **given)
 
     def _noticed(self, is_told: bool) -> Case | None:
-        places, index = guide(self.split, f"{self.label}/{self.rng.randrange(6)}")
+        places, index = guide(self.split, f"{self.label}/{self.rng.randrange(GUIDES[self.split])}")
         details = wordings()["notices"]["details"]
         place = self.rng.choice(list(places))
         detail = self.rng.choice([name for name in details if (name in places[place]) is is_told])
