@@ -17,7 +17,7 @@ def _table() -> tuple[dict[str, str], frozenset[str]]:
     """The facts' name by each other one, all in lower case, and the names that hold one of them and are of something else."""
     content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     names = {str(other).lower(): str(name).lower() for name, others in content["names"].items() for other in others}
-    return names, frozenset(str(name) for names in content["not_these"] for name in names)
+    return names, frozenset(str(name).lower() for names in content["not_these"] for name in names)
 
 
 def usual_name(name: str) -> str:

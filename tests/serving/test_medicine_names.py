@@ -36,9 +36,14 @@ def test_every_medicine_has_a_chinese_name():
     assert without == []
 
 
+def test_the_documentation_tells_their_number():
+    page = FILE.parents[1] / "docs" / "assistant.md"
+    assert f" {len(OTHERS):,} other names are known" in page.read_text(encoding="utf-8")
+
+
 def test_each_exception_holds_a_name_and_is_read_as_none():
     for name in (str(name) for names in CONTENT["not_these"] for name in names):
-        assert any(other in name for other in OTHERS), name
+        assert any(other in name for other in [*OTHERS, *FACTS]), name
         assert known_medicines(f"我在用{name}。") == []
 
 
@@ -52,6 +57,13 @@ def test_each_exception_holds_a_name_and_is_read_as_none():
         ("acetaminophen overdose, no Tylenols", ["paracetamol"]),
         ("the coumadinic inhabitants", []),
         ("病情安定，去甲肾上腺素", []),
+        ("快速尿素酶试验阳性，正在用达菲林和氯硝安定片", []),
+        ("螺内酯加速尿20mg；打肾上腺素能救命吗", ["spironolactone", "furosemide", "adrenaline"]),
+        ("胰高血糖素样肽-1受体激动剂，三磷酸腺苷，多索茶碱，丙酚替诺福韦", []),
+        ("甲红霉素和金达克宁", ["clarithromycin", "ketoconazole"]),
+        ("luminal A cancer, an APAP machine at night, 2 puffs inh", []),
+        ("GTN spray and Viagra; low molecular weight heparin", ["glyceryl trinitrate", "sildenafil"]),
+        ("Does St John’s wort matter with imatinib?", ["st john's wort", "imatinib"]),
     ],
 )
 def test_names_are_found_in_a_sentence(text: str, expected: list[str]):
