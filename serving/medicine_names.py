@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -13,9 +14,15 @@ FILE = Path(__file__).with_name("medicine_names.yaml")
 
 
 @lru_cache(maxsize=1)
+def _content() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return loaded
+
+
+@lru_cache(maxsize=1)
 def _table() -> tuple[dict[str, str], frozenset[str]]:
     """The facts' name by each other one, all in lower case, and the names that hold one of them and are of something else."""
-    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    content = _content()
     names = {str(other).lower(): str(name).lower() for name, others in content["names"].items() for other in others}
     return names, frozenset(str(name).lower() for names in content["not_these"] for name in names)
 
@@ -24,6 +31,13 @@ def usual_name(name: str) -> str:
     """The facts' name of what is also called ``name``, in lower case; ``name`` itself where it is none of the other names."""
     low = " ".join(name.lower().split())
     return _table()[0].get(low, low)
+
+
+def kindred(name: str) -> set[str]:
+    """Names under which the facts may tell an interaction of ``name``: its own, its kind's, and those of what is of its kind, in lower case."""
+    usual = usual_name(name)
+    kinds = {str(kind).lower(): [str(one).lower() for one in members] for kind, members in _content()["kinds"].items()}
+    return {usual, *kinds.get(usual, ()), *(kind for kind, members in kinds.items() if usual in members)}
 
 
 def names_in(text: str, names: Iterable[str]) -> list[str]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pydantic import BaseModel, ConfigDict
 
 from corpora.bundled.knowledge import Knowledge, Medicine, load_knowledge
-from serving.medicine_names import names_in, usual_name, with_usual_names
+from serving.medicine_names import kindred, names_in, usual_name, with_usual_names
 from serving.retrieval import PassageIndex, passage_index
 from serving.retrieval.bundled import bundled_passages
 from serving.retrieval.passages import Passage, citation
@@ -140,9 +140,7 @@ def check_interactions(medicines: list[str]) -> InteractionCheck:
         for other, entry in known:
             if medicine is None or other == name:
                 continue
-            labels = {_plain(usual_name(other))} | (
-                {_plain(entry.name), *map(_plain, entry.aliases)} if entry else set()
-            )
+            labels = set(map(_plain, [*kindred(other), *([entry.name, *entry.aliases] if entry else [])]))
             classed = f" {_plain(entry.drug_class)} " if entry else ""
             for one in medicine.interactions:
                 agent = _plain(one.agent)
@@ -154,8 +152,8 @@ def check_interactions(medicines: list[str]) -> InteractionCheck:
                     found.append(Interaction(medicines=(_told(name), _told(other)), effect=one.effect, sources=sources))
     same = [
         (one, other)
-        for (one, entry), (other, again) in itertools.combinations(known, 2)
-        if entry is not None and entry is again
+        for (one, _), (other, _) in itertools.combinations(known, 2)
+        if _plain(usual_name(one)) == _plain(usual_name(other)) != ""
     ]
     return InteractionCheck(
         found=found,

@@ -78,6 +78,29 @@ def test_a_check_goes_by_what_is_meant_and_tells_both_names():
     assert check.unknown == []
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("rifampicin", "birth control pill"),
+        ("rifampicin", "避孕药"),
+        ("carbamazepine", "oral contraceptives"),
+        ("co-amoxiclav", "CellCept"),
+        ("doxycycline", "Tums"),
+        ("doxycycline", "aluminium hydroxide"),
+        ("levothyroxine", "antacid"),
+        ("rituximab", "live influenza vaccine"),
+    ],
+)
+def test_an_interaction_with_a_kind_is_one_with_what_is_of_it(one: str, other: str):
+    assert check_interactions([one, other]).found
+    assert check_interactions([other, one]).found
+
+
+def test_what_is_of_one_kind_is_not_the_same():
+    assert check_interactions(["calcium carbonate", "aluminium hydroxide"]).found == []
+    assert check_interactions(["levothyroxine", "aluminium hydroxide"]).found == []
+
+
 def test_one_medicine_under_two_names_is_told():
     assert (
         "paracetamol and Tylenol are two names of one medicine" in check_interactions(["paracetamol", "Tylenol"]).text()
