@@ -36,7 +36,7 @@ SCHEMA_TOKENS = 1500  # of an answer that fills a schema
 class DoctorAssistant(Runnable[LanguageModelInput, AIMessage]):
     """A chat model with red-flag triage, passages that it cites, and medical tools; a LangChain runnable.
 
-    It takes what a chat model takes (a text, messages, a prompt value) and gives an ``AIMessage``. Its ``response_metadata`` hold
+    It takes what a chat model takes (a text, messages, a prompt value), or a graph's state with ``messages``, and gives an ``AIMessage``. Its ``response_metadata`` hold
     ``emergency``, ``citations`` and ``tools``. An emergency's words come first, and come even when the model cannot be reached.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -41,11 +41,30 @@ class Triage(BaseModel):
     )
 
 
-def as_messages(given: LanguageModelInput) -> list[BaseMessage]:
-    """What a chat model takes, as messages."""
+def as_messages(given: Any) -> list[BaseMessage]:
+    """What a chat model takes, as messages; also one message alone, and the state of a graph, whose messages stand under ``messages``.
+
+    Raises:
+        AssistantError: it is something else. LangChain's own reading would take a dictionary for the list of its keys.
+    """
     if isinstance(given, str):
         return [HumanMessage(given)]
-    return given.to_messages() if isinstance(given, PromptValue) else convert_to_messages(given)
+    if isinstance(given, PromptValue):
+        return given.to_messages()
+    if isinstance(given, Mapping) and "messages" in given:
+        return as_messages(given["messages"])
+    if isinstance(given, BaseMessage) or (isinstance(given, Mapping) and "role" in given):
+        given = [given]
+    if not isinstance(given, Sequence):
+        told = f"a dictionary of {', '.join(map(repr, given))}" if isinstance(given, Mapping) else type(given).__name__
+        raise AssistantError(
+            f"the assistant takes a text, messages, a prompt, or a dictionary with 'messages', not {told}; put a prompt "
+            "before it: ChatPromptTemplate.from_messages([('human', '{input}')]) | assistant"
+        )
+    try:
+        return convert_to_messages(given)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise AssistantError(f"these are no messages: {error}") from error
 
 
 def structured(

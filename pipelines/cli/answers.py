@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from corpora.errors import OslerError
 from pipelines.cli.options import check_key, err, out
 from pipelines.cli.rendering import markdown, render
+from pipelines.cli.texts import json_line
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
@@ -130,7 +131,7 @@ def recorded(question: str, complete: bool, as_json: bool) -> Iterator[dict[str,
 
     def tell() -> None:
         if as_json:
-            sys.stdout.write(json.dumps(found, ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json_line(found))
             sys.stdout.flush()
 
     try:

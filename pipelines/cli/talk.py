@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from corpora.errors import OslerError
 from pipelines.cli.answers import answer, client_of, emergency_first, recorded
 from pipelines.cli.options import JsonOption, UrlOption, app, err, out
 from pipelines.cli.serve import served_model
+from pipelines.cli.texts import input_lines, input_text
 
 ModelOption = Annotated[
     str | None,
@@ -58,17 +58,10 @@ def _server(url: str | None, model: str | None) -> Iterator[str]:
         yield server.url
 
 
-def _from_pipe() -> bool:
-    """Whether standard input is no terminal; bytes that are no UTF-8 are no reason to leave the rest unread."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")
-    return not sys.stdin.isatty()
-
-
 def _questions() -> Iterator[str]:
     """What the person types, until an empty line or Ctrl-D; or each line of a pipe that is not empty."""
-    if _from_pipe():
-        yield from (line.strip() for line in sys.stdin if line.strip())
+    if not sys.stdin.isatty():
+        yield from (line.strip() for line in input_lines() if line.strip())
         return
     while True:
         try:
@@ -105,8 +98,8 @@ def ask(
     Examples: `osler ask "What is asthma?"` · `osler ask --complete -m bundled:osler-nano-base "The old man"` · `echo "What is gout?" | osler
     ask --json`
     """
-    if question in (None, "-") and (_from_pipe() or question == "-"):
-        question = sys.stdin.read()
+    if question in (None, "-") and (not sys.stdin.isatty() or question == "-"):
+        question = input_text()
     question = (question or "").strip()
     if not question:
         raise OslerError("there is no question; give it as an argument, or on standard input")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from corpora.errors import OslerError
 from pipelines.cli.options import JsonOption, app
+from pipelines.cli.texts import input_lines, json_line
 
 NO_TEXT = "no text: give it as an argument, or one a line on standard input"
 
@@ -32,22 +31,21 @@ def triage(
     text = None if text == "-" else text
     if (text is None and sys.stdin.isatty()) or (text is not None and not text.strip()):
         raise OslerError(NO_TEXT)
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # a stray byte is no reason to leave the rest unanswered
     told = 0
-    for line in [text] if text is not None else sys.stdin:
+    for line in [text] if text is not None else input_lines():
         if not as_json and not line.strip():
             continue
-        finding = find(line.rstrip("\n"))
+        finding = find(line)
         if as_json:
-            answer = json.dumps(finding.as_dict(), ensure_ascii=False)
+            answer = json_line(finding.as_dict())
         else:
             answer = banner(finding) or (
                 "没有发现急症信号。这不能替代医生。"
                 if finding.language == "zh"
                 else "No emergency found. This does not replace a doctor."
             )
-        sys.stdout.write(answer + "\n")
+            answer += "\n"
+        sys.stdout.write(answer)
         sys.stdout.flush()
         told += 1
     if not told:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from serving.calculators.base import Calculator, Inputs, Outcome, Reference, band
-from serving.calculators.units import AdultAge, Height, HeightUnit, Sex, Weight, WeightUnit
+from serving.calculators.units import AdultAge, AdultHeight, Height, HeightUnit, Sex, Weight, WeightUnit
 
 WHO_OBESITY = Reference(
     authors="World Health Organization",
@@ -57,7 +57,7 @@ class BmiInputs(Inputs):
     age: AdultAge
     weight: Weight
     weight_unit: WeightUnit
-    height: Height
+    height: AdultHeight
     height_unit: HeightUnit
 
 
@@ -107,7 +107,7 @@ class IbwInputs(Inputs):
 
     age: AdultAge
     sex: Sex
-    height: Height
+    height: AdultHeight
     height_unit: HeightUnit
 
 
@@ -135,7 +135,10 @@ class DueDateInputs(Inputs):
 def due_date(given: DueDateInputs) -> Outcome:
     """280 days after the last period, moved by what the cycle differs from 28 days."""
     shift = given.cycle - 28
-    due = given.last_period + timedelta(days=280 + shift)
+    try:
+        due = given.last_period + timedelta(days=280 + shift)
+    except OverflowError as error:
+        raise ValueError(f"last_period {given.last_period}: the calendar ends before the due date") from error
     parts: dict[str, float | str] = {}
     if given.on is not None:
         passed = (given.on - given.last_period).days - shift

@@ -9,7 +9,8 @@ from pydantic import Field
 from serving.calculators.base import Calculator, Inputs, Outcome, Reference
 from serving.calculators.units import (
     AdultAge,
-    GasPressure,
+    ArterialCarbonDioxide,
+    ArterialOxygen,
     GasPressureUnit,
 )
 
@@ -39,9 +40,9 @@ class AaGradientInputs(Inputs):
 
     age: AdultAge
     fio2: Annotated[float, Field(ge=0.21, le=1, description="Inspired oxygen as a fraction: 0.21 on room air")]
-    pao2: GasPressure
+    pao2: ArterialOxygen
     pao2_unit: GasPressureUnit
-    paco2: GasPressure
+    paco2: ArterialCarbonDioxide
     paco2_unit: GasPressureUnit
     barometric: Annotated[float, Field(ge=350, le=800, description="Barometric pressure, mmHg; 760 at sea level")] = 760
 

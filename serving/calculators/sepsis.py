@@ -9,11 +9,11 @@ from pydantic import Field
 from serving.calculators.base import Calculator, Inputs, Outcome, Reference, scored
 from serving.calculators.units import (
     AdultAge,
+    ArterialOxygen,
     Bilirubin,
     BilirubinUnit,
     Creatinine,
     CreatinineUnit,
-    GasPressure,
     GasPressureUnit,
     RespiratoryRate,
     Systolic,
@@ -33,6 +33,8 @@ VINCENT = Reference(
     year=1996,
     doi="10.1007/BF01709751",
 )
+
+ATMOSPHERE = 760.0  # mmHg at sea level, of which the blood can have no more oxygen than FiO2's share
 
 
 class QsofaInputs(Inputs):
@@ -66,7 +68,7 @@ class SofaInputs(Inputs):
     """What SOFA takes: the worst value of each within 24 hours."""
 
     age: AdultAge
-    pao2: GasPressure
+    pao2: ArterialOxygen
     pao2_unit: GasPressureUnit
     fio2: Annotated[float, Field(ge=0.21, le=1, description="Inspired oxygen as a fraction, 0.21 to 1")]
     ventilated: Annotated[bool, Field(description="Respiratory support")]
@@ -103,6 +105,10 @@ def _reached(value: float, limits: tuple[float, ...]) -> int:
 
 def sofa(given: SofaInputs) -> Outcome:
     """Table 3 of Vincent 1996."""
+    if given.amount("pao2") > given.fio2 * ATMOSPHERE:
+        raise ValueError(
+            f"pao2 {given.pao2:g} {given.unit('pao2')} is more than there is in air with fio2 {given.fio2:g}; check both and the unit"
+        )
     breathing = 4 - _reached(given.pao2 / given.fio2, _PAO2_FIO2[given.unit("pao2")])
     kidney = _reached(given.creatinine, _CREATININE[given.unit("creatinine")])
     points = {

@@ -78,17 +78,23 @@ URINE_CREATININE = Measure("creatinine in urine", {"mg/dL": 1.0, "mmol/L": 1000 
 UREA = Measure("urea in mmol/L, or urea nitrogen (BUN) in mg/dL", {"mmol/L": 1.0, "mg/dL": 1 / 2.8}, 0.3, 100)
 GLUCOSE = Measure("glucose in plasma", {"mg/dL": 1.0, "mmol/L": 18.016}, 10, 2500)
 BILIRUBIN = Measure("total bilirubin in serum", {"mg/dL": 1.0, "umol/L": 1 / 17.104}, 0.05, 80)
-ALBUMIN = Measure("albumin in serum", {"g/dL": 1.0, "g/L": 0.1}, 0.5, 7)
-HAEMOGLOBIN = Measure("haemoglobin in blood", {"g/dL": 1.0, "g/L": 0.1}, 1, 25)
+# The least of these is above what a value in g/dL would be if it were read in g/L: a haemoglobin of 13.5 g/L is a slip of the unit.
+ALBUMIN = Measure("albumin in serum", {"g/dL": 1.0, "g/L": 0.1}, 0.6, 7)
+HAEMOGLOBIN = Measure("haemoglobin in blood", {"g/dL": 1.0, "g/L": 0.1}, 2, 25)
 CALCIUM = Measure("total calcium in serum", {"mg/dL": 1.0, "mmol/L": 4.008}, 3, 25)
 CHOLESTEROL = Measure("cholesterol in serum", {"mg/dL": 1.0, "mmol/L": 38.67}, 5, 1500)
 TRIGLYCERIDES = Measure("triglycerides in serum, fasting", {"mg/dL": 1.0, "mmol/L": 88.57}, 10, 10000)
 INSULIN = Measure("insulin in plasma, fasting", {"uU/mL": 1.0, "pmol/L": 1 / 6.0}, 0.1, 500)
+# An oxygen of 9 to 14 mmHg, or a carbon dioxide of 4 to 8, is kPa; a carbon dioxide of 35 kPa is mmHg.
+PAO2 = Measure("partial pressure of oxygen in arterial blood", {"mmHg": 1.0, "kPa": 7.50062}, 15, 700)
+PACO2 = Measure("partial pressure of carbon dioxide in arterial blood", {"mmHg": 1.0, "kPa": 7.50062}, 8, 250)
 PRESSURE = Measure("partial pressure in arterial blood", {"mmHg": 1.0, "kPa": 7.50062}, 5, 700)
 WEIGHT = Measure("body weight", {"kg": 1.0, "lb": 0.45359237}, 0.5, 400)
 HEIGHT = Measure("height", {"cm": 1.0, "m": 100.0, "in": 2.54}, 30, 260)
+ADULT_HEIGHT = Measure("height of an adult", {"cm": 1.0, "m": 100.0, "in": 2.54}, 90, 260)  # 60 to 75 cm are inches
 TEMPERATURE = Measure("body temperature", {"C": 1.0, "F": 5 / 9}, 25, 45, {"F": 32.0})
-HBA1C = Measure("glycated haemoglobin", {"mmol/mol": 1.0, "%": 1 / 0.09148}, 10, 200, {"%": 2.152})
+# 7 to 17 mmol/mol are percent.
+HBA1C = Measure("glycated haemoglobin", {"mmol/mol": 1.0, "%": 1 / 0.09148}, 18, 200, {"%": 2.152})
 
 CONVERTIBLE: dict[str, Measure] = {
     "creatinine": CREATININE,
@@ -145,11 +151,13 @@ Triglycerides = Annotated[float, TRIGLYCERIDES, TRIGLYCERIDES.amount()]
 LipidUnit = Annotated[Literal["mg/dL", "mmol/L"], _Tidy, Field(description="Unit of this lipid")]
 Insulin = Annotated[float, INSULIN, INSULIN.amount()]
 InsulinUnit = Annotated[Literal["uU/mL", "pmol/L"], _Tidy, Field(description="Unit of the insulin")]
-GasPressure = Annotated[float, PRESSURE, PRESSURE.amount()]
+ArterialOxygen = Annotated[float, PAO2, PAO2.amount()]
+ArterialCarbonDioxide = Annotated[float, PACO2, PACO2.amount()]
 GasPressureUnit = Annotated[Literal["mmHg", "kPa"], _Tidy, Field(description="Unit of this gas pressure")]
 Weight = Annotated[float, WEIGHT, WEIGHT.amount()]
 WeightUnit = Annotated[Literal["kg", "lb"], _Tidy, Field(description="Unit of the weight")]
 Height = Annotated[float, HEIGHT, HEIGHT.amount()]
+AdultHeight = Annotated[float, ADULT_HEIGHT, ADULT_HEIGHT.amount()]
 HeightUnit = Annotated[Literal["cm", "m", "in"], _Tidy, Field(description="Unit of the height")]
 Temperature = Annotated[float, TEMPERATURE, TEMPERATURE.amount()]
 TemperatureUnit = Annotated[Literal["C", "F"], _Tidy, Field(description="Unit of the temperature")]

@@ -13,6 +13,7 @@ CHINESE_REACH = 6.0
 _WHOLE_LISTS = frozenset({("否", "认"), ("无",), ("未", "见"), ("未", "出", "现")})
 _SUBJECTS = frozenset(["i", "im", "ive", "he", "hes", "she", "shes", "they", "theyre", "we"])
 _OPINION = frozenset(["think", "believe", "that", "if", "feel", "say", "says", "said", "know", "means", "mean", "when"])
+_SUDDEN = frozenset({"suddenly", "突然"})
 TEXT_WIDE = ("_exam", "_fiction")
 
 Span = tuple[int, int]
@@ -115,8 +116,21 @@ def scopes(text: Text, cues: dict[str, list[Span]], covering: list[Span]) -> Sco
                 past[token] = True
     # "As if someone sat on my chest" compares and supposes nothing.
     suppositions = [span for span in cues.get("_if", []) if text.tokens[span[0] - 1 : span[0]] != ["as"]]
-    for found in (cues.get("_teach", []), cues.get("_prevent", []), suppositions):
-        for sentence in _sentences_with(text, found) - strong:
+    # "If he ever suddenly collapsed": the suddenness is supposed with the rest.
+    begun: dict[int, int] = {}
+    for start, _ in suppositions:
+        begun[text.clauses[start]] = min(start, begun.get(text.clauses[start], start))
+    real = [
+        (start, end)
+        for start, end in cues.get("_now_strong", [])
+        if "".join(text.tokens[start:end]) not in _SUDDEN or start < begun.get(text.clauses[start], len(text))
+    ]
+    for found, urgent in (
+        (cues.get("_teach", []), strong),
+        (cues.get("_prevent", []), strong),
+        (suppositions, _sentences_with(text, real)),
+    ):
+        for sentence in _sentences_with(text, found) - urgent:
             for token in range(first[sentence], last[sentence] + 1):
                 supposed[token] = True
     someone = _sentences_with(text, cues.get("_someone", []))

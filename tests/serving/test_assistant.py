@@ -397,6 +397,30 @@ def test_it_stands_in_a_chain_between_a_prompt_and_a_parser() -> None:
         assert "".join(chain.stream({"name": "asthma"})) == "A lung disease."
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        HumanMessage("What is asthma?"),
+        {"role": "user", "content": "What is asthma?"},
+        {"messages": [("human", "What is asthma?")]},
+        {"messages": "What is asthma?"},
+    ],
+)
+def test_one_message_and_the_state_of_a_graph_are_taken_for_what_they_say(given: Any) -> None:
+    with stand_in(Reply(("A lung disease.",))) as server:
+        assert doctor(server.url, retriever=False).invoke(given).text == "A lung disease."
+    assert server.requests[0]["messages"][-1]["content"] == "What is asthma?"
+
+
+@pytest.mark.parametrize("given", [{"input": "What is asthma?"}, None, 5, [5], {}])
+def test_what_is_no_message_is_refused_with_a_remedy_and_never_read_as_something_else(given: Any) -> None:
+    with stand_in(Reply(("A lung disease.",))) as server:
+        with pytest.raises(AssistantError, match=r"put a prompt before it|are no messages"):
+            doctor(server.url, retriever=False).invoke(given)
+        assert isinstance(doctor(server.url).batch([given], return_exceptions=True)[0], AssistantError)
+    assert not server.requests
+
+
 CALM = Triage(urgency="routine", red_flags=[], questions=["Since when?"], what_to_do=["See your doctor."])
 
 

@@ -367,6 +367,24 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("news2", WELL | {"age": 15}, "16 years or more"),
     ("convert", {"analyte": "glucose", "value": 5, "from_unit": "mmol/L", "to_unit": "g/L"}, "its units here are"),
     ("due-date", {"last_period": "2026-01-01", "on": "2027-06-01"}, "outside a pregnancy"),
+    ("due-date", {"last_period": "9999-12-31"}, "the calendar ends"),
+    # A number in one unit, said to be in the other.
+    (
+        "glasgow-blatchford",
+        no("glasgow-blatchford", **BLEED) | {"haemoglobin": 13.5, "haemoglobin_unit": "g/L"},
+        "g/L is not plausible",
+    ),
+    (
+        "corrected-calcium",
+        {"calcium": 9, "calcium_unit": MG, "albumin": 5, "albumin_unit": "g/L"},
+        "g/L is not plausible",
+    ),
+    ("hba1c", {"hba1c": 12, "hba1c_unit": "mmol/mol"}, "mmol/mol is not plausible"),
+    ("bmi", {"age": 40, "weight": 70, "weight_unit": "kg", "height": 69, "height_unit": "cm"}, "cm is not plausible"),
+    ("aa-gradient", GAS | {"pao2": 12}, "pao2 12 mmHg is not plausible"),
+    ("aa-gradient", GAS | {"paco2": 5.3}, "paco2 5.3 mmHg is not plausible"),
+    ("aa-gradient", GAS | {"paco2": 40, "paco2_unit": "kPa"}, "paco2 40 kPa is not plausible"),
+    ("sofa", SOFA | {"pao2": 80, "pao2_unit": "kPa"}, "more than there is in air with fio2 0.5"),
     ("egfrr", {}, "no calculator 'egfrr'; did you mean 'egfr'"),
 ]
 
