@@ -304,6 +304,15 @@ def test_every_gpu_of_the_table_has_all_that_a_plan_needs():
 def test_an_unknown_gpu_is_refused_with_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'H100'"):
         devices("8xH10")
+    with pytest.raises(RecipeError, match=r"8xA100: .* there are A100-40 and A100-80$"):
+        devices("8xA100")
+    with pytest.raises(RecipeError, match="needs one at least"):
+        devices("2x0xH100")
+
+
+def test_nodes_times_gpus_are_so_many_gpus():
+    assert devices("2x8xH100") == devices("16xH100")
+    assert devices("2 x 8 x H100").count == 16
 
 
 def test_nano_is_planned_for_this_machine_stage_by_stage():
