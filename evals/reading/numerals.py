@@ -14,7 +14,7 @@ _POWER = re.compile(
     r"(?<![\d.])(?:(\d+(?:\.\d+)?)\s?(?:[x×*]|\\times|\\cdot)\s?)?10\s?\^\s?\{?(\d{1,2})\}?(?!\d)|(\d+(?:\.\d+)?)[eE]\+?(\d{1,2})(?!\w)"
 )
 _LATEX = re.compile(r"\\[dt]?frac\s?\{(\d{1,6})\}\s?\{(\d{1,6})\}")
-_VULGAR = re.compile(r"(?<=\d)?\s?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
+_VULGAR = re.compile(r"\s?([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])")
 # Smaller over larger: "120/80" is a pressure, "15/15" a score, "1/2/2024" a date.
 _FRACTION = re.compile(
     rf"(?<![\d./,])(?:(\d{{1,4}}) )?(\d{{1,3}})\s?[/⁄]\s?(\d{{1,3}})(?![\d/⁄.])|(?<![\d.,])()(\d{{1,3}}) in (\d{{1,7}})(?![\d.]| ?(?:{UNIT})(?![a-z]))"

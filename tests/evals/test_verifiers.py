@@ -329,12 +329,12 @@ def test_thoughts_are_no_answer():
 )
 def test_a_policy_that_says_one_thing_for_ever_holds_nothing_up(said: str):
     reply = said * (8_000 // len(said)) + "x"
-    started = time.monotonic()
+    started = time.process_time()
     right_option(reply, DRUGS, [0])
     right_number(reply, "5 mg")
     right_form(reply)
     right_referral(reply)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_chinese_numerals_have_their_values():
