@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from corpora.records import LETTERS
 from evals.reading.extraction import extract_choices
-from evals.reading.quantities import Quantity, said, scaled, with_carets
+from evals.reading.numerals import written_out
+from evals.reading.quantities import Quantity, said, scaled
 from evals.reading.replies import after_thinking
 from evals.safety import refers_first, states_dose
 
@@ -41,21 +42,9 @@ def right_option(answer: str, options: Sequence[str], right: Sequence[int]) -> f
     return float(stated_options(answer, options) == frozenset(right))
 
 
-_POWER = re.compile(
-    r"(?<![\d.])(?:(\d+(?:\.\d+)?)\s?[x×*]\s?)?10\s?\^\s?(\d{1,2})(?!\d)|(\d+(?:\.\d+)?)[eE]\+?(\d{1,2})(?!\w)"
-)
 _RESULT = re.compile(r"\b(?:answers?|result)\b|答案|结果|\\boxed\{", re.IGNORECASE)
+_TAG = re.compile(r"<(/?)answer>", re.IGNORECASE)
 _SENTENCE = re.compile(r"[。；;\n]|\.(?=\s|$)")
-
-
-def _written_out(text: str) -> str:
-    """The text with powers of ten written out: "4.5 × 10⁹" as "4500000000"."""
-
-    def out(match: re.Match[str]) -> str:
-        power = int(match[2] or match[4])
-        return f"{float(match[1] or match[3] or 1) * 10**power:.12g}" if power <= 11 else match[0]
-
-    return _POWER.sub(out, with_carets(text))
 
 
 def stated_number(reply: str) -> tuple[float, Quantity] | None:
@@ -67,7 +56,7 @@ def stated_number(reply: str) -> tuple[float, Quantity] | None:
     text = after_thinking(reply)
     if not text:
         return None
-    text = _written_out(text)
+    text = written_out(_TAG.sub(lambda found: "\n" if found[1] else "\nanswer: ", text)).strip()
     marks = list(_RESULT.finditer(text))
     last = _SENTENCE.split(text[marks[-1].end() :])[0] if marks else text.splitlines()[-1]
     if "=" in last:
@@ -86,11 +75,16 @@ def stated_number(reply: str) -> tuple[float, Quantity] | None:
     return (-value if places[0].negative else value), quantity
 
 
+# What a percentage is as a share, and the other way.
+_AS_SHARE = {("%", ""): 0.01, ("", "%"): 100.0}
+
+
 def right_number(answer: str, reference: str, relative: float = 0.01, absolute: float = 0.0) -> float:
     """1 when the number that the answer states is the reference's within either tolerance, else 0.
 
     Units of mass, volume, substance, pressure, length and time are brought together (0.5 g is 500 mg; 5 mg/dl is 0.05 g/l); mg/dl and mmol/l are
-    not, nor are Celsius and Fahrenheit. A side without a unit is taken in the other's. A bound ("at least 5") is not the number 5.
+    not, nor are Celsius and Fahrenheit. A side without a unit is taken in the other's; beside a percentage it may also be the share (0.125 for
+    12.5%). Fractions, powers of ten and Chinese numerals are numbers like others. A bound ("at least 5") is not the number 5.
 
     Args:
         answer: what the model said.
@@ -115,7 +109,10 @@ def right_number(answer: str, reference: str, relative: float = 0.01, absolute: 
             return 0.0
         value *= factor / meant_factor
     # A billionth more, so that 0.1 + 0.2 is 0.3.
-    return float(abs(value - wanted) <= max(relative * abs(wanted), absolute) + 1e-9 * abs(wanted))
+    most = max(relative * abs(wanted), absolute) + 1e-9 * abs(wanted)
+    return float(
+        any(abs(one - wanted) <= most for one in (value, value * _AS_SHARE.get((said_as.unit, meant.unit), 1.0)))
+    )
 
 
 def right_form(answer: str, pattern: str = THOUGHT_THEN_ANSWER) -> float:

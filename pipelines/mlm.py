@@ -34,7 +34,7 @@ FIXED = 0  # the seed of the masks that a model is examined on
 def masked_loss(model: Any, rows: MaskedRows, batch_size: int = 16) -> dict[str, Any]:
     """Cross-entropy in nats and accuracy over the masked tokens of ``rows``: the "pseudo-loss" of an encoder.
 
-    Every masked token counts alike; it is not the mean of the batches' means.
+    Every masked token counts alike; it is not the mean of the batches' means. Raises TrainingError where no token is masked.
     """
     nats, right, count = 0.0, 0, 0
     for batch in DataLoader(rows, batch_size=batch_size, collate_fn=default_data_collator):
@@ -44,6 +44,11 @@ def masked_loss(model: Any, rows: MaskedRows, batch_size: int = 16) -> dict[str,
         nats += float(functional.cross_entropy(logits, targets, reduction="sum"))
         right += int((logits.argmax(dim=-1) == targets).sum())
         count += len(targets)
+    if not count:
+        raise loading.TrainingError(
+            "no token of the held-out documents can be masked: the tokenizer knows none of their words (all are its unknown token); take a "
+            "base model of their language"
+        )
     loss = nats / count
     return {
         "loss": round(loss, 4),

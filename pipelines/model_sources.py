@@ -109,6 +109,25 @@ def refuse_weights(where: str, paths: list[str]) -> None:
         )
 
 
+def refuse_shards(where: str, folder: Path) -> None:
+    """Raises RecipeError where the index of a model's safetensors names another kind of file as a shard, which would be loaded as what it is."""
+    whole, index = (folder / name for name in SAFE)
+    if whole.is_file() or not index.is_file():
+        return
+    try:
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecipeError(
+            f"{where}/{index.name}: not an index of weights ({error!r}); copy it from the model again"
+        ) from error
+    for shard in sorted(map(str, shards)):
+        if not shard.endswith(".safetensors") or Path(shard).name != shard:
+            raise RecipeError(
+                f"{where}/{index.name}: names '{shard}' as a shard, which is no safetensors file beside it; take a copy of the model whose "
+                "weights are all in safetensors"
+            )
+
+
 def refuse_code(where: str, folder: Path) -> bool:
     """Whether the model in ``folder`` needs Python files of its own; raises RecipeError when that was not allowed."""
     for name in WITH_CODE:
@@ -151,6 +170,7 @@ def loading(source: str | Path, weights: bool = True) -> dict[str, Any]:
         raise RecipeError(f"{where}: no model here: no such folder{_what_is_there(folder)}")
     if weights:
         refuse_weights(where, [path.name for path in folder.iterdir()])
+        refuse_shards(where, folder)
     needs_code = refuse_code(where, folder)
     found: dict[str, Any] = {"trust_remote_code": True} if needs_code else {}
     if weights and "pickled_weights" not in _allowed.get():

@@ -25,11 +25,11 @@ _UNITS = {
     "dl": "dl|decilit(?:re|er)s?|分升", "l": "l|lit(?:re|er)s?|升", "mmol": "mmol|millimoles?|毫摩尔", "mol": "mol|moles?|摩尔",
     "umol": "μmol|umol|micromoles?|微摩尔", "meq": "meq", "unit": "iu|units?|international units?|国际单位|单位", "%": "%|per ?cent|percent",
     "mmhg": "mm ?hg|毫米汞柱", "kpa": "kpa", "cm": "cm|centimet(?:re|er)s?|厘米", "mm": "mm|millimet(?:re|er)s?|毫米",
-    "°c": "°c|℃|degrees celsius|摄氏度", "°f": "°f|degrees fahrenheit", "bpm": "bpm|beats", "kcal": "kcal|千卡", "gy": "gy",
+    "°c": "°c|℃|degrees celsius|摄氏度", "°f": "°f|degrees fahrenheit", "kcal": "kcal|千卡", "gy": "gy",
     "second": "s|secs?|seconds?|秒", "minute": "mins?|minutes?|分钟", "hour": "h|hrs?|hours?|hourly|小时", "day": "d|days?|daily|天|日",
     "week": "wks?|weeks?|weekly|周|星期", "month": "months?|monthly|个月|月", "year": "yrs?|years?|yearly|岁|年",
     "tablet": "tab|tabs|tablets?|片", "capsule": "caps?|capsules?|粒", "puff": "puffs?|喷", "drop": "drops?|滴", "dose": "doses?|剂",
-    "time": "times?|次|回", "ampoule": "ampoules?|ampules?|支", "vial": "vials?|瓶", "sachet": "sachets?|袋", "pill": "pills?|丸",
+    "time": "times?|beats?|breaths?|次|回", "ampoule": "ampoules?|ampules?|支", "vial": "vials?|瓶", "sachet": "sachets?|袋", "pill": "pills?|丸",
     "spoon": "teaspoons?|tablespoons?|spoonfuls?|勺", "patch": "patch|patches|贴", "inhalation": "inhalations?|吸",
     "m2": "m2|square met(?:re|er)s?|平方米", "fold": "fold|倍", "suppository": "suppositor(?:y|ies)|枚", "injection": "injections?|针",
 }  # fmt: skip
@@ -70,6 +70,8 @@ _SHORTHAND = [
     (re.compile(r"^\s*\d{1,2}[.)、]\s+", re.MULTILINE), ""),  # the numbers of a list
     (re.compile(r"(?<![a-z])(?:thrice)(?![a-z])"), "3 times"),
     (re.compile(r"(?<![a-z])twice(?![a-z])"), "2 times"),
+    (re.compile(r"(?<=\d)(\s?)bpm(?![a-z])"), r"\1beats/minute"),
+    (re.compile(r"次\s?(?:/|每)\s?分(?!钟)"), "次/分钟"),
     (re.compile(r"(?<![a-z])once(?=\s+(?:daily|a |per |each |every |weekly|monthly|hourly))"), "1 time"),
     (re.compile(r"(?<![a-z])q\s?(\d+)\s?h(?![a-z])"), r"every \1 hours"),
     (re.compile(r"(?<![a-z])b\.?[id]\.?[ds]?\.?(?![a-z])(?<!b)"), "2 times/day"),
@@ -78,7 +80,7 @@ _SHORTHAND = [
     # "每日3次" and "一天三次" are 3 times a day, "每周10毫克" 10 mg a week.
     (
         re.compile(
-            rf"[每一1]\s*(日|天|周|星期|月|年|小时)[\s服用,，:：给予口]*((?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED})){{0,3}}\s*{UNIT})"
+            rf"[每一1]\s*(日|天|周|星期|月|年|小时|分钟)[\s服用,，:：给予口]*((?:{_VALUE}|{_WORDED})(?:{_JOIN}(?:{_VALUE}|{_WORDED})){{0,3}}\s*{UNIT})"
         ),
         r"\2/\1",
     ),

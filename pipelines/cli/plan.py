@@ -18,7 +18,11 @@ IN_A_TABLE, BESIDE = 7, 5  # stages beside each other in 80 columns: all, or so 
 def plan(
     recipe: RecipeArgument = RECIPE,
     gpus: Annotated[
-        str, typer.Option("--gpus", help="What it would run on: `8xH100`, `4090`, or `cpu`, which is this machine.")
+        str,
+        typer.Option(
+            "--gpus",
+            help="What it would run on: `8xH100`, `2x8xH100` (two nodes), `4090`, or `cpu`, which is this machine.",
+        ),
     ] = "cpu",
     data: DataOption = None,
     mfu: Annotated[

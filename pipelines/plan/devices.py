@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import re
 import time
@@ -60,25 +61,28 @@ def table() -> dict[str, dict[str, Any]]:
 
 
 def devices(text: str, mfu: float | None = None, price: float | None = None) -> Devices:
-    """The devices that ``text`` names: ``8xH100``, ``4090`` (one), or ``cpu``.
+    """The devices that ``text`` names: ``8xH100``, ``2x8xH100`` (two nodes of eight), ``4090`` (one), or ``cpu``.
 
     Raises:
         RecipeError: no such GPU is known, or the number is missing.
     """
     if text.lower() == "cpu":
         return processor(mfu, price)
-    found = re.fullmatch(r"(?:(\d+)\s*[xX×*]\s*)?([\w-]+)", text.strip())
+    found = re.fullmatch(r"((?:\d+\s*[xX×*]\s*){0,2})([\w-]+)", text.strip())
     names = {name.lower(): name for name in table()}
-    if found is not None and found[2].lower() in names and found[1] is not None and not int(found[1]):
-        raise RecipeError(f"--gpus {text}: a plan needs one at least")
     if found is None or found[2].lower() not in names:
-        word = found[2] if found is not None else text
-        raise RecipeError(f"--gpus {text}: a number and a GPU, as 8xH100, or cpu; {nearest(word, [*table(), 'cpu'])}")
+        word = (found[2] if found is not None else text).lower()
+        sizes = sorted(name for lower, name in names.items() if word and lower.startswith(f"{word}-"))
+        hint = f"there are {' and '.join(sizes)}" if sizes else nearest(word, [*table(), "cpu"])
+        raise RecipeError(f"--gpus {text}: a number and a GPU, as 8xH100, or cpu; {hint}")
+    count = math.prod(int(number) for number in re.findall(r"\d+", found[1]))
+    if not count:
+        raise RecipeError(f"--gpus {text}: a plan needs one at least")
     name = names[found[2].lower()]
     row = table()[name]
     return Devices(
         name=name,
-        count=int(found[1] or 1),
+        count=count,
         kind="gpu",
         usable=int(row["usable_gib"] * GIB),
         flops=row["tflops"] * 1e12,

@@ -41,7 +41,12 @@ def larger_changes(chosen: Settings, where: Devices, has_lora: bool) -> Iterator
             for strategy in sharded:
                 said = [] if count == where.count else [f"--gpus {count}x{where.name}"]
                 if (strategy, count) != (chosen.strategy, where.count):
-                    yield replace(chosen, strategy=strategy, processes=count), [*said, _launch(strategy, count)]
+                    # As many rows in an optimizer step as before, where they can be shared out.
+                    fewer, rest = divmod(chosen.accumulation * where.count, count)
+                    kept = fewer if fewer and not rest else chosen.accumulation
+                    changed = replace(chosen, strategy=strategy, processes=count, accumulation=kept)
+                    steps = [f"training.gradient_accumulation_steps: {kept}"] if kept != chosen.accumulation else []
+                    yield changed, [*said, _launch(strategy, count), *steps]
             count = 8 * math.ceil(2 * count / 8) if count >= 4 else 2 * count
     if not has_lora:
         return
@@ -72,7 +77,8 @@ def remedies_of(
         for settings, further in milder(changed):
             size = peak(settings)
             if size <= where.usable:
-                found.append(f"{', '.join([*keys, *further])} ({size / GIB:,.1f} GiB)")
+                by_name = {key.split(": ")[0]: key for key in [*keys, *further]}  # what is said last of a key
+                found.append(f"{', '.join(by_name.values())} ({size / GIB:,.1f} GiB)")
                 more_gpus = more_gpus or any(key.startswith("--gpus") for key in keys)
                 break
     length = (chosen.length or 0) // 2

@@ -12,6 +12,7 @@ ALIKE = "all answers score alike"
 NEAR = "scores differ by less than min_margin"
 TOO_LONG = "the chosen would be too long (max_length_ratio)"
 EMPTY = "an empty answer"
+ROUNDING = 1e-9  # 0.3 - 0.1 is less than 0.2 in floating point
 
 
 def paired(
@@ -24,7 +25,7 @@ def paired(
 ) -> tuple[list[tuple[int, int]], str]:
     """Places of (chosen, rejected) answers, or why there are none.
 
-    ``best_worst`` takes the pair of the widest margin that the length control lets pass, ``best_random`` a rejected answer at random among those
+    Answers that are empty, and a pair of texts that was there before, are left out. ``best_worst`` takes the pair of the widest margin that the length control lets pass, ``best_random`` a rejected answer at random among those
     that are far enough below the best, ``all`` every pair.
 
     Args:
@@ -42,7 +43,10 @@ def paired(
     if best == min(known.values()):
         return [], ALIKE
     apart = [
-        (a, b) for a in known for b in known if known[a] - known[b] >= min_margin and a != b and texts[a] != texts[b]
+        (a, b)
+        for a in known
+        for b in known
+        if known[a] - known[b] >= min_margin - ROUNDING and a != b and texts[a] != texts[b]
     ]
     if not apart:
         return [], NEAR
@@ -53,11 +57,14 @@ def paired(
     ]
     if not fit:
         return [], TOO_LONG
+    fit = [(a, b) for a, b in fit if texts[a] and texts[b]]
+    if not fit:
+        return [], EMPTY
     # The widest margin first; the scores themselves tell apart what rounding made equal; then the answers' own order.
     fit.sort(key=lambda pair: (known[pair[1]] - known[pair[0]], -known[pair[0]], known[pair[1]]))
     if pairing.take == "all":
-        whole = [(a, b) for a, b in fit if texts[a] and texts[b]]
-        return whole[: pairing.max_pairs], "" if whole else EMPTY
+        once = {(texts[a], texts[b]): (a, b) for a, b in reversed(fit)}  # the first of those that are alike
+        return sorted(once.values(), key=fit.index)[: pairing.max_pairs], ""
     top = max(known[a] for a, _ in fit)
     rejected = fit[0][1]
     if pairing.take == "best_random":
@@ -68,6 +75,4 @@ def paired(
         (a for a in able if top - known[a] <= pairing.near),
         key=lambda a: (abs(lengths[a] - lengths[rejected]) if pairing.near else 0, -known[a]),
     )
-    if not texts[chosen] or not texts[rejected]:
-        return [], EMPTY
     return [(chosen, rejected)], ""

@@ -96,14 +96,14 @@ def _by_reward(scorer: RewardScorer, asked: Sequence[Asked], drawn: Drawn, place
     return found
 
 
-_SCORE = re.compile(r"(?:score|评分)\s{0,4}[:：]\s{0,4}(10|[1-9])(?:\s{0,4}/\s{0,4}10)?", re.IGNORECASE)
+_SCORE = re.compile(r"(?:score|评分)\s{0,4}[:：]\s{0,4}(10|[1-9])(?:\s{0,4}/\s{0,4}10)?分?[.。]?", re.IGNORECASE)
 _BEGINS = re.compile(r"(?:score|评分)\s{0,4}[:：]", re.IGNORECASE)
 
 
 def stated_score(reply: str) -> int | None:
-    """The whole number from 1 to 10 of the reply's last line, "Score: 7" or "评分：7"; None for anything else, as two such lines."""
+    """The whole number from 1 to 10 of the reply's last line, "Score: 7" or "评分：7", bold or not; None for anything else, as two such lines."""
     text = strip_thinking(reply)
-    lines = [line.strip(" \t*") for line in text.splitlines() if line.strip(" \t*")]
+    lines = [line for raw in text.splitlines() if (line := raw.replace("**", "").strip(" \t*"))]
     match = _SCORE.fullmatch(lines[-1]) if lines else None
     return int(match[1]) if match and sum(bool(_BEGINS.match(line)) for line in lines) == 1 else None
 

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from evals.reading.numerals import chinese_number
 from evals.reading.replies import after_thinking
 from evals.verifiers import right_form, right_number, right_option, right_referral, stated_number, stated_options
 
@@ -186,6 +187,28 @@ def test_several_right_options_must_all_be_named_and_no_other():
         ("体重20千克，5毫克/千克，结果为100毫克。", "100 mg"),
         ("120/80 mmHg. Answer: 93.3", "93.33"),
         ("<think>First 40, then 50.</think>60", "60"),
+        ("<think>6 × 7</think><answer>42 mg</answer>", "42 mg"),
+        ("Answer: 1/2", "0.5"),
+        ("Answer: ½ tablet", "0.5 tablet"),
+        ("The answer is 3 1/2 hours.", "3.5 hours"),
+        ("\\boxed{\\frac{3}{4}}", "0.75"),
+        ("three-quarters", "0.75"),
+        ("答案：四分之三", "0.75"),
+        ("Answer: 1 in 20", "5%"),
+        ("The answer is 12.5%", "0.125"),
+        ("0.125", "12.5%"),
+        ("12.5", "12.5%"),
+        ("答案：百分之十二点五", "12.5%"),
+        ("Answer: 1 500 mg", "1.5 g"),
+        ("Answer: 1.5 million units", "1,500,000 units"),
+        ("青霉素80万单位", "800000 units"),
+        ("答案：一百二十毫克", "120 mg"),
+        ("二十千克", "20 kg"),
+        ("90 mL/min/1.73 m²", "90 mL/min"),
+        ("1.73 m²", "1.73 m^2"),
+        ("72 bpm", "72 beats per minute"),
+        ("每分钟72次", "72 bpm"),
+        ("答案：72次/分", "72 beats/min"),
     ],
 )
 def test_the_right_number_is_seen(answer: str, reference: str):
@@ -213,6 +236,15 @@ def test_the_right_number_is_seen(answer: str, reference: str):
         ("<think>250", "250"),
         ("Answer: 500 mg. Not 250 mg.", "250 mg"),
         ("答案是250克", "250 mg"),
+        ("Answer: ½ tablet", "1 tablet"),
+        ("\\boxed{\\frac{1}{2}}", "1"),
+        ("Answer: 3 1/2 hours", "3 hours"),
+        ("Answer: 1 in 20", "1"),
+        ("Answer: 2 500 mg tablets", "2500 mg"),
+        ("Answer: 1.5 million units", "1.5 units"),
+        ("青霉素80万单位", "80 units"),
+        ("二三十毫克", "30 mg"),
+        ("1.25%", "0.125"),
     ],
 )
 def test_what_does_not_state_the_right_number_earns_nothing(answer: str, reference: str):
@@ -228,7 +260,7 @@ def test_the_tolerances_are_the_larger_of_the_two():
 
 
 def test_a_reference_without_one_number_is_refused():
-    for reference in ("aspirin", "5 to 10 mg", "120/80 mmHg"):
+    for reference in ("aspirin", "5 to 10 mg", "120/80 mmHg", "20/20", "1/2/2024", "三四天"):
         with pytest.raises(ValueError, match="states no one number"):
             right_number("5", reference)
     assert stated_number("5 or 10") is None
@@ -276,16 +308,47 @@ def test_thoughts_are_no_answer():
 
 
 @pytest.mark.parametrize(
-    "said", [" ", "A ", "答案", "选", "the answer is ", "not ", "1 ", "1 or ", "C, ", "<think>", "="]
+    "said",
+    [
+        " ",
+        "A ",
+        "答案",
+        "选",
+        "the answer is ",
+        "not ",
+        "1 ",
+        "1 or ",
+        "C, ",
+        "<think>",
+        "=",
+        "一百",
+        "1/2 ",
+        "1 000 ",
+        "½",
+    ],
 )
 def test_a_policy_that_says_one_thing_for_ever_holds_nothing_up(said: str):
     reply = said * (8_000 // len(said)) + "x"
-    started = time.monotonic()
+    started = time.process_time()
     right_option(reply, DRUGS, [0])
     right_number(reply, "5 mg")
     right_form(reply)
     right_referral(reply)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
+
+
+def test_chinese_numerals_have_their_values():
+    for text, value in {
+        "十五": 15,
+        "一百零五": 105,
+        "三千二百": 3200,
+        "十二万三千": 123000,
+        "零点零五": 0.05,
+        "两百": 200,
+    }.items():
+        assert chinese_number(text) == pytest.approx(value), text
+    for text in ("", "三四", "十几", "百", "二〇二四", "十点"):
+        assert chinese_number(text) is None, text
 
 
 def test_a_power_of_ten_alone_is_a_number():

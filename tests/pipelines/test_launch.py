@@ -494,6 +494,10 @@ def test_a_skypilot_file_is_yaml_that_asks_for_the_devices_and_runs_the_recipe(t
     assert task["num_nodes"] == 1
     (mounted,) = task["file_mounts"]
     assert f"osler reproduce mine.yaml --run {mounted}/small --launch fsdp2 --processes 4 --nodes 1" in task["run"]
+    dotted = small.model_copy(update={"name": "Own_0.6b"})
+    task = yaml.safe_load(task_file(dotted, "mine.yaml", "skypilot", Path("t.yaml"), Path("runs"), None))
+    # What a bucket may be called (Google Cloud wants a dotted name to be a domain of one's own).
+    assert task["file_mounts"][mounted]["name"] == "osler-own-0-6b-runs"
     two = small.model_copy(update={"launch": Launch.model_validate({**BIG, "processes": 4})})
     task = yaml.safe_load(task_file(two, "mine.yaml", "skypilot", Path("t.yaml"), Path("runs"), None))
     assert task["num_nodes"] == 2

@@ -202,6 +202,13 @@ def test_the_loss_is_plain_cross_entropy_over_the_masked_positions(encoder: Path
     assert found["loss"] == pytest.approx(nats / count, abs=1e-3)
 
 
+def test_documents_of_which_the_tokenizer_knows_no_word_are_refused(encoder: Path):
+    model = loading.load_model(encoder, auto=AutoModelForMaskedLM).eval()
+    unknown = [{"input_ids": torch.tensor([2, 1, 1, 3]), "labels": torch.full((4,), -100)}]
+    with pytest.raises(loading.TrainingError, match="the tokenizer knows none of their words"):
+        masked_loss(model, unknown)  # type: ignore[arg-type]
+
+
 class Stop(Exception):
     """Ends a run as a cut would."""
 

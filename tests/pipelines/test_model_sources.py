@@ -161,6 +161,20 @@ def test_a_pickle_beside_safetensors_is_left_where_it_is(own: Path):
     loading.load_model(resolve_model(str(own)))
 
 
+@pytest.mark.parametrize("shard", ["weights.bin", "../model.safetensors", "sub/model.safetensors"])
+def test_an_index_of_safetensors_does_not_bring_a_pickle_in(own: Path, shard: str):
+    keys = list(Qwen3ForCausalLM.from_pretrained(own).state_dict())
+    torch.save(Qwen3ForCausalLM.from_pretrained(own).state_dict(), own / "weights.bin")
+    (own / "model.safetensors").unlink()
+    index = own / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": dict.fromkeys(keys, shard)}))
+    with pytest.raises(RecipeError, match=r"index\.json: names '.*' as a shard, which is no safetensors file"):
+        loading.load_model(own)
+    index.write_text("{}")
+    with pytest.raises(RecipeError, match="not an index of weights"):
+        loading.load_model(own)
+
+
 def test_code_of_a_folder_runs_only_where_the_recipe_allows_it(own: Path):
     edited(own, "config.json", model_type="stranger", auto_map={"AutoConfig": "code.Config"})
     (own / "code.py").write_text(CODE)

@@ -164,6 +164,20 @@ def test_72b_whole_on_eight_h100_does_not_fit_and_what_is_offered_does():
     assert any(remedy.startswith("lora: ") for remedy in found.remedies)
 
 
+def test_more_gpus_are_offered_with_as_many_rows_in_a_step():
+    block = {
+        **SFT,
+        "training": {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 16, "max_length": 1024},
+    }
+    alone = stage_plan(recipe_of("Qwen/Qwen3-8B", block), "1xH100")
+    offered = next(remedy for remedy in alone.remedies if remedy.startswith("--gpus"))
+    count = int(re.match(r"--gpus (\d+)xH100, launch: {strategy: fsdp2", offered)[1])
+    accumulation = re.findall(r"training\.gradient_accumulation_steps: (\d+)", offered)
+    assert [int(number) * count for number in accumulation] == [16]  # said once
+    block["training"]["gradient_accumulation_steps"] = 16 // count
+    assert stage_plan(recipe_of("Qwen/Qwen3-8B", block, "fsdp2"), f"{count}xH100").steps == alone.steps
+
+
 def test_an_exam_that_one_card_does_not_hold_is_cut_over_those_of_the_machine():
     """145 GB of weights: eight cards of 80 GB hold a share of 18 each; two have no room beside theirs; one of 192 GB holds all."""
     stage = {"kind": "exam", "models": ["base"], "items": [{"name": "bundled-exam", "limit": 20}]}
@@ -304,6 +318,15 @@ def test_every_gpu_of_the_table_has_all_that_a_plan_needs():
 def test_an_unknown_gpu_is_refused_with_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'H100'"):
         devices("8xH10")
+    with pytest.raises(RecipeError, match=r"8xA100: .* there are A100-40 and A100-80$"):
+        devices("8xA100")
+    with pytest.raises(RecipeError, match="needs one at least"):
+        devices("2x0xH100")
+
+
+def test_nodes_times_gpus_are_so_many_gpus():
+    assert devices("2x8xH100") == devices("16xH100")
+    assert devices("2 x 8 x H100").count == 16
 
 
 def test_nano_is_planned_for_this_machine_stage_by_stage():

@@ -50,6 +50,16 @@ def test_each_prompt_without_a_pair_says_why():
     assert pick("aa _", [0.9, 0.1])[1] == EMPTY
 
 
+def test_an_empty_answer_does_not_stand_in_the_way_of_the_others():
+    assert pick("aa _ cc", [0.9, 0.1, 0.5]) == ([(0, 2)], "")
+    assert pick("_ bb cc", [0.9, 0.1, 0.5]) == ([(2, 1)], "")
+
+
+def test_a_margin_of_just_min_margin_is_enough():
+    assert pick("aa bb", [0.3, 0.1]) == ([(0, 1)], "")  # 0.3 - 0.1 is 0.19999999999999998
+    assert pick("aa bb", [0.3, 0.1001])[1] == NEAR
+
+
 def test_best_against_random_draws_among_those_far_enough_below():
     drawn = {
         paired(list("abcd"), [1.0, 0.9, 0.5, 0.1], [1] * 4, Pairing(take="best_random"), 0.3, random.Random(seed))[0][0]
@@ -62,6 +72,7 @@ def test_all_pairs_above_the_margin_the_widest_first():
     assert pick("aa bb cc", [1.0, 0.6, 0.1], take="all") == ([(0, 2), (1, 2), (0, 1)], "")
     assert pick("aa bb cc", [1.0, 0.6, 0.1], margin=0.45, take="all")[0] == [(0, 2), (1, 2)]
     assert pick("aa bb cc", [1.0, 0.6, 0.1], take="all", max_pairs=1)[0] == [(0, 2)]
+    assert pick("aa aa cc", [1.0, 1.0, 0.1], take="all")[0] == [(0, 2)]  # the same pair of texts once
 
 
 def test_a_chosen_answer_is_at_most_so_many_times_as_long_as_the_rejected():
@@ -93,6 +104,12 @@ def test_length_bias_within_prompts_is_told_from_that_between_prompts():
     [
         ("Right and safe.\nScore: 8", 8),
         ("**Score: 10**", 10),
+        ("**Score:** 8", 8),
+        ("Score: **6**/10.", 6),
+        ("评分：8分。", 8),
+        ("Score: 8.5", None),
+        ("Score: 8-9", None),
+        ("Score: 85", None),
         ("Short.\nscore: 7/10\n", 7),
         ("正确。\n评分：9", 9),
         ("<think>Score: 2?</think>Good.\nScore: 9", 9),
