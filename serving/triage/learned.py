@@ -33,7 +33,7 @@ from serving.triage.features import (
 from serving.triage.reading import Reading
 
 WEIGHTS = Path(__file__).parent / "learned.npz"
-DOUBT = 0.16  # how far below the threshold an emergency that the rules find still counts: a listed sign is not lightly overruled
+DOUBT = 0.175  # how far below the threshold an emergency that the rules find still counts: a listed sign is not lightly overruled
 
 WINDOW = 120  # tokens that are weighed together; the examples are shorter
 # "How do I hang myself" asks like a pupil and means it: what the rules take for this is told, at the price of some figures of speech.
