@@ -109,23 +109,25 @@ def refuse_weights(where: str, paths: list[str]) -> None:
         )
 
 
-def refuse_shards(where: str, folder: Path) -> None:
-    """Raises RecipeError where the index of a model's safetensors names another kind of file as a shard, which would be loaded as what it is."""
-    whole, index = (folder / name for name in SAFE)
-    if whole.is_file() or not index.is_file():
-        return
+def shards(where: str, index: Path) -> list[str]:
+    """The files that the index of a model's safetensors names, all beside it.
+
+    Raises:
+        RecipeError: it is no index, or names another kind of file, which would be loaded as what it is.
+    """
     try:
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        names = sorted(map(str, set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RecipeError(
             f"{where}/{index.name}: not an index of weights ({error!r}); copy it from the model again"
         ) from error
-    for shard in sorted(map(str, shards)):
-        if not shard.endswith(".safetensors") or Path(shard).name != shard:
+    for name in names:
+        if not name.endswith(".safetensors") or Path(name).name != name:
             raise RecipeError(
-                f"{where}/{index.name}: names '{shard}' as a shard, which is no safetensors file beside it; take a copy of the model whose "
+                f"{where}/{index.name}: names '{name}' as a shard, which is no safetensors file beside it; take a copy of the model whose "
                 "weights are all in safetensors"
             )
+    return names
 
 
 def refuse_code(where: str, folder: Path) -> bool:
@@ -170,7 +172,9 @@ def loading(source: str | Path, weights: bool = True) -> dict[str, Any]:
         raise RecipeError(f"{where}: no model here: no such folder{_what_is_there(folder)}")
     if weights:
         refuse_weights(where, [path.name for path in folder.iterdir()])
-        refuse_shards(where, folder)
+        whole, index = (folder / name for name in SAFE)
+        if index.is_file() and not whole.is_file():  # else transformers does not read it
+            shards(where, index)
     needs_code = refuse_code(where, folder)
     found: dict[str, Any] = {"trust_remote_code": True} if needs_code else {}
     if weights and "pickled_weights" not in _allowed.get():

@@ -103,11 +103,14 @@ def _is_said(number: float, said: set[float]) -> bool:
     return number in said or (moved is not None and any(abs(moved - one) < 1e-9 for one in said))
 
 
-def _name_is_said(name: str, text: str) -> bool:
-    if name.strip().lower() in text.lower():
-        return True
-    named = {usual_name(one) for one in known_medicines(name)}
-    return not named.isdisjoint(usual_name(one) for one in known_medicines(text))
+def _not_named(names: list[str], text: str) -> list[str]:
+    """Those of ``names`` that ``text`` does not hold, by any of the names of the same medicine."""
+    low, meant = text.lower(), {usual_name(one) for one in known_medicines(text)}
+    return [
+        name
+        for name in names
+        if name.strip().lower() not in low and meant.isdisjoint(map(usual_name, known_medicines(name)))
+    ]
 
 
 def unsaid(arguments: dict[str, Any], conversation: str) -> dict[str, Any]:
@@ -124,8 +127,7 @@ def unsaid(arguments: dict[str, Any], conversation: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in arguments.items():
         if name == "medicines" and isinstance(value, list):
-            missing = [one for one in value if isinstance(one, str) and not _name_is_said(one, conversation)]
-            if missing:
+            if missing := _not_named([one for one in value if isinstance(one, str)], conversation):
                 found[name] = missing
         elif (number := _number(value)) is not None and not _is_said(number, said):
             found[name] = value
@@ -136,8 +138,7 @@ def left_out(arguments: dict[str, Any], question: str) -> list[str]:
     """The medicines that ``question`` names and a check of medicines was not given."""
     if not isinstance(arguments.get("medicines"), list):
         return []
-    given = " ; ".join(map(str, arguments["medicines"]))
-    return [name for name in known_medicines(question) if not _name_is_said(name, given)]
+    return _not_named(known_medicines(question), " ; ".join(map(str, arguments["medicines"])))
 
 
 def notices(tool: str, arguments: dict[str, Any], conversation: str, question: str) -> dict[str, tuple[Any, str]]:

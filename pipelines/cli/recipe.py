@@ -27,9 +27,8 @@ def list_recipes() -> None:
     shown.add_column("base model")
     shown.add_column("description")
     for name in recipe_names():
-        recipe = load_layers(
-            recipe_path(name)
-        ).values  # the bundled ones are checked by their tests, which takes TRL's classes
+        # Read and not checked, which takes TRL's classes: the bundled ones are checked by their tests.
+        recipe = load_layers(recipe_path(name)).values
         shown.add_row(name, recipe.get("base_model") or "", recipe.get("description", ""))
     out.print(shown)
 

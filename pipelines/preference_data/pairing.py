@@ -25,8 +25,8 @@ def paired(
 ) -> tuple[list[tuple[int, int]], str]:
     """Places of (chosen, rejected) answers, or why there are none.
 
-    Answers that are empty, and a pair of texts that was there before, are left out. ``best_worst`` takes the pair of the widest margin that the length control lets pass, ``best_random`` a rejected answer at random among those
-    that are far enough below the best, ``all`` every pair.
+    Answers that are empty, and a pair of texts that was there before, are left out. ``best_worst`` takes the pair of the widest margin that the
+    length control lets pass, ``best_random`` a rejected answer at random among those that are far enough below the best, ``all`` every pair.
 
     Args:
         texts: the answers.
@@ -63,8 +63,10 @@ def paired(
     # The widest margin first; the scores themselves tell apart what rounding made equal; then the answers' own order.
     fit.sort(key=lambda pair: (known[pair[1]] - known[pair[0]], -known[pair[0]], known[pair[1]]))
     if pairing.take == "all":
-        once = {(texts[a], texts[b]): (a, b) for a, b in reversed(fit)}  # the first of those that are alike
-        return sorted(once.values(), key=fit.index)[: pairing.max_pairs], ""
+        once: dict[tuple[str, str], tuple[int, int]] = {}
+        for a, b in fit:
+            once.setdefault((texts[a], texts[b]), (a, b))  # the first of those that are alike
+        return list(once.values())[: pairing.max_pairs], ""
     top = max(known[a] for a, _ in fit)
     rejected = fit[0][1]
     if pairing.take == "best_random":

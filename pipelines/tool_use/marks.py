@@ -35,8 +35,7 @@ def marks(case: Case, done: Talk) -> dict[str, bool]:
     cited = {int(mark) for mark in re.findall(r"\[(\d{1,2})\]", done.answer)}
     if case.kind == "missing":
         found["asks"] = found["no_call"] and case.value in done.answer.lower()
-        if any(result.status == "success" for result in done.results):
-            found["told"] = _is_told(done)
+        found |= _told(done)
     elif case.kind in ("fact", "notice"):
         found["cites"] = cited == {case.number}
         found["quotes"] = _plain(case.value) in _plain(done.answer)
@@ -58,14 +57,14 @@ def _call_marks(case: Case, done: Talk) -> dict[str, bool]:
         "consistent": len(done.results) == 1 and _follows(done.answer, done.results[0]),
     }
     found["whole"] = all(found.values())
-    if not found["right_arguments"] and any(result.status == "success" for result in done.results):
-        found["told"] = _is_told(done)
-    return found
+    return found if found["right_arguments"] else found | _told(done)
 
 
-def _is_told(done: Talk) -> bool:
-    """Whether the assistant has said below the answer that a call's arguments were not those of the person's words."""
-    return any({"unsaid", "left_out"} & call.keys() for call in done.used.get("tools", ()))
+def _told(done: Talk) -> dict[str, bool]:
+    """Whether the assistant has said below the answer that arguments were not those of the person's words; nothing where no call was carried out."""
+    if all(result.status != "success" for result in done.results):
+        return {}
+    return {"told": any({"unsaid", "left_out"} & call.keys() for call in done.used.get("tools", ()))}
 
 
 def _same(given: dict[str, Any], right: dict[str, Any]) -> bool:

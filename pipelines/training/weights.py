@@ -32,19 +32,14 @@ class Weights:
         """Opens the files of the model in ``folder`` until ``stack`` closes.
 
         Raises:
-            RecipeError: there is no model, or no weights.
+            RecipeError: there is no model, or no weights, or their index is damaged.
             WeightsError: its weights are no safetensors, or are quantised.
         """
         self.folder = Path(folder)
         model_sources.loading(self.folder)
         names = [WEIGHTS]
         if (self.folder / INDEX).is_file():
-            try:
-                names = sorted(
-                    set(json.loads((self.folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-                )
-            except (ValueError, KeyError) as error:
-                raise WeightsError(f"{self.folder / INDEX}: damaged ({error}); fetch or save the model anew") from error
+            names = model_sources.shards(str(folder), self.folder / INDEX)
         absent = [name for name in names if not (self.folder / name).is_file()]
         if absent:
             raise WeightsError(f"{folder}: no file {absent[0]}; save the model as safetensors first (save_pretrained)")
